@@ -1,0 +1,1 @@
+"""The schema language: from YAML texts to one immutable, checked release."""

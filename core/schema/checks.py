@@ -1,0 +1,228 @@
+"""Checks everything in a release that refers to something else.
+
+Each check notes its problems and goes on, so that one run shows all of them.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+
+from core.i18n import N_
+from core.schema.draft import Draft
+from core.schema.fieldchecks import check_fields
+from core.schema.flowchecks import check_flows
+from core.schema.model import ACTIONS, DOCUMENT_FIELDS, SYSTEM_FIELDS, Policy, RecordType, Release
+from core.schema.yamlnodes import Node
+
+TYPE_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+MAX_TYPE_NAME = 40
+MAX_FIELDS = 300
+#: Types that no list can sort by or show in a column.
+NOT_SORTABLE = frozenset({"table", "links", "backlink", "json", "multi_select"})
+NOT_TITLES = NOT_SORTABLE | {"long_text", "boolean", "color"}
+
+
+def check_release(draft: Draft, running: Release) -> None:
+    """Note every broken reference, name and expression of a draft."""
+    _check_ids(draft)
+    for name, record_type in draft.types.items():
+        _check_type_name(draft, name, running)
+        check_fields(draft, record_type)
+        for check in _TYPE_CHECKS:
+            check(draft, record_type, draft.nodes[name])
+    _check_policy_sets(draft)
+    check_flows(draft, running)
+
+
+def _check_ids(draft: Draft) -> None:
+    seen: dict[str, str] = {}
+    for name, record_type in draft.types.items():
+        for field in (*record_type.fields, *(c for f in record_type.fields for c in f.fields)):
+            if field.id in seen:
+                place = draft.node_of(name, field).at("id")
+                text = N_("The id {id} is already that of {other}.")
+                draft.add(place, "duplicate_id", text, id=field.id[:80], other=seen[field.id])
+            seen[field.id] = f"{name}.{field.name}"
+
+
+def _check_type_name(draft: Draft, name: str, running: Release) -> None:
+    place = draft.nodes[name].at("record_type")
+    if not TYPE_NAME.fullmatch(name) or len(name) > MAX_TYPE_NAME:
+        text = N_("A record type's name is of small letters, digits and single _; not {name}.")
+        draft.add(place, "bad_name", text, name=name[:80])
+    for other, old in running.types.items():
+        if old.id == draft.types[name].id and other != name:
+            text = N_("Renaming the record type {other} is not yet supported.")
+            draft.add(place, "not_yet", text, other=other)
+    if len(draft.types[name].fields) > MAX_FIELDS:
+        text = N_("A record type has at most {limit} fields.")
+        draft.add(place, "too_many", text, limit=MAX_FIELDS)
+
+
+def listed_names(record_type: RecordType) -> set[str]:
+    """Return every name that a list of a record type can show."""
+    names = {one.name for one in record_type.fields} | set(SYSTEM_FIELDS)
+    return names | set(DOCUMENT_FIELDS) if record_type.document else names
+
+
+def _check_names(draft: Draft, node: Node, names: Iterable[str], known: Iterable[str]) -> None:
+    """Check a list of field names, each at its own place, and that none stands twice."""
+    known, seen = set(known), set()
+    for at, name in enumerate(names):
+        place = node.at(at)
+        if name not in known:
+            draft.add_unknown(place, "field", name, known)
+        elif name in seen:
+            draft.add(place, "duplicate", N_("{name} stands twice."), name=name)
+        seen.add(name)
+
+
+def _check_title(draft: Draft, record_type: RecordType, node: Node) -> None:
+    if not record_type.title_field:
+        return
+    place, found = node.at("title_field"), record_type.field(record_type.title_field)
+    if found is None:
+        names = [one.name for one in record_type.fields]
+        draft.add_unknown(place, "field", record_type.title_field, names)
+    elif found.type in NOT_TITLES:
+        text = N_("A field of type {type} cannot be the title.")
+        draft.add(place, "title_type", text, type=found.type)
+
+
+def _check_layout(draft: Draft, record_type: RecordType, node: Node) -> None:
+    names = {one.name for one in record_type.fields}
+    scope = draft.scope(record_type.name)
+    seen: set[str] = set()
+    for at, tab in enumerate(node.listed("layout")):
+        if tab.word("visible_when"):
+            draft.expression(tab.at("visible_when"), tab.word("visible_when"), scope)
+        for section in node.at("layout", at).listed("sections"):
+            if section.word("visible_when"):
+                text = section.word("visible_when")
+                draft.expression(section.at("visible_when"), text, scope)
+            for place in section.listed("fields"):
+                if place.text not in names:
+                    draft.add_unknown(place, "field", place.text, names)
+                elif place.text in seen:
+                    draft.add(place, "duplicate", N_("{name} stands twice."), name=place.text)
+                seen.add(place.text)
+
+
+def _check_views(draft: Draft, record_type: RecordType, node: Node) -> None:
+    names = listed_names(record_type)
+    unsortable = {one.name for one in record_type.fields if not _sortable(one.type)}
+    seen: set[str] = set()
+    for at, view in enumerate(record_type.views):
+        place = node.at("views", at)
+        if view.name in seen:
+            draft.add(place.at("name"), "duplicate", N_("{name} stands twice."), name=view.name)
+        seen.add(view.name)
+        if not TYPE_NAME.fullmatch(view.name):
+            text = N_("A name is of small letters, digits and single _; not {name}.")
+            draft.add(place.at("name"), "bad_name", text, name=view.name[:80])
+        _check_names(draft, place.at("columns"), view.columns, names)
+        sorts = [name.removeprefix("-") for name in view.sort]
+        _check_names(draft, place.at("sort"), sorts, names)
+        for n, name in enumerate(sorts):
+            if name in unsortable:
+                text = N_("A list cannot be sorted by {name}.")
+                draft.add(place.at("sort", n), "not_sortable", text, name=name)
+        if view.filter:
+            draft.expression(place.at("filter"), view.filter, draft.scope(record_type.name))
+
+
+def _sortable(type_name: str) -> bool:
+    return type_name not in NOT_SORTABLE
+
+
+def _check_rules(draft: Draft, record_type: RecordType, node: Node) -> None:
+    """Check `checks`, `unique_together` and `delete`."""
+    names = {one.name for one in record_type.fields}
+    scope = draft.scope(record_type.name)
+    for at, check in enumerate(record_type.checks):
+        place = node.at("checks", at)
+        draft.expression(place.at("check"), check.check, scope)
+        _check_names(draft, place.at("fields"), check.fields, names)
+    if record_type.delete is not None:
+        place = node.at("delete", "allow_when")
+        draft.expression(place, record_type.delete.allow_when, scope)
+    for at, together in enumerate(record_type.unique_together):
+        place = node.at("unique_together", at).at("fields")
+        _check_names(draft, place, together.fields, names)
+        for n, name in enumerate(together.fields):
+            found = record_type.field(name)
+            if found is not None and not can_be_unique(found.type, stored=found.stored):
+                text = N_("{name} cannot be part of a unique combination.")
+                draft.add(place.at(n), "not_unique", text, name=name)
+
+
+def can_be_unique(type_name: str, *, stored: bool) -> bool:
+    """Return whether a field has a column that a unique index can hold."""
+    if type_name in {"formula", "rollup"}:
+        return stored
+    return type_name not in NOT_SORTABLE and type_name != "long_text"
+
+
+def _check_own_policies(draft: Draft, record_type: RecordType, node: Node) -> None:
+    seen: set[str] = set()
+    for at, policy in enumerate(record_type.policies):
+        place = node.at("policies", at)
+        if policy.name in seen:
+            draft.add(place.at("name"), "duplicate", N_("{name} stands twice."), name=policy.name)
+        seen.add(policy.name)
+        if "types" in place.entries:
+            text = N_("A policy inside a record type is for that type alone.")
+            draft.add(place.keys["types"], "policy_types", text)
+        _check_policy(draft, policy, place)
+        _check_policy_rows(draft, policy, place, record_type)
+
+
+def _check_policy_sets(draft: Draft) -> None:
+    for policy, place in zip(draft.policies, draft.policy_nodes, strict=True):
+        _check_policy(draft, policy, place)
+        if not policy.types:
+            draft.add(place, "missing", N_("“{key}” is missing."), key="types")
+        for at, name in enumerate(policy.types):
+            if name == "*":
+                _check_rows_of_all(draft, policy, place)
+            elif name not in draft.types:
+                draft.add_unknown(place.at("types", at), "type", name, draft.types)
+            else:
+                _check_policy_rows(draft, policy, place, draft.types[name])
+
+
+def _check_policy(draft: Draft, policy: Policy, place: Node) -> None:
+    """Check the actions and roles of a policy."""
+    for at, action in enumerate(policy.actions):
+        if action != "*" and action not in ACTIONS:
+            draft.add_unknown(place.at("actions", at), "action", action, ACTIONS)
+    roles = place.at("who", "role")
+    draft.check_roles(roles, sorted(policy.who.roles))
+    if not policy.who.roles:
+        draft.add(place.at("who"), "missing", N_("“{key}” is missing."), key="role")
+
+
+def _check_policy_rows(draft: Draft, policy: Policy, place: Node, record_type: RecordType) -> None:
+    if policy.rows:
+        draft.expression(place.at("rows"), policy.rows, draft.scope(record_type.name))
+    names = listed_names(record_type) | {"*"}
+    for key, listed in (("view", policy.fields.view), ("edit", policy.fields.edit)):
+        _check_names(draft, place.at("fields", key), listed, names)
+
+
+def _check_rows_of_all(draft: Draft, policy: Policy, place: Node) -> None:
+    """Check the rows of a policy for every record type, which has no fields of its own."""
+    if policy.rows:
+        for name in draft.types:
+            before = len(draft.problems)
+            draft.expression(place.at("rows"), policy.rows, draft.scope(name))
+            if len(draft.problems) > before:
+                break
+
+
+_TYPE_CHECKS: tuple[Callable[[Draft, RecordType, Node], None], ...] = (
+    _check_title,
+    _check_layout,
+    _check_views,
+    _check_rules,
+    _check_own_policies,
+)

@@ -1,0 +1,343 @@
+"""Checks the fields of a record type: names, properties, targets, defaults and conditions."""
+
+import re
+import unicodedata
+
+from core.expression.types import Scope
+from core.i18n import N_
+from core.schema.draft import Draft
+from core.schema.fieldtypes import FieldError, field_type
+from core.schema.model import Field, RecordType
+from core.schema.scopes import row_scope
+from core.schema.texttypes import check_characters, compile_pattern
+from core.schema.yamlnodes import Node
+
+MAX_NAME_BYTES = 56
+#: Words that columns, rows, answers or expressions already use.
+RESERVED = frozenset(
+    {
+        *("id", "version", "release", "created_at", "created_by", "updated_at", "updated_by"),
+        *("deleted_at", "chain", "events", "audited_at", "audit_seq"),
+        *("no_access", "proposal", "current_user", "record_id", "target_id"),
+        *("and", "or", "not", "in", "is", "empty", "if", "else", "true", "false", "null", "none"),
+    }
+)
+#: What further is taken inside a table field.
+RESERVED_IN_ROWS = RESERVED | {"position"}
+#: What can stand in a table field.
+NOT_IN_ROWS = frozenset({"table", "links", "backlink", "rollup", "sequence"})
+#: Kinds of fields whose values can be told apart by an index.
+NOT_INDEXED = frozenset({"table", "links", "backlink", "json", "multi_select", "long_text"})
+
+_ALWAYS = frozenset(
+    {"id", "was", "name", "type", "label", "help", "visible_when", "sensitive", "deprecated"}
+)
+_WRITTEN = frozenset(
+    {
+        *("required", "set_once", "default", "default_expr", "when_hidden"),
+        *("required_when", "read_only_when"),
+    }
+)
+_INDEXED = frozenset({"unique", "no_reuse", "index"})
+_CONDITIONS = ("visible_when", "required_when", "read_only_when")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_COUNTER = re.compile(r"\{0+\}")
+_DATE_PART = re.compile(r"\{(?!0+\})([^{}]*)\}")
+_DATE_PARTS = frozenset({"yyyy", "yy", "mm", "dd"})
+_NEEDED_PARTS = {"never": (), "yearly": ("y",), "monthly": ("y", "mm"), "daily": ("y", "mm", "dd")}
+#: Fields whose values can be the choices of another field.
+TEXT_TYPES = frozenset({"text", "sequence", "barcode", "select", "email", "phone"})
+MAX_OPTIONS = 1_000
+MAX_OPTION = 100
+
+
+def check_fields(draft: Draft, record_type: RecordType) -> None:
+    """Note every problem of the fields of a record type."""
+    node = draft.nodes[record_type.name]
+    if not node.listed("fields"):
+        draft.add(node.at("fields"), "missing", N_("“{key}” is missing."), key="fields")
+    _check_unique_names(draft, node.listed("fields"))
+    scope = draft.scope(record_type.name)
+    for field in record_type.fields:
+        place = draft.field_nodes.get(field.id)
+        if place is None:
+            continue  # added by the product itself
+        _check_field(draft, field, place, scope, reserved=RESERVED)
+        if field.type == "table":
+            _check_rows(draft, field, place, record_type.name)
+        if field.name == "status" and record_type.document:
+            _check_status(draft, field, place)
+
+
+def _check_rows(draft: Draft, table: Field, node: Node, owner: str) -> None:
+    nodes = {one.word("name"): one for one in node.listed("fields")}
+    if not nodes:
+        draft.add(node.at("fields"), "missing", N_("“{key}” is missing."), key="fields")
+    if table.min_rows > table.max_rows:
+        _contradiction(draft, node.at("min_rows"), "min_rows", "max_rows")
+    _check_unique_names(draft, node.listed("fields"))
+    scope = row_scope(draft.types, table, owner)
+    for column in table.fields:
+        place = nodes.get(column.name, node)
+        if column.type in NOT_IN_ROWS:
+            text = N_("A field of type {type} inside a table field is not yet supported.")
+            draft.add(place.at("type"), "not_yet", text, type=column.type)
+        _check_field(draft, column, place, scope, reserved=RESERVED_IN_ROWS)
+
+
+def _check_unique_names(draft: Draft, nodes: list[Node]) -> None:
+    seen: dict[str, Node] = {}
+    for node in nodes:
+        name = node.word("name")
+        if name in seen:
+            text = N_("The field {name} stands twice; first in line {line}.")
+            place = node.at("name")
+            draft.add(place, "duplicate_field", text, name=name[:80], line=seen[name].line)
+        elif name:
+            seen[name] = node
+
+
+def _check_field(
+    draft: Draft, field: Field, node: Node, scope: Scope, *, reserved: frozenset[str]
+) -> None:
+    _check_name(draft, field.name, node.at("name"), reserved)
+    _check_properties(draft, field, node)
+    for check in (_check_bounds, _check_relation, _check_sequence, _check_default):
+        check(draft, field, node)
+    _check_choices(draft, field, node, scope)
+    _check_conditions(draft, field, node, scope)
+
+
+def _check_name(draft: Draft, name: str, place: Node, reserved: frozenset[str]) -> None:
+    if name in reserved:
+        draft.add(place, "reserved", N_("The name {name} is taken by the product."), name=name)
+        return
+    good = (
+        name.isidentifier()
+        and name == name.lower() == unicodedata.normalize("NFC", name)
+        and not name.startswith("_")
+        and "__" not in name
+        and len(name.encode()) <= MAX_NAME_BYTES
+    )
+    if not good:
+        text = N_("A field's name is of small letters, digits and single _; not {name}.")
+        draft.add(place, "bad_name", text, name=name[:80])
+
+
+def _check_properties(draft: Draft, field: Field, node: Node) -> None:
+    """Refuse properties that mean nothing for the field's type, which nobody would notice."""
+    kind = field_type(field.type)
+    allowed = _ALWAYS | kind.properties
+    if not kind.computed:
+        allowed |= _WRITTEN
+    if field.type not in NOT_INDEXED:
+        allowed |= _INDEXED
+    for key, place in node.keys.items():
+        if key in Field.__struct_fields__ and key not in allowed:
+            text = N_("“{key}” means nothing for a field of type {type}.")
+            draft.add(place, "not_for_type", text, key=key, type=field.type)
+    if (field.unique or field.index) and field.type in {"formula", "rollup"} and not field.stored:
+        place = node.at("unique" if field.unique else "index")
+        draft.add(place, "not_stored", N_("The value is not stored, so it has no index."))
+
+
+def _contradiction(draft: Draft, node: Node, less: str, more: str) -> None:
+    text = N_("{less} is greater than {more}.")
+    draft.add(node, "contradiction", text, less=less, more=more)
+
+
+def _check_bounds(draft: Draft, field: Field, node: Node) -> None:
+    """Check min, max, lengths, pattern and currency, each with the field's own reader."""
+    kind = field_type(field.type)
+    bounds = {}
+    for key in ("min", "max"):
+        stated = getattr(field, key)
+        if stated is None or key not in kind.properties:
+            continue
+        try:
+            bare = Field(id="", name="", type=field.type, precision=field.precision)
+            bounds[key] = kind.load(stated, bare)
+        except FieldError as error:
+            draft.add(node.at(key), "bad_bound", error.text, **error.params)
+    if len(bounds) > 1 and bounds["min"] > bounds["max"]:
+        _contradiction(draft, node.at("min"), "min", "max")
+    if field.max_length is not None and (field.min_length or 0) > field.max_length:
+        _contradiction(draft, node.at("min_length"), "min_length", "max_length")
+    _check_forms(draft, field, node)
+
+
+def _check_forms(draft: Draft, field: Field, node: Node) -> None:
+    """Check that the pattern is one and that the currency has the form of one."""
+    if field.pattern:
+        try:
+            compile_pattern(field.pattern)
+        except ValueError as error:
+            text = N_("This pattern cannot be read: {reason}.")
+            draft.add(node.at("pattern"), "bad_pattern", text, reason=str(error))
+    if field.currency and not _CURRENCY.fullmatch(field.currency):
+        text = N_("A currency has three capital letters, such as CNY.")
+        draft.add(node.at("currency"), "bad_currency", text)
+
+
+def _check_choices(draft: Draft, field: Field, node: Node, scope: Scope) -> None:
+    if field.type not in {"select", "multi_select"}:
+        return
+    if field.options_from:
+        _check_sources(draft, field, node, scope)
+    elif not field.options:
+        draft.add(node, "missing", N_("“{key}” is missing."), key="options")
+    if len(field.options) > MAX_OPTIONS:
+        draft.add(
+            node.at("options"), "too_many", N_("At most {limit} entries."), limit=MAX_OPTIONS
+        )
+    seen: set[str] = set()
+    for at, option in enumerate(field.options):
+        place = node.at("options", at, "value")
+        if option.value in seen:
+            draft.add(place, "duplicate", N_("{name} stands twice."), name=option.value[:80])
+        seen.add(option.value)
+        _check_option(draft, option.value, place)
+    _check_options_when(draft, field, node, scope)
+
+
+def _check_options_when(draft: Draft, field: Field, node: Node, scope: Scope) -> None:
+    values = {option.value for option in field.options}
+    for value, text in field.options_when.items():
+        place = node.at("options_when", value)
+        if value not in values:
+            draft.add_unknown(place, "option", value, values)
+        draft.expression(place, text, scope)
+
+
+def _check_sources(draft: Draft, field: Field, node: Node, scope: Scope) -> None:
+    """Check the record types that choices are taken from."""
+    if field.options:
+        text = N_("Either options or options_from.")
+        draft.add(node.keys["options_from"], "contradiction", text)
+    for at, source in enumerate(field.options_from):
+        place = node.at("options_from", at)
+        if source.when:
+            draft.expression(place.at("when"), source.when, scope)
+        target = draft.types.get(source.type)
+        if target is None:
+            draft.add_unknown(place.at("type"), "type", source.type, draft.types)
+            continue
+        if source.filter:
+            draft.expression(place.at("filter"), source.filter, draft.scope(source.type))
+        found = target.field(source.value)
+        if found is None:
+            names = [one.name for one in target.fields]
+            draft.add_unknown(place.at("value"), "field", source.value, names)
+        elif found.type not in TEXT_TYPES:
+            text = N_("Choices are taken from a text field; {name} is of type {type}.")
+            draft.add(place.at("value"), "not_text", text, name=found.name, type=found.type)
+
+
+def _check_option(draft: Draft, value: str, place: Node) -> None:
+    try:
+        check_characters(value)
+    except FieldError as error:
+        draft.add(place, "bad_option", error.text, **error.params)
+    if not value or value != value.strip() or ";" in value or len(value) > MAX_OPTION:
+        text = N_("An option's value has 1 to {limit} characters, no ; and no blanks around it.")
+        draft.add(place, "bad_option", text, limit=MAX_OPTION)
+
+
+def _check_relation(draft: Draft, field: Field, node: Node) -> None:
+    if field.type in {"link", "links"}:
+        if not field.target:
+            draft.add(node, "missing", N_("“{key}” is missing."), key="target")
+        elif field.target not in draft.types:
+            draft.add_unknown(node.at("target"), "type", field.target, draft.types)
+        elif field.filter:
+            draft.expression(node.at("filter"), field.filter, draft.scope(field.target))
+        if field.required and field.on_delete == "set_null":
+            text = N_("A required link cannot be emptied when its target is deleted.")
+            draft.add(node.at("on_delete"), "contradiction", text)
+    elif field.type == "backlink":
+        _check_backlink(draft, field, node)
+
+
+def _check_backlink(draft: Draft, field: Field, node: Node) -> None:
+    name, _, link = field.of.partition(".")
+    place = node.at("of")
+    if not link:
+        text = N_("A backlink says TYPE.FIELD, such as order.member.")
+        draft.add(place, "bad_backlink", text)
+    elif name not in draft.types:
+        draft.add_unknown(place, "type", name, draft.types)
+    else:
+        found = draft.types[name].field(link)
+        if found is None:
+            names = [one.name for one in draft.types[name].fields]
+            draft.add_unknown(place, "field", link, names)
+        elif found.type not in {"link", "links"} or not _points_to(draft, found, field):
+            text = N_("{of} is not a link to this record type.")
+            draft.add(place, "bad_backlink", text, of=field.of)
+
+
+def _points_to(draft: Draft, link: Field, backlink: Field) -> bool:
+    target = draft.types.get(link.target)
+    return target is not None and any(one.id == backlink.id for one in target.fields)
+
+
+def _check_sequence(draft: Draft, field: Field, node: Node) -> None:
+    if field.type != "sequence":
+        return
+    place = node.at("number")
+    parts = _DATE_PART.findall(field.number)
+    wrong = [part for part in parts if part not in _DATE_PARTS]
+    if len(_COUNTER.findall(field.number)) != 1 or wrong:
+        text = N_("A number has one counter {example} and otherwise {parts}.")
+        draft.add(place, "bad_number", text, example="{0000}", parts="{yyyy} {yy} {mm} {dd}")
+    elif not all(any(part.startswith(it) for part in parts) for it in _NEEDED_PARTS[field.reset]):
+        text = N_("A number that starts over {reset} must show when, or it comes twice.")
+        draft.add(place, "bad_number", text, reset=field.reset)
+
+
+def _check_default(draft: Draft, field: Field, node: Node) -> None:
+    kind = field_type(field.type)
+    if field.default is None or kind.computed:
+        return
+    place = node.at("default")
+    if field.default_expr:
+        text = N_("Either a default or a default_expr.")
+        draft.add(place, "contradiction", text)
+    try:
+        kind.load(field.default, field)
+    except FieldError as error:
+        draft.add(place, "bad_default", error.text, **error.params)
+
+
+def _check_conditions(draft: Draft, field: Field, node: Node, scope: Scope) -> None:
+    for key in _CONDITIONS:
+        text = getattr(field, key)
+        if text and key in node.entries:
+            draft.expression(node.at(key), text, scope)
+    if field.default_expr:
+        draft.expression(node.at("default_expr"), field.default_expr, scope, None)
+    if field.type == "rollup" and field.filter:
+        _check_rollup_filter(draft, field, node)
+
+
+def _check_rollup_filter(draft: Draft, field: Field, node: Node) -> None:
+    """Compile a rollup's filter over what it rolls up."""
+    owner = next((it for it in draft.types.values() if field in it.fields), None)
+    over = owner.field(field.of) if owner else None
+    if owner is None or over is None:
+        return
+    if over.type == "table":
+        scope = row_scope(draft.types, over, owner.name)
+    else:
+        scope = draft.scope(over.target or over.of.partition(".")[0])
+    draft.expression(node.at("filter"), field.filter, scope)
+
+
+def _check_status(draft: Draft, field: Field, node: Node) -> None:
+    """A document that declares its own status must have every state that flows use."""
+    values = {option.value for option in field.options}
+    for state in ("draft", "submitted", "effective", "rejected", "void"):
+        if field.type != "select" or state not in values:
+            text = N_("The status of a document is a select with the option {state}.")
+            draft.add(node, "bad_status", text, state=state)
+            return

@@ -1,0 +1,67 @@
+"""The field types that ship, and the way to the registered ones.
+
+    text long_text email phone url color barcode     core.schema.texttypes
+    integer decimal money rate percent rating boolean    core.schema.numbertypes
+    date time datetime duration                      core.schema.timetypes
+    select multi_select json                         core.schema.choicetypes
+    link links table backlink formula rollup sequence    core.schema.relationtypes
+
+`field_type(field.type).load(value, field)` is the one reader for forms, REST
+and imports; `loader(field)` gives the same as a function to keep.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from core.schema import choicetypes, numbertypes, relationtypes, texttypes, timetypes
+from core.schema.fieldbase import (
+    FieldError,
+    FieldType,
+    Storage,
+    field_type,
+    field_type_names,
+    register,
+    wire_value,
+)
+from core.schema.model import Field
+
+__all__ = [
+    "FieldError",
+    "FieldType",
+    "Storage",
+    "field_type",
+    "field_type_names",
+    "loader",
+    "register",
+    "wire_value",
+]
+
+#: Types of the schema language that this version does not have.
+PLANNED = frozenset(
+    [
+        "rich_text",
+        "address",
+        "location",
+        "secret",
+        "user",
+        "users",
+        "role",
+        "department",
+        "file",
+        "files",
+        "image",
+        "signature",
+        "lookup",
+        "condition",
+        "expression",
+    ]
+)
+
+for _module in (texttypes, numbertypes, timetypes, choicetypes, relationtypes):
+    for _kind in _module.TYPES:
+        register(_kind)
+
+
+def loader(field: Field) -> Callable[[Any], Any]:
+    """Return the function that reads values of `field`, ready to be called many times."""
+    return field_type(field.type).loader(field)

@@ -1,0 +1,229 @@
+"""From YAML files and the running release to the next release.
+
+read       every file, with places                     core.schema.loader
+merge      base <- extensions <- customizations        core.schema.merging
+identify   which field is which of the running release  core.schema.identity
+complete   what nobody needs to write                  core.schema.completion
+resolve    types of formulas and rollups               core.schema.results
+check      everything that refers to something else    core.schema.checks
+"""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import msgspec
+
+from core.errors import Problem, SchemaError
+from core.i18n import N_
+from core.schema.binding import Binder
+from core.schema.checks import check_release
+from core.schema.completion import complete_type
+from core.schema.draft import Draft, unknown
+from core.schema.fieldtypes import PLANNED, field_type_names
+from core.schema.identity import Known, resolve_ids
+from core.schema.loader import Document, load_documents, to_model
+from core.schema.merging import TypeDraft, merge_types
+from core.schema.model import Field, Flow, Policy, RecordType, Release, Role
+from core.schema.results import resolve_results
+from core.schema.yamlnodes import Node, Source
+
+#: Keys that say what a document is, and are no attributes of a record type.
+_KIND_KEYS = frozenset({"record_type", "extend", "customize", "archive", "fields"})
+_M = TypeVar("_M")
+_NOTHING = RecordType(name="", fields=())
+
+
+def effective(sources: Iterable[Source], running: Release | None, number: int) -> Release:
+    """Return the release that all files of all layers give.
+
+    Args:
+        sources: every file of every layer in force.
+        running: the release before it, which says which field is which; None for the first.
+        number: the number of the new release.
+
+    Raises:
+        SchemaError: with every problem of every file.
+    """
+    documents, problems = load_documents(sources)
+    builder = _Builder(running or Release(number=0), number, problems)
+    draft = builder.draft(documents)
+    resolve_results(draft)
+    check_release(draft, builder.running)
+    if problems:
+        raise SchemaError(problems=_once(problems, builder.broken))
+    return builder.release(draft)
+
+
+def _once(problems: Iterable[Problem], broken: set[str]) -> list[Problem]:
+    """Return the problems by place, each once: a merged tree is read a second time.
+
+    That a field with a problem of its own is then missing elsewhere is no news.
+    """
+    unique = {
+        (one.file, one.line, one.column, one.code): one
+        for one in problems
+        if one.code not in _MISSING or one.params.get("name") not in broken
+    }
+    return [unique[key] for key in sorted(unique)]
+
+
+_MISSING = frozenset({"schema.unknown", "expression.unknown_field"})
+
+
+class _Builder:
+    """Makes one release."""
+
+    def __init__(self, running: Release, number: int, problems: list[Problem]) -> None:
+        self.running = running
+        self.broken: set[str] = set()
+        self._number = number
+        self._problems = problems
+
+    def draft(self, documents: list[Document]) -> Draft:
+        """Return the merged but unchecked state of everything."""
+        draft = Draft(problems=self._problems)
+        for merged in merge_types(documents, self._problems).values():
+            self._add_type(draft, merged)
+        for document in documents:
+            if document.kind == "flow":
+                self._add_flow(draft, document)
+            elif document.kind == "policy_set":
+                self._add_policies(draft, document)
+            elif document.kind == "roles":
+                self._add_roles(draft, document)
+        return draft
+
+    def release(self, draft: Draft) -> Release:
+        """Return the release, with the types that no file has any more put away."""
+        types = dict(draft.types)
+        for name, old in self.running.types.items():
+            if name not in types:
+                types[name] = msgspec.structs.replace(old, archived=True, policies=())
+        return Release(
+            number=self._number,
+            types=dict(sorted(types.items())),
+            flows=dict(sorted(draft.flows.items())),
+            policies=tuple(draft.policies),
+            roles=tuple(draft.roles),
+        )
+
+    def _add_type(self, draft: Draft, merged: TypeDraft) -> None:
+        old = self.running.types.get(merged.name, _NOTHING)
+        live = merged.node.listed("fields")
+        known = Known(old.fields, old.archived_fields)
+        fields = self._fields([*live, *merged.archived], known, merged.name)
+        shown = [one for one, node in fields if node not in merged.archived]
+        aside = [one for one, node in fields if node in merged.archived]
+        values = self._values(merged.node, RecordType, _KIND_KEYS)
+        for policy in values.get("policies", ()):
+            policy["types"] = (merged.name,)
+        identity = values.pop("id", "") or f"{merged.layer}.{merged.name}"
+        made = _model(
+            values | {"name": merged.name, "id": identity, "layer": merged.layer, "fields": ()},
+            RecordType,
+        )
+        if made is None:
+            return
+        made = msgspec.structs.replace(
+            made,
+            fields=tuple(shown),
+            archived_fields=_carried(known, shown, aside),
+        )
+        draft.types[merged.name] = complete_type(made)
+        draft.nodes[merged.name] = merged.node
+        draft.field_nodes.update({one.id: node for one, node in fields})
+
+    def _fields(self, nodes: list[Node], known: Known, prefix: str) -> list[tuple[Field, Node]]:
+        """Return the fields of some nodes with their nodes; those that cannot be are left out."""
+        made = []
+        ids = resolve_ids(nodes, known, prefix, number=self._number, problems=self._problems)
+        for node, identity in zip(nodes, ids, strict=True):
+            field = self._field(node, identity, known, prefix)
+            if field is None:
+                self.broken.add(node.word("name"))
+            else:
+                made.append((field, node))
+        return made
+
+    def _field(self, node: Node, identity: str, known: Known, prefix: str) -> Field | None:
+        before = next((one for one in known.all() if one.id == identity), None)
+        rows = Known(before.fields, before.archived_fields) if before else Known()
+        values = self._values(node, Field, frozenset({"was", "fields"}))
+        columns: list[tuple[Field, Node]] = []
+        if node.word("type") == "table":
+            below = f"{prefix}.{node.word('name')}"
+            columns = self._fields(node.listed("fields"), rows, below)
+        elif node.word("type") and not self._is_type(node):
+            return None
+        live = [one for one, _ in columns]
+        values |= {"id": identity, "layer": node.source.layer}
+        field = _model(values, Field)
+        if field is None:
+            return None
+        return msgspec.structs.replace(
+            field, fields=tuple(live), archived_fields=_carried(rows, live, [])
+        )
+
+    def _is_type(self, node: Node) -> bool:
+        """Return whether the type of a field exists; say so when it does not."""
+        name, place = node.word("type"), node.at("type")
+        if name in PLANNED:
+            text = N_("The field type {type} is not yet supported.")
+            self._problems.append(place.problem("not_yet", text, type=name))
+        elif name not in field_type_names():
+            self._problems.append(unknown(place, "field_type", name, field_type_names()))
+        else:
+            return True
+        return False
+
+    def _values(self, node: Node, kind: type, without: frozenset[str]) -> dict[str, Any]:
+        """Return the values of a merged mapping; its problems are noted at their places."""
+        values = Binder(self._problems).struct(node, kind)
+        return {name: value for name, value in values.items() if name not in without}
+
+    def _add_flow(self, draft: Draft, document: Document) -> None:
+        flow = _model(document.values | {"layer": document.layer}, Flow)
+        if flow is None:
+            return
+        if flow.flow in draft.flows:
+            text = N_("The flow {name} is already declared.")
+            place = document.node.at("flow")
+            self._problems.append(place.problem("duplicate_flow", text, name=flow.flow))
+        draft.flows[flow.flow] = flow
+        draft.nodes[f"flow {flow.flow}"] = document.node
+
+    def _add_policies(self, draft: Draft, document: Document) -> None:
+        for at, values in enumerate(document.values.get("policies", ())):
+            policy = _model(values, Policy)
+            if policy is not None:
+                draft.policies.append(policy)
+                draft.policy_nodes.append(document.node.at("policies", at))
+
+    def _add_roles(self, draft: Draft, document: Document) -> None:
+        for at, values in enumerate(document.values.get("roles", ())):
+            role = _model(values, Role)
+            if role is None:
+                continue
+            if any(one.name == role.name for one in draft.roles):
+                text = N_("The role {name} is already declared.")
+                place = document.node.at("roles", at)
+                self._problems.append(place.problem("duplicate_role", text, name=role.name))
+            draft.roles.append(role)
+
+
+def _model(values: dict[str, Any], kind: type[_M]) -> _M | None:
+    """Return the values as a model; None when a problem left something necessary out."""
+    try:
+        return to_model(values, kind)
+    except msgspec.ValidationError:
+        # The binder has noted what is missing, at its place.
+        return None
+
+
+def _carried(known: Known, live: Iterable[Field], aside: Iterable[Field]) -> tuple[Field, ...]:
+    """Return the archived fields: the old ones still away, then those newly put away."""
+    live_ids = {one.id for one in live}
+    now = {one.id: one for one in aside}
+    before = [one for one in known.archived if one.id not in live_ids and one.id not in now]
+    gone = [one for one in known.live if one.id not in live_ids and one.id not in now]
+    return (*before, *gone, *now.values())

@@ -1,0 +1,336 @@
+"""What a published schema is, as immutable values that travel as JSON.
+
+The loader makes these from YAML, layers are merged into them, a release stores
+them, and everything else reads them. Nothing here knows YAML, Flask or SQL.
+Names of attributes are the keys of the schema language.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+Label = dict[str, str]
+
+
+class Model(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """The common shape: keyword-only, immutable, unknown keys refused, defaults not written."""
+
+
+class Option(Model, frozen=True, kw_only=True):
+    """One choice of a select field; archived ones stay readable but cannot be chosen."""
+
+    value: str
+    label: Label = {}
+    color: str = ""
+    archived: bool = False
+
+
+class OptionSource(Model, frozen=True, kw_only=True):
+    """Choices taken from another record type's rows: `value` names the field that is stored."""
+
+    type: str
+    value: str
+    when: str = ""
+    filter: str = ""
+
+
+class Field(Model, frozen=True, kw_only=True):
+    """One field of a record type.
+
+    Attributes:
+        id: immutable; storage, diffs and layers go by it.
+        name: the column and API key.
+        layer: who declared it: `core`, a plugin's name, or `site`.
+        default: a plain JSON value in wire form.
+        precision: digits after the point of a decimal (default by type).
+        min: lower bound in wire form, as text; so is `max`.
+        target: record type of a `link` or `links`.
+        fields: the columns of a `table` field.
+        archived_fields: columns of a `table` field no longer shown whose values are kept.
+        of: `TYPE.FIELD` of a backlink; the table or backlink field of a rollup.
+        take: the field a rollup aggregates.
+        how: sum, count, avg, min or max.
+        formula: expression of a `formula` field.
+        result: value type of a formula or rollup, found at publish: a field type's name.
+        stored: whether a formula or rollup has a column (it reads nothing but its own record).
+        number: pattern of a `sequence`, such as `CP-{yyyy}{mm}-{0000}`.
+        reset: when a sequence starts over.
+    """
+
+    id: str
+    name: str
+    type: str
+    layer: str = ""
+    label: Label = {}
+    help: Label = {}
+    placeholder: Label = {}
+    unit: Label = {}
+    required: bool = False
+    unique: bool = False
+    no_reuse: bool = False
+    set_once: bool = False
+    searchable: bool = False
+    index: bool = False
+    sensitive: Literal["none", "pii", "secret"] = "none"
+    default: Any = None
+    default_expr: str = ""
+    min: str | None = None
+    max: str | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str = ""
+    precision: int | None = None
+    currency: str = ""
+    options: tuple[Option, ...] = ()
+    options_from: tuple[OptionSource, ...] = ()
+    target: str = ""
+    filter: str = ""
+    on_delete: Literal["restrict", "set_null", "cascade"] = "restrict"
+    fields: tuple["Field", ...] = ()
+    archived_fields: tuple["Field", ...] = ()
+    min_rows: int = 0
+    max_rows: int = 1000
+    of: str = ""
+    take: str = ""
+    how: Literal["", "sum", "count", "avg", "min", "max"] = ""
+    formula: str = ""
+    result: str = ""
+    stored: bool = False
+    number: str = ""
+    reset: Literal["never", "yearly", "monthly", "daily"] = "never"
+    visible_when: str = ""
+    required_when: str = ""
+    read_only_when: str = ""
+    options_when: dict[str, str] = {}
+    when_hidden: Literal["keep", "clear", "reject"] = "keep"
+    deprecated: bool = False
+
+
+class Check(Model, frozen=True, kw_only=True):
+    """A condition that every saved record meets; `message` says what is wrong when it does not."""
+
+    check: str
+    message: Label
+    fields: tuple[str, ...] = ()
+
+
+class UniqueTogether(Model, frozen=True, kw_only=True):
+    """Fields whose combination is unique among live records (all records with `no_reuse`)."""
+
+    fields: tuple[str, ...]
+    no_reuse: bool = False
+
+
+class DeleteRule(Model, frozen=True, kw_only=True):
+    """When a record may be deleted, and what is said when it may not."""
+
+    allow_when: str
+    message: Label
+
+
+class Section(Model, frozen=True, kw_only=True):
+    """Fields shown together, in `columns` columns."""
+
+    fields: tuple[str, ...]
+    title: Label = {}
+    columns: Literal[1, 2, 3, 4] = 2
+    visible_when: str = ""
+
+
+class Tab(Model, frozen=True, kw_only=True):
+    """One tab of a form."""
+
+    tab: Label
+    sections: tuple[Section, ...]
+    visible_when: str = ""
+
+
+class View(Model, frozen=True, kw_only=True):
+    """A list view; `sort` entries are field names, descending with a leading `-`."""
+
+    name: str
+    type: Literal["list"] = "list"
+    label: Label = {}
+    columns: tuple[str, ...]
+    filter: str = ""
+    sort: tuple[str, ...] = ()
+
+
+class Who(Model, frozen=True, kw_only=True):
+    """Whom a policy is for: any of the named roles."""
+
+    role: str | tuple[str, ...] = ()
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Return the role names as a set."""
+        return frozenset((self.role,) if isinstance(self.role, str) else self.role)
+
+
+class FieldRights(Model, frozen=True, kw_only=True):
+    """Which fields a policy lets people view and edit; `*` is all of them."""
+
+    view: tuple[str, ...] = ("*",)
+    edit: tuple[str, ...] = ("*",)
+
+
+#: What a policy can allow on a record type.
+ACTIONS = (
+    "view",
+    "create",
+    "edit",
+    "delete",
+    "submit",
+    "import",
+    "export",
+    "history",
+)
+
+
+class Policy(Model, frozen=True, kw_only=True):
+    """Who may do what on which rows and fields of the record types it names.
+
+    Attributes:
+        types: record type names; a policy inside a record type has just that one; `*` is all.
+        actions: names from `ACTIONS`; `*` is all of them.
+        rows: expression over the record that must hold; empty means every row.
+    """
+
+    name: str
+    who: Who
+    types: tuple[str, ...] = ()
+    actions: tuple[str, ...]
+    rows: str = ""
+    fields: FieldRights = FieldRights()
+
+
+class RecordType(Model, frozen=True, kw_only=True):
+    """A form and its table.
+
+    Attributes:
+        layer: who declared it: `core`, a plugin's name, or `site`.
+        document: it takes effect only through an approved flow.
+        soft_delete: delete keeps the row and sets `deleted_at`.
+        archived_fields: fields no longer shown whose columns and values are kept.
+        archived: the whole type is hidden; its table is kept.
+    """
+
+    name: str
+    id: str = ""
+    layer: str = ""
+    label: Label = {}
+    label_plural: Label = {}
+    icon: str = ""
+    description: Label = {}
+    title_field: str = ""
+    menu: str = ""
+    document: bool = False
+    soft_delete: bool = True
+    fields: tuple[Field, ...]
+    checks: tuple[Check, ...] = ()
+    unique_together: tuple[UniqueTogether, ...] = ()
+    delete: DeleteRule | None = None
+    layout: tuple[Tab, ...] = ()
+    views: tuple[View, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    archived_fields: tuple[Field, ...] = ()
+    archived: bool = False
+
+    def field(self, name: str) -> Field | None:
+        """Return the field called `name`, or None."""
+        return next((field for field in self.fields if field.name == name), None)
+
+
+class Approvers(Model, frozen=True, kw_only=True):
+    """Who may decide a step: everyone holding one of the roles."""
+
+    role: str | tuple[str, ...]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Return the role names."""
+        return (self.role,) if isinstance(self.role, str) else self.role
+
+
+class Step(Model, frozen=True, kw_only=True):
+    """One step of a flow, shown to people as a task."""
+
+    id: str
+    type: Literal["approve"] = "approve"
+    title: Label = {}
+    approvers: Approvers
+    decide: Literal["any", "all"] = "any"
+    may: tuple[Literal["approve", "reject"], ...] = ("approve", "reject")
+    comment: dict[str, Literal["required", "optional", "hidden"]] = {}
+
+
+class Outcome(Model, frozen=True, kw_only=True):
+    """What an ended flow writes into its document."""
+
+    set: dict[str, Any] = {}
+    emit: str = ""
+
+
+class Flow(Model, frozen=True, kw_only=True):
+    """An approval definition; immutable once published under its version.
+
+    Attributes:
+        subject: the fields a vote is a vote on; empty means every field.
+    """
+
+    flow: str
+    version: int
+    layer: str = ""
+    title: Label = {}
+    document: str
+    subject: tuple[str, ...] = ()
+    steps: tuple[Step, ...]
+    outcome: dict[Literal["approved", "rejected", "withdrawn"], Outcome] = {}
+
+
+class Role(Model, frozen=True, kw_only=True):
+    """A role that ships with the schema; the security manager creates it."""
+
+    name: str
+    label: Label = {}
+
+
+class Release(Model, frozen=True, kw_only=True):
+    """The whole schema as one numbered, published, immutable state."""
+
+    number: int
+    types: dict[str, RecordType] = {}
+    flows: dict[str, Flow] = {}
+    policies: tuple[Policy, ...] = ()
+    roles: tuple[Role, ...] = ()
+
+    def type(self, name: str) -> RecordType | None:
+        """Return the live (not archived) record type called `name`, or None."""
+        found = self.types.get(name)
+        return found if found and not found.archived else None
+
+
+#: System columns that every record has; nobody writes them from outside.
+SYSTEM_FIELDS = (
+    "id",
+    "version",
+    "created_at",
+    "created_by",
+    "updated_at",
+    "updated_by",
+)
+
+#: Further system columns of documents.
+DOCUMENT_FIELDS = ("audited_at", "audit_seq")
+
+
+def encode(model: Model) -> bytes:
+    """Return a model as JSON bytes, keys in a fixed order."""
+    return msgspec.json.encode(model, order="deterministic")
+
+
+def decode_release(data: bytes | str) -> Release:
+    """Return the release that `encode` wrote."""
+    return msgspec.json.decode(data, type=Release)

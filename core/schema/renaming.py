@@ -1,0 +1,168 @@
+"""Renames a field in a YAML file wherever the file means it, expressions included."""
+
+from collections.abc import Iterator, MutableMapping, MutableSequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.expression import Scope, rename_names
+from core.schema.model import Field, Release
+from core.schema.scopes import record_scope, row_scope
+
+Tree = MutableMapping[str, Any]
+
+_CONDITIONS = ("visible_when", "required_when", "read_only_when", "default_expr", "formula")
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A field of a record type gets another name.
+
+    Attributes:
+        release: the schema in which it still has the old one.
+    """
+
+    release: Release
+    type: str
+    old: str
+    new: str
+
+    def apply(self, tree: Tree) -> None:
+        """Change every mention of the field in a document."""
+        subject = next(iter(tree.values()), "")
+        name = subject if isinstance(subject, str) else ""
+        for place, key, scope in self._expressions(tree, name):
+            renames = {(self.type, self.old): self.new}
+            text = str(place[key])
+            renamed = rename_names(text, scope, renames)
+            if renamed != text:
+                place[key] = renamed
+        for field in _maps(tree, "fields"):
+            self._rename_reference(field, name)
+        if name == self.type and next(iter(tree)) != "flow":
+            self._rename_lists(tree)
+        if tree.get("document") == self.type:
+            self._rename_flow(tree)
+
+    def _rename_reference(self, field: Tree, name: str) -> None:
+        """Change what backlinks and rollups of the document say."""
+        if field.get("of") == f"{self.type}.{self.old}":
+            field["of"] = f"{self.type}.{self.new}"
+        if name == self.type and field.get("of") == self.old:
+            field["of"] = self.new
+        if field.get("take") == self.old and self._rolled(field, name) == self.type:
+            field["take"] = self.new
+
+    def _rolled(self, field: Tree, name: str) -> str:
+        """Return the record type that a rollup goes over."""
+        over = self._field(name, str(field.get("of", "")))
+        if over is None:
+            return ""
+        return over.target or over.of.partition(".")[0]
+
+    def _field(self, type_name: str, field_name: str) -> Field | None:
+        found = self.release.type(type_name)
+        return found.field(field_name) if found else None
+
+    def _rename_lists(self, tree: Tree) -> None:
+        if tree.get("title_field") == self.old:
+            tree["title_field"] = self.new
+        for tab in _maps(tree, "layout"):
+            for section in _maps(tab, "sections"):
+                self._rename_in(section.get("fields"))
+        for view in _maps(tree, "views"):
+            self._rename_in(view.get("columns"))
+            self._rename_in(view.get("sort"))
+        for key in ("checks", "unique_together"):
+            for rule in _maps(tree, key):
+                self._rename_in(rule.get("fields"))
+        for policy in _maps(tree, "policies"):
+            rights = policy.get("fields") or {}
+            self._rename_in(rights.get("view"))
+            self._rename_in(rights.get("edit"))
+
+    def _rename_flow(self, tree: Tree) -> None:
+        self._rename_in(tree.get("subject"))
+        for outcome in (tree.get("outcome") or {}).values():
+            values = outcome.get("set") or {}
+            if self.old in values:
+                values[self.new] = values.pop(self.old)
+
+    def _rename_in(self, names: Any) -> None:
+        if not isinstance(names, MutableSequence):
+            return
+        for at, name in enumerate(names):
+            if name == self.old:
+                names[at] = self.new
+            elif name == f"-{self.old}":
+                names[at] = f"-{self.new}"
+
+    def _expressions(self, tree: Tree, name: str) -> Iterator[tuple[Tree, str, Scope]]:
+        """Yield where a document holds an expression, with its scope."""
+        if self.release.type(name) is None:
+            yield from self._policy_expressions(tree)
+            return
+        scope = record_scope(self.release, name)
+        for field in _maps(tree, "fields"):
+            yield from self._field_expressions(field, name, scope)
+            table = self._field(name, str(field.get("name", "")))
+            if table is not None and table.type == "table":
+                rows = row_scope(self.release.types, table, name)
+                for column in _maps(field, "fields"):
+                    yield from self._field_expressions(column, name, rows)
+        for place, key in _rules(tree):
+            yield from _held(place, (key,), scope)
+
+    def _policy_expressions(self, tree: Tree) -> Iterator[tuple[Tree, str, Scope]]:
+        for policy in _maps(tree, "policies"):
+            if self.type in (policy.get("types") or ()):
+                yield from _held(policy, ("rows",), record_scope(self.release, self.type))
+
+    def _field_expressions(
+        self, field: Tree, name: str, scope: Scope
+    ) -> Iterator[tuple[Tree, str, Scope]]:
+        yield from _held(field, _CONDITIONS, scope)
+        conditions = field.get("options_when")
+        if isinstance(conditions, MutableMapping):
+            yield from _held(conditions, tuple(conditions), scope)
+        for source in _maps(field, "options_from"):
+            yield from _held(source, ("when",), scope)
+            yield from self._held_over(source, str(source.get("type", "")))
+        if field.get("type") == "rollup":
+            over = self._field(name, str(field.get("of", "")))
+            if over is not None and over.type == "table":
+                yield from _held(field, ("filter",), row_scope(self.release.types, over, name))
+            else:
+                yield from self._held_over(field, self._rolled(field, name))
+        else:
+            yield from self._held_over(field, str(field.get("target", "")))
+
+    def _held_over(self, place: Tree, target: str) -> Iterator[tuple[Tree, str, Scope]]:
+        if self.release.type(target) is not None:
+            yield from _held(place, ("filter",), record_scope(self.release, target))
+
+
+def _maps(tree: Any, key: str) -> list[Tree]:
+    """Return the mappings of the list under `key`."""
+    found = tree.get(key) if isinstance(tree, MutableMapping) else None
+    if not isinstance(found, MutableSequence):
+        return []
+    return [one for one in found if isinstance(one, MutableMapping)]
+
+
+def _rules(tree: Tree) -> Iterator[tuple[Tree, str]]:
+    """Yield the places of a record type, outside its fields, that can hold a condition."""
+    for tab in _maps(tree, "layout"):
+        yield tab, "visible_when"
+        for section in _maps(tab, "sections"):
+            yield section, "visible_when"
+    for key, word in (("checks", "check"), ("views", "filter"), ("policies", "rows")):
+        for one in _maps(tree, key):
+            yield one, word
+    if isinstance(tree.get("delete"), MutableMapping):
+        yield tree["delete"], "allow_when"
+
+
+def _held(place: Tree, keys: tuple[str, ...], scope: Scope) -> Iterator[tuple[Tree, str, Scope]]:
+    for key in keys:
+        if place.get(key):
+            yield place, key, scope

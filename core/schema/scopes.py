@@ -1,0 +1,76 @@
+"""What the expressions of a record type can see."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from core.expression.types import DATETIME, NUMBER, TEXT, Scope, Type
+from core.schema.fieldtypes import field_type
+from core.schema.model import Field, RecordType, Release
+
+#: System columns that expressions can read.
+SYSTEM_TYPES: Mapping[str, Type] = {
+    "id": TEXT,
+    "version": NUMBER,
+    "created_at": DATETIME,
+    "created_by": TEXT,
+    "updated_at": DATETIME,
+    "updated_by": TEXT,
+}
+#: The same of documents.
+DOCUMENT_TYPES: Mapping[str, Type] = {"audited_at": DATETIME, "audit_seq": NUMBER}
+
+VARIABLES: Mapping[str, Type] = {"current_user": TEXT}
+
+
+def is_resolved(field: Field) -> bool:
+    """Return whether the type of a field is known; a formula's is found at publish."""
+    if field.type == "table":
+        return all(is_resolved(one) for one in field.fields)
+    return field.type not in {"formula", "rollup"} or bool(field.result)
+
+
+def expression_types(record_type: RecordType) -> dict[str, Type]:
+    """Return the type of everything that an expression over a record can name."""
+    types = dict(SYSTEM_TYPES)
+    if record_type.document:
+        types.update(DOCUMENT_TYPES)
+    for field in record_type.fields:
+        if is_resolved(field):
+            types[field.name] = field_type(field.type).expression_type(field)
+    return types
+
+
+def types_of(types: Mapping[str, RecordType], name: str) -> Mapping[str, Type]:
+    """Return the expression types of the record type called `name`; none when there is none."""
+    found = types.get(name)
+    return {} if found is None or found.archived else expression_types(found)
+
+
+def scope_in(types: Mapping[str, RecordType], name: str) -> Scope:
+    """Return the scope of a record type among `types`."""
+    return Scope(
+        fields=types_of(types, name),
+        record_types=partial(types_of, types),
+        variables=VARIABLES,
+        name=name,
+    )
+
+
+def record_scope(release: Release, type_name: str) -> Scope:
+    """Return the scope of expressions over records of `type_name`."""
+    return scope_in(release.types, type_name)
+
+
+def row_scope(types: Mapping[str, RecordType], table: Field, owner: str) -> Scope:
+    """Return the scope of expressions over one row of a table field of the type `owner`."""
+    row = {
+        one.name: field_type(one.type).expression_type(one)
+        for one in table.fields
+        if is_resolved(one)
+    }
+    return Scope(
+        fields={"position": NUMBER} | row,
+        record_types=partial(types_of, types),
+        variables=VARIABLES,
+        name=f"{owner}.{table.name}",
+    )
