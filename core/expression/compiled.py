@@ -1,0 +1,170 @@
+"""A compiled expression: what everything else holds and asks."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from core.expression import nodes
+from core.expression.check import Checker
+from core.expression.coerce import BROKEN, read_literal, to_date, to_datetime
+from core.expression.evaluate import Counted, Run, compile_node, has_rows
+from core.expression.functions import FUNCTIONS, Function
+from core.expression.jsontree import to_json
+from core.expression.opened import Opened, opened
+from core.expression.parser import parse
+from core.expression.types import Env, ExpressionError, Kind, Scope, Type, problem
+from core.i18n import N_
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A typed expression.
+
+    Attributes:
+        text: as a person wrote it.
+        type: of its value.
+        paths: dotted names it reads, such as `member.tier.name` and `lines.amount`.
+        functions: names of the functions it calls.
+        uses: each field and option it names, with its place, for renaming and impact.
+        is_local: it reads nothing but the record's own fields and table rows, so that
+            its value changes only when the record does.
+        node: the typed tree.
+    """
+
+    text: str
+    type: Type
+    paths: frozenset[str]
+    functions: frozenset[str]
+    uses: tuple[nodes.Use, ...]
+    is_local: bool
+    node: nodes.Node
+    table: Mapping[str, Function] = field(repr=False)
+
+    @cached_property
+    def _counts(self) -> bool:
+        return has_rows(self.node)
+
+    @cached_property
+    def opened(self) -> Opened:
+        """Return the text with the texts it compares with taken out."""
+        return opened(self.text, self.node)
+
+    @cached_property
+    def run(self) -> Run:
+        """Return the bare closure `f(row, env)`, for loops over many rows.
+
+        It equals `evaluate` where the expression has no list functions.
+        """
+        run = compile_node(self.node, self.table)
+        if self._counts:
+            return lambda row, env: run(row, Counted(env))
+        return run
+
+    def evaluate(self, row: Mapping[str, Any], env: Env) -> Any:
+        """Return the value for one row: field name to Python value.
+
+        Raises:
+            BudgetExceeded: its list functions would visit too many rows.
+        """
+        return self.run(row, env)
+
+    def trace(self, row: Mapping[str, Any], env: Env) -> list[dict[str, Any]]:
+        """Return each part that decides the value, with its own value, in reading order."""
+        counted = Counted(env)
+        return [
+            {
+                "text": self.text[part.start : part.end],
+                "value": compile_node(part, self.table)(row, counted),
+            }
+            for part in _deciding(self.node)
+        ]
+
+    def to_json(self) -> Any:
+        """Return the tree as plain JSON values, which `expression.js` computes."""
+        return to_json(self.node, self.table)
+
+
+def _deciding(node: nodes.Node) -> Iterator[nodes.Node]:
+    """Yield the conditions of a tree and the fields that they read, outermost frame only."""
+    if isinstance(node, (nodes.Field, nodes.Linked)) or (
+        node.type.kind == "boolean" and not isinstance(node, nodes.Literal)
+    ):
+        yield node
+    if isinstance(node, (nodes.Rollup, nodes.Each, nodes.Linked)):
+        return
+    for name in node.__dataclass_fields__:
+        value = getattr(node, name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, nodes.Node):
+                yield from _deciding(part)
+
+
+def compile_expression(
+    text: str,
+    scope: Scope,
+    *,
+    expect: Kind | None = None,
+    functions: Mapping[str, Function] = FUNCTIONS,
+) -> Expression:
+    """Return `text` compiled against the names of `scope`.
+
+    Args:
+        text: the expression.
+        scope: the names it may use.
+        expect: kind that its value must have; null fits every kind but `boolean`.
+        functions: the functions it may call.
+
+    Raises:
+        ExpressionError: it is wrong; all problems are named, each with its position.
+    """
+    checker = Checker(scope, functions)
+    node = checker.check(parse(text))
+    if not checker.problems and expect is not None:
+        node = _expected(checker, node, expect)
+    if not checker.problems and node.type.kind in {"rows", "records", "list"}:
+        checker.fail(node, "a_list", N_("A list is not a value; use SUM, COUNT, ANY or ALL."))
+    if checker.problems:
+        raise ExpressionError(problems=checker.problems)
+    return Expression(
+        text,
+        node.type,
+        frozenset(checker.paths),
+        frozenset(checker.called),
+        tuple(checker.uses),
+        checker.is_local,
+        node,
+        functions,
+    )
+
+
+#: Which other kinds do for an expected one.
+_FITS: Mapping[str, frozenset[str]] = {
+    "text": frozenset({"choice", "record"}),
+    "choice": frozenset({"text"}),
+    "record": frozenset({"text"}),
+}
+
+
+def _expected(checker: Checker, node: nodes.Node, expect: Kind) -> nodes.Node:
+    kind = node.type.kind
+    if kind == expect or node.type is BROKEN or kind in _FITS.get(expect, ()):
+        return node
+    if kind == "null" and expect != "boolean":
+        return node
+    if expect == "datetime" and kind in {"date", "text"}:
+        read = read_literal(node, expect)
+        if read is not None or kind == "date":
+            return to_datetime(read or node)
+    if expect == "date" and kind == "datetime":
+        return to_date(node)
+    return read_literal(node, expect) or checker.fail(
+        node,
+        "wrong_type",
+        N_("The value must be {expected}, not {found}."),
+        expected=expect,
+        found=str(node.type),
+    )
+
+
+__all__ = ["Expression", "compile_expression", "problem"]
