@@ -1,0 +1,253 @@
+"""One database, SQLite or PostgreSQL, with one way to read and one way to write.
+
+Readers see one snapshot (`BEGIN`); writers on SQLite take the write lock at once
+(`BEGIN IMMEDIATE`), because a deferred transaction that upgrades later fails
+without waiting. Tables of the product itself are declared on `metadata`.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
+
+from core.errors import Malformed, Unavailable
+from core.i18n import N_
+
+#: The product's own tables, named `gx_*`; every module declares its own here.
+metadata = sa.MetaData()
+
+#: Seconds a writer waits for another before the caller is told to try again.
+BUSY_SECONDS = 5
+
+_SQLITE_BUSY = ("database is locked", "database table is locked")
+
+
+#: Asks what a write transaction must know before anything else.
+Opening = Callable[[Connection], None]
+
+
+class Database:
+    """A database and its two kinds of transaction; safe to share between threads."""
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        """Open the database that `url` names; nothing is connected yet."""
+        self.url = sa.make_url(url)
+        self.dialect = self.url.get_backend_name()
+        if self.dialect == "sqlite":
+            self.engine = _sqlite_engine(self.url, pool_size)
+        else:
+            if self.url.drivername == "postgresql":
+                self.url = self.url.set(drivername="postgresql+psycopg")
+            self.engine = _postgres_engine(self.url, pool_size)
+        self._writer = threading.Lock()
+        self._silent = self.engine.execution_options(gx_begin="")
+        self._immediate = self.engine.execution_options(gx_begin="BEGIN IMMEDIATE")
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Return whether this is the embedded database."""
+        return self.dialect == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection in a read transaction that sees one snapshot on SQLite.
+
+        On PostgreSQL every statement sees its own snapshot, so one that is prebuilt runs
+        without a transaction and its two round trips.
+        """
+        try:
+            if self.is_sqlite:
+                with self._silent.connect() as connection:
+                    _say(connection, "BEGIN")
+                    yield connection
+            else:
+                with self.engine.connect() as connection:
+                    yield connection
+        except _TOLD as error:
+            raise _told(error) from error
+
+    @contextmanager
+    def write(
+        self, *, durable: bool = False, opening: Opening | None = None
+    ) -> Iterator[Connection]:
+        """Yield a connection in a write transaction; commit at the end, roll back on an error.
+
+        Args:
+            durable: is for money and votes: on SQLite the commit then waits for the disk.
+            opening: called first; on PostgreSQL it also says BEGIN, so that what it asks
+                costs no round trip of its own.
+
+        Raises:
+            Unavailable: another writer held the database for more than `BUSY_SECONDS`.
+        """
+        if not self.is_sqlite:
+            try:
+                with (self._silent if opening else self.engine).begin() as connection:
+                    if opening:
+                        opening(connection)
+                    yield connection
+            except _TOLD as error:
+                raise _told(error) from error
+            return
+        if not self._writer.acquire(timeout=BUSY_SECONDS):
+            raise Unavailable
+        try:
+            with self._immediate.connect() as writer:
+                _set_durable(writer, durable)
+                with writer.begin():
+                    if opening:
+                        opening(writer)
+                    yield writer
+        except _TOLD as error:
+            raise _told(error) from error
+        finally:
+            self._writer.release()
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Connection]:
+        """Yield a connection outside any transaction, for what refuses to run in one."""
+        with self._silent.connect() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close every pooled connection; call it before a fork and at exit."""
+        self.engine.dispose()
+
+
+_TOLD = (StatementError, UnicodeEncodeError)
+
+
+def _told(error: Exception) -> Exception:
+    """Return an error with a clear text: of a lock not given in time, of text that is none."""
+    if isinstance(error, OperationalError) and is_busy(error):
+        return Unavailable()
+    cause = error.orig if isinstance(error, StatementError) else error
+    if isinstance(cause, UnicodeEncodeError):
+        # A lone surrogate, in whatever place nobody looked at it before.
+        char = f"U+{ord(cause.object[cause.start]):04X}"
+        return Malformed(N_("The character {char} cannot be stored."), char=char)
+    return error
+
+
+def _say(connection: Connection, words: str) -> None:
+    """Say what begins a transaction straight to the driver; every request does.
+
+    Raises:
+        DBAPIError: the driver's error, as SQLAlchemy raises it.
+    """
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute(words)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise driver_failure(connection, words, error) from error
+
+
+def driver_failure(connection: Connection, sql: str, error: Exception) -> BaseException:
+    """Return a driver's error as SQLAlchemy raises it; a connection that died is given up."""
+    dialect = connection.dialect
+    driver: Any = connection.connection.driver_connection
+    is_dead = dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
+    failure = DBAPIError.instance(
+        sql,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=is_dead,
+        dialect=dialect,
+    )
+    if is_dead:
+        connection.invalidate(failure)
+    return failure
+
+
+def _set_durable(connection: Connection, durable: bool) -> None:
+    """Have the next commit wait for the disk or not, where that changes."""
+    if connection.info.get("gx_durable", False) != durable:
+        _say(connection, f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        connection.info["gx_durable"] = durable
+
+
+def is_busy(error: OperationalError) -> bool:
+    """Return whether a lock was not given in time, so that trying again may help."""
+    code = getattr(error.orig, "sqlstate", None)
+    return str(error.orig) in _SQLITE_BUSY or code in {"55P03", "40P01", "40001"}
+
+
+def _to_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _sqlite_engine(url: sa.URL, pool_size: int) -> Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=16,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        # Statements repeat for the life of a release; the default of 500 is too few.
+        query_cache_size=2000,
+        json_serializer=_to_json,
+        json_deserializer=msgspec.json.decode,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _connect(driver: Any, _record: Any) -> None:
+        driver.isolation_level = None  # we say BEGIN ourselves: DDL must be transactional too
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+            f"busy_timeout={BUSY_SECONDS * 1000}",
+            "cache_size=-16000",
+            "mmap_size=268435456",
+            "temp_store=MEMORY",
+        ):
+            driver.execute(f"PRAGMA {pragma}")
+        for register in sqlite_functions:
+            register(driver)
+
+    _begin_ourselves(engine)
+    return engine
+
+
+def _begin_ourselves(engine: Engine) -> None:
+    """Have transactions begin with what the connection's options say, or not at all.
+
+    The drivers commit each statement by themselves outside of these.
+    """
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        words = connection.get_execution_options().get("gx_begin", "BEGIN")
+        if words:
+            _say(connection, words if engine.name == "sqlite" else "BEGIN")
+
+
+def _postgres_engine(url: sa.URL, pool_size: int) -> Engine:
+    engine = sa.create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=16,
+        pool_pre_ping=False,
+        isolation_level="AUTOCOMMIT",
+        query_cache_size=2000,
+        json_serializer=_to_json,
+        json_deserializer=msgspec.json.decode,
+        connect_args={
+            "options": f"-c timezone=UTC -c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s"
+        },
+    )
+    _begin_ourselves(engine)
+    return engine
+
+
+#: Called with each new SQLite driver connection, to register SQL functions; filled at import.
+sqlite_functions: list[Any] = []

@@ -1,0 +1,1 @@
+"""From one release to the next: compare, plan, take resumable steps, and back again."""

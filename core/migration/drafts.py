@@ -1,0 +1,295 @@
+"""Drafts and releases, as the designer, the REST API and the command line use them.
+
+A draft keeps what was asked for, not what it would give: it is worked out against
+the release in force each time it is looked at, so a draft never goes stale because
+somebody else published first.
+"""
+
+import io
+import zipfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from core.clock import to_wire
+from core.db import metadata
+from core.errors import Conflict, Malformed, NotFound, Problem, SchemaError, TooLarge
+from core.i18n import N_
+from core.ids import new_id
+from core.migration.proposal import (
+    Author,
+    Proposal,
+    Running,
+    propose,
+    publish_proposal,
+    read_running,
+)
+from core.migration.run import Overtaken
+from core.migration.sources import Stored, put_sources, read_stored, split_documents
+from core.schema.drafts import apply_changes
+from core.schema.model import Field, RecordType, Release, encode
+from core.tables.columns import ID, JSON, TEXT, Instant
+from core.tables.releases import list_release_rows, load_release, load_sources
+
+#: Longest YAML of one draft: eight files of the largest size.
+MAX_YAML = 8 * 64 * 1024
+#: How often a publish is worked out anew when others publish at the same time.
+_TRIES = 3
+
+draft_table = sa.Table(
+    "gx_draft",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("content", JSON, nullable=False, doc='{"yaml": text} or {"changes": [...]}'),
+    sa.Column("state", sa.String(10), nullable=False, doc="open or published"),
+    sa.Column("release", sa.Integer, doc="the release it became"),
+    sa.Column("created_at", Instant(), nullable=False),
+    sa.Column("created_by", ID, nullable=False),
+    sa.Column("created_by_name", TEXT, nullable=False),
+)
+
+
+def create_draft(
+    author: Author,
+    *,
+    yaml: str | None = None,
+    changes: Sequence[Mapping[str, Any]] | None = None,
+) -> str:
+    """Keep a wish for another schema and return its id; nothing is checked but its shape.
+
+    Raises:
+        Malformed: it is neither YAML text nor a list of changes.
+        TooLarge: it is over `MAX_YAML`.
+    """
+    if (yaml is None) == (changes is None):
+        raise Malformed(N_("Send either “yaml” or “changes”."))
+    content: dict[str, Any]
+    if yaml is not None:
+        if not isinstance(yaml, str) or "\0" in yaml or not _is_unicode(yaml):
+            raise Malformed(N_("“yaml” must be text."))
+        if len(yaml.encode()) > MAX_YAML:
+            raise TooLarge
+        content = {"yaml": yaml}
+    else:
+        if not isinstance(changes, list | tuple) or not changes:
+            raise Malformed(N_("“changes” must be a list of changes."))
+        content = {"changes": list(changes)}
+    row = {
+        "id": new_id(),
+        "content": content,
+        "state": "open",
+        "created_at": author.clock.now(),
+        "created_by": author.actor.id,
+        "created_by_name": author.actor.name,
+    }
+    with author.db.write() as connection:
+        connection.execute(draft_table.insert().values(row))
+    return str(row["id"])
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def get_draft(author: Author, draft_id: str, *, locale: str = "en") -> dict[str, Any]:
+    """Return a draft with its problems, differences, impact and plan."""
+    with author.db.read() as connection:
+        row = _row(connection, draft_id)
+        head = {
+            "id": row["id"],
+            "state": row["state"],
+            "release": row["release"],
+            "created_at": to_wire(row["created_at"]),
+            "created_by": row["created_by_name"],
+            **row["content"],
+        }
+        if row["state"] != "open":
+            return head
+        return head | propose_draft(connection, row["content"]).to_json(locale)
+
+
+def _row(connection: sa.Connection, draft_id: str) -> Mapping[str, Any]:
+    query = sa.select(draft_table).where(draft_table.c.id == draft_id)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise NotFound
+    return dict(row)
+
+
+def propose_draft(connection: sa.Connection, content: Mapping[str, Any]) -> Proposal:
+    """Return what a draft's content would do to the release in force."""
+    running = read_running(connection)
+    if "yaml" in content:
+        given = split_documents(content["yaml"])
+        twice = _defined_twice(given)
+        if twice:
+            return Proposal(running, running.sources, problems=twice)
+        sources = put_sources(running.sources, given)
+        return propose(connection, sources, running)
+    try:
+        sources = _changed(running, content["changes"])
+    except SchemaError as error:
+        return Proposal(running, running.sources, problems=error.problems)
+    return propose(connection, sources, running)
+
+
+def _defined_twice(given: Sequence[Stored]) -> tuple[Problem, ...]:
+    """Return a problem for each thing that one text defines more than once."""
+    counted = Counter(one.key for one in given if one.key[1])
+    text = N_("{kind} {name} is defined {count} times in this text.")
+    return tuple(
+        Problem("yaml", "schema.duplicate", text, {"kind": kind, "name": name, "count": count})
+        for (kind, name), count in counted.items()
+        if count > 1
+    )
+
+
+def _changed(running: Running, changes: Sequence[Mapping[str, Any]]) -> list[Stored]:
+    release = running.release if running.release.number else None
+    disk = {(one.layer, one.path): one.disk for one in running.sources}
+    return [
+        Stored(
+            layer=one.layer,
+            path=one.path,
+            text=one.text if isinstance(one.text, str) else one.text.decode(),
+            disk=disk.get((one.layer, one.path), ""),
+        )
+        for one in apply_changes([it.source() for it in running.sources], changes, release)
+    ]
+
+
+def publish_draft(author: Author, draft_id: str, note: str = "") -> int:
+    """Put a draft in force and return the release's number."""
+    overtaken = Overtaken(release=0)
+    for _ in range(_TRIES):
+        try:
+            return _publish_once(author, draft_id, note)
+        except Overtaken as error:
+            # Work it out again on top of what the other published.
+            overtaken = error
+    raise overtaken
+
+
+def _publish_once(author: Author, draft_id: str, note: str) -> int:
+    with author.db.read() as connection:
+        row = _row(connection, draft_id)
+        proposal = propose_draft(connection, row["content"])
+    if row["state"] != "open":
+        raise Conflict(_PUBLISHED)
+    if proposal.is_empty:
+        raise Conflict(N_("This draft changes nothing."))
+
+    def close(connection: sa.Connection, number: int) -> None:
+        mine = (draft_table.c.id == draft_id) & (draft_table.c.state == "open")
+        closed = draft_table.update().where(mine).values(state="published", release=number)
+        if connection.execute(closed).rowcount != 1:
+            raise Conflict(_PUBLISHED)
+
+    return publish_proposal(author, proposal, note, also=close)
+
+
+_PUBLISHED = N_("This draft was already published.")
+
+
+def list_releases(author: Author) -> list[dict[str, Any]]:
+    """Return all releases, newest first."""
+    with author.db.read() as connection:
+        rows = list_release_rows(connection)
+    return [
+        {
+            "number": row.number,
+            "note": row.note,
+            "published_at": to_wire(row.published_at),
+            "published_by": row.published_by_name,
+            "steps": len(row.plan.get("steps", ())),
+        }
+        for row in rows
+    ]
+
+
+def rollback(author: Author, number: int, note: str = "") -> int:
+    """Publish the schema of release `number` again as a new release; all values are kept.
+
+    Raises:
+        Conflict: that release is in force already.
+    """
+    with author.db.read() as connection:
+        proposal = propose_rollback(connection, number)
+    if proposal.is_empty:
+        raise Conflict(N_("This release is in force already."))
+    return publish_proposal(author, proposal, note or f"rollback to {number}")
+
+
+def propose_rollback(connection: sa.Connection, number: int) -> Proposal:
+    """Return what going back to release `number` would do."""
+    running = read_running(connection)
+    old = load_release(connection, number)
+    # The files on disk were seen at their newest: coming back must not look like an upgrade.
+    seen = {(one.layer, one.path): one.disk for one in running.sources}
+    sources = [
+        msgspec.structs.replace(one, disk=seen.get((one.layer, one.path), one.disk))
+        for one in read_stored(load_sources(connection, number))
+    ]
+    return propose(connection, sources, running, make=lambda: restored(old, running.release))
+
+
+def restored(old: Release, running: Release) -> Release:
+    """Return `old` as the release after `running`, with everything that came since put away."""
+    types = {name: _restored_type(one, running.types.get(name)) for name, one in old.types.items()}
+    for name, one in running.types.items():
+        if name not in types:
+            types[name] = msgspec.structs.replace(one, archived=True, policies=())
+    return msgspec.structs.replace(
+        old, number=running.number + 1, types=dict(sorted(types.items()))
+    )
+
+
+def _restored_type(old: RecordType, now: RecordType | None) -> RecordType:
+    if now is None or (now.id or now.name) != (old.id or old.name):
+        return old
+    inner = {one.id: one for one in (*now.fields, *now.archived_fields)}
+    fields = []
+    for one in old.fields:
+        since = inner.get(one.id)
+        is_table = one.type == "table" and since is not None
+        archived = _with_later(one, since) if is_table and since else one.archived_fields
+        fields.append(msgspec.structs.replace(one, archived_fields=archived))
+    return msgspec.structs.replace(
+        old, fields=tuple(fields), archived_fields=_with_later(old, now)
+    )
+
+
+def _with_later(old: RecordType | Field, now: RecordType | Field) -> tuple[Field, ...]:
+    """Return the archived fields of `old` and every field that came since."""
+    kept = {one.id for one in (*old.fields, *old.archived_fields)}
+    came = [one for one in (*now.archived_fields, *now.fields) if one.id not in kept]
+    return (*old.archived_fields, *came)
+
+
+def export_release(author: Author, number: int) -> bytes:
+    """Return a release as a ZIP archive: every layer's YAML, and the compiled schema as JSON."""
+    with author.db.read() as connection:
+        release = load_release(connection, number)
+        sources = read_stored(load_sources(connection, number))
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for one in sources:
+            name = one.path.replace("\\", "/").lstrip("/").replace("..", "")
+            archive.writestr(_entry(f"{one.layer}/{name}"), one.text)
+        archive.writestr(_entry("release.json"), encode(release))
+    return target.getvalue()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Return an archive entry with a fixed date, so that equal releases give equal archives."""
+    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    return entry

@@ -1,0 +1,78 @@
+"""What the tables hold, as far as a plan depends on it."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.errors import Problem
+from core.i18n import N_
+from core.migration.plan import Plan
+from core.migration.steps import Step
+from core.schema.model import Release
+from core.tables.build import main_name
+
+
+def count_rows(connection: Connection, release: Release, names: set[str]) -> dict[str, int]:
+    """Return record type name -> how many records it has, deleted ones too."""
+    inspector = sa.inspect(connection)
+    there = set(inspector.get_table_names())
+    return {
+        name: connection.execute(
+            sa.select(sa.func.count()).select_from(sa.table(main_name(name)))
+        ).scalar_one()
+        for name in release.types
+        if name in names and main_name(name) in there
+    }
+
+
+def duplicate_problems(connection: Connection, plan: Plan) -> tuple[Problem, ...]:
+    """Return a problem for each new unique index that existing values stand against."""
+    added = {(step.table, step.name) for step in plan.steps if step.op == "add_column"}
+    created = {step.table for step in plan.steps if step.op == "create_table"}
+    problems = []
+    for step in plan.steps:
+        if step.op != "create_index" or not step.unique or step.table in created:
+            continue
+        if any((step.table, name) in added for name, _ in step.columns):
+            continue
+        found = _duplicates(connection, step)
+        if found is not None:
+            problems.append(found)
+    return tuple(problems)
+
+
+def _duplicates(connection: Connection, step: Step) -> Problem | None:
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name, _ in step.columns]
+    table = sa.table(step.table, *columns, sa.column("deleted_at"))
+    terms = [column.is_not(None) for column in columns]
+    if step.live_only:
+        terms.append(table.c.deleted_at.is_(None))
+    groups = (
+        sa.select(*columns, sa.func.count().label("n"))
+        .select_from(table)
+        .where(*terms)
+        .group_by(*columns)
+        .having(sa.func.count() > 1)
+        .cte()
+    )
+    totals = connection.execute(sa.select(sa.func.count(), sa.func.sum(groups.c.n))).one()
+    values, records = int(totals[0]), int(totals[1] or 0)
+    if not values:
+        return None
+    example = connection.execute(sa.select(groups).limit(1)).one()[:-1]
+    fields = " + ".join(name for name, _ in step.columns)
+    return Problem(
+        f"{step.table.removeprefix('r_')}.{fields}",
+        "schema.duplicates",
+        N_(
+            "{fields} cannot become unique: {values} values are used by {records} records, "
+            "for example {example}."
+        ),
+        {
+            "fields": fields,
+            "values": values,
+            "records": records,
+            "example": " + ".join(map(str, example)),
+        },
+    )

@@ -1,0 +1,191 @@
+"""YAML files against the release in force: `guanxi init` and `guanxi schema plan|apply`."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from core.actor import SYSTEM, Actor
+from core.clock import Clock
+from core.db import Database
+from core.errors import Malformed
+from core.extension.discovery import Plugin, find_plugins
+from core.extension.hooks import Hooks
+from core.extension.state import PluginState, read_states
+from core.i18n import N_
+from core.migration.proposal import Proposal, propose, publish_proposal, read_running
+from core.migration.run import Overtaken
+from core.migration.sources import (
+    CORE,
+    SITE,
+    Stored,
+    disk_sources,
+    merge_disk,
+    put_sources,
+    split_documents,
+    text_hash,
+)
+from core.settings import Settings
+from core.tables.registry import Registries
+
+_TRIES = 3
+
+
+class Parts(Protocol):
+    """The long-lived parts of one process."""
+
+    @property
+    def settings(self) -> Settings:
+        """Return what the environment says."""
+
+    @property
+    def db(self) -> Database:
+        """Return the database."""
+
+    @property
+    def registries(self) -> Registries:
+        """Return the process's registries."""
+
+    @property
+    def hooks(self) -> Hooks:
+        """Return the plugins' hooks."""
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock."""
+
+
+class _Publisher:
+    """Publishes in somebody's name; see `Author`."""
+
+    def __init__(self, parts: Parts, actor: Actor) -> None:
+        self.db, self.registries, self.clock = parts.db, parts.registries, parts.clock
+        self.actor = actor
+
+
+def plan_paths(parts: Parts, paths: Sequence[Path] = ()) -> Proposal:
+    """Return what taking in YAML files would do.
+
+    Without `paths` these are all files of the base, of the enabled plugins and of
+    the instance's `schemas` folder. Files named replace what defines the same; what
+    nothing defines yet becomes part of the site's layer.
+    """
+    with parts.db.read() as connection:
+        running = read_running(connection)
+        if paths:
+            sources = put_sources(running.sources, _named(parts.settings, paths))
+            return propose(connection, sources, running)
+        plugins = enabled_plugins(parts, read_states(connection))
+        disk = _disk(parts.settings, plugins)
+        sources, problems = merge_disk(running.sources, disk)
+        return propose(connection, sources, running, problems=problems)
+
+
+def apply_paths(
+    parts: Parts, paths: Sequence[Path] = (), *, note: str = "", actor: Actor = SYSTEM
+) -> int | None:
+    """Take in YAML files and return the new release's number, None when nothing changes."""
+    proposal = plan_paths(parts, paths)
+    if proposal.is_empty and not proposal.problems:
+        return None
+    return publish_proposal(_Publisher(parts, actor), proposal, note or "schema apply")
+
+
+def publish_disk(parts: Parts, plugins: Sequence[Plugin], *, note: str = "init") -> int:
+    """Publish what the files on disk changed, and return the number of the release in force.
+
+    A plugin whose files are refused is reported broken and keeps what it last
+    published; where file and published text both changed the published one stays.
+    """
+    overtaken = Overtaken(release=0)
+    for _ in range(_TRIES):
+        with parts.db.read() as connection:
+            running = read_running(connection)
+            usable = [one for one in plugins if one.manifest]
+            states = read_states(connection)
+            usable = [one for one in usable if states.get(one.name, PluginState()).enabled]
+            sources, _kept = merge_disk(running.sources, _disk(parts.settings, usable))
+            proposal = propose(connection, sources, running)
+            while proposal.release is None:
+                remaining = _without_broken(parts.hooks, proposal)
+                if remaining is None:
+                    break
+                proposal = propose(connection, remaining, running)
+        if proposal.is_empty:
+            return running.release.number
+        try:
+            return publish_proposal(_Publisher(parts, SYSTEM), proposal, note)
+        except Overtaken as error:
+            overtaken = error
+    raise overtaken
+
+
+def _without_broken(hooks: Hooks, proposal: Proposal) -> list[Stored] | None:
+    """Return the sources with broken plugins' as they last were; None when none is to blame."""
+    layers = {one.path: one.layer for one in proposal.sources}
+    running = proposal.running.sources
+    blamed: dict[str, list[str]] = {}
+    for problem in proposal.problems:
+        layer = layers.get(problem.file, CORE)
+        if layer not in {CORE, SITE} and _of(proposal.sources, layer) != _of(running, layer):
+            blamed.setdefault(layer, []).append(str(problem))
+    if not blamed:
+        return None
+    for layer, problems in blamed.items():
+        hooks.register_broken(layer, problems)
+    return [one for one in proposal.sources if one.layer not in blamed] + [
+        one for one in running if one.layer in blamed
+    ]
+
+
+def _of(sources: Iterable[Stored], layer: str) -> list[Stored]:
+    return [one for one in sources if one.layer == layer]
+
+
+def enabled_plugins(parts: Parts, states: dict[str, PluginState]) -> list[Plugin]:
+    """Return the plugins on disk that have a sound manifest and are switched on."""
+    return [
+        plugin
+        for plugin in find_plugins(parts.settings.plugins)
+        if plugin.manifest and states.get(plugin.name, PluginState()).enabled
+    ]
+
+
+def _disk(settings: Settings, plugins: Sequence[Plugin]) -> list[Stored]:
+    return disk_sources(settings.schemas, plugins, settings.home / "schemas")
+
+
+def _named(settings: Settings, paths: Iterable[Path]) -> list[Stored]:
+    """Return the documents of the files named, folders included.
+
+    Raises:
+        Malformed: a file is not there or not text.
+    """
+    found: list[Stored] = []
+    for path in paths:
+        files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+        for file in files:
+            try:
+                text = file.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise Malformed(N_("{file} cannot be read."), file=str(file)) from error
+            found += [_placed(settings, file, one) for one in split_documents(text)]
+    return found
+
+
+def _placed(settings: Settings, file: Path, one: Stored) -> Stored:
+    """Return a document with the layer and path that its folder gives it, if any."""
+    folder = file.resolve().parent
+    disk = text_hash(file.read_text(encoding="utf-8"))
+    if folder == settings.schemas.resolve():
+        return msgspec.structs.replace(one, layer=CORE, path=f"schemas/{file.name}", disk=disk)
+    if folder == (settings.home / "schemas").resolve():
+        path = f"instance/schemas/{file.name}"
+        return msgspec.structs.replace(one, layer=SITE, path=path, disk=disk)
+    plugins = settings.plugins.resolve()
+    if folder.name == "schemas" and folder.parent.parent == plugins:
+        name = folder.parent.name
+        path = f"plugins/{name}/schemas/{file.name}"
+        return msgspec.structs.replace(one, layer=name, path=path, disk=disk)
+    return one
