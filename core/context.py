@@ -1,0 +1,90 @@
+"""What an operation is given: who acts, on which release, in which unit of work."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.engine import Connection
+
+from core.actor import Actor
+from core.clock import Clock
+from core.db import Database
+from core.errors import Problem
+from core.tables.registry import Registries, Registry
+
+if TYPE_CHECKING:
+    from core.extension.hooks import Hooks
+
+#: Which door a change came through; the history names it.
+Door = Literal["form", "api", "import", "bulk", "flow", "automation", "plugin", "cli"]
+
+
+@dataclass(slots=True)
+class Context:
+    """One request's or job's view of the product; the first argument of every operation.
+
+    Attributes:
+        registry: the release that holds for the whole of it.
+        connection: the transaction under way, if any; see `reading` and `writing`.
+        warnings: what rules had to say without refusing; the edges show them.
+        time_zone: the store day's zone where no store is linked.
+    """
+
+    actor: Actor
+    db: Database
+    registries: Registries
+    registry: Registry
+    hooks: "Hooks"
+    clock: Clock = field(default_factory=Clock)
+    door: Door = "api"
+    locale: str = "en"
+    request_id: str = ""
+    time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
+    connection: Connection | None = None
+    is_writing: bool = False
+    warnings: list[Problem] = field(default_factory=list)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield the transaction under way, or a new read transaction."""
+        if self.connection is not None:
+            yield self.connection
+            return
+        with self.db.read() as connection:
+            self.connection = connection
+            try:
+                yield connection
+            finally:
+                self.connection = None
+
+    @contextmanager
+    def writing(self, *, durable: bool = False) -> Iterator[Connection]:
+        """Yield the write transaction under way, or a new one that commits at the end.
+
+        Raises:
+            ReleaseChanged: another release is in force than the one this context was made with.
+        """
+        if self.is_writing and self.connection is not None:
+            yield self.connection
+            return
+        outer = self.connection
+        hold = self.registries.holding(self.registry)
+        with self.db.write(durable=durable, opening=hold) as connection:
+            self.connection, self.is_writing = connection, True
+            try:
+                yield connection
+            finally:
+                self.connection, self.is_writing = outer, False
+
+    @property
+    def now(self) -> datetime:
+        """Return the present instant, aware, in UTC."""
+        return self.clock.now()
+
+    @property
+    def today(self) -> date:
+        """Return today's store day in the context's zone."""
+        return self.clock.today(self.time_zone)

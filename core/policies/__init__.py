@@ -1,0 +1,1 @@
+"""Who may do what on which rows and which fields, as SQL and as sets of names."""

@@ -1,0 +1,212 @@
+"""What one actor may do on one record type: actions, rows as SQL, fields cell by cell.
+
+Rights are evaluated per policy and never multiplied out: a policy that shows the
+phone of members in one's own store does not show it elsewhere because another
+policy shows the other members' names. Where policies with different fields apply,
+each selects one boolean per row, and the row's fields are those of the policies
+whose boolean is true.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.context import Context
+from core.errors import Forbidden
+from core.expression import Env
+from core.expression.sql import Columns, sql_clause
+from core.i18n import N_
+from core.policies.bounded import Bounded
+from core.policies.grants import Grant, certain_names, everything, grants_by_action, readable_names
+from core.schema.model import RecordType
+from core.tables.registry import Registry
+
+#: Sets of roles times record types whose rights are kept per release.
+_KEPT = 2000
+
+
+class Access:
+    """The rights of one set of roles on one record type; compiled once, bound per request.
+
+    Attributes:
+        names: every field name there is to see.
+        possible: fields shown in some row.
+        certain: fields shown in every row that is shown, which may be filtered and sorted by.
+        key: equal for equal rights, so that statements can be cached by it.
+    """
+
+    __slots__ = (
+        "_by_bits",
+        "_by_columns",
+        "_clauses",
+        "_grants",
+        "_registry",
+        "certain",
+        "key",
+        "names",
+        "possible",
+        "record_type",
+    )
+
+    def __init__(
+        self, registry: Registry, record_type: RecordType, grants: Mapping[str, tuple[Grant, ...]]
+    ) -> None:
+        """Hold `grants` (by action) on `record_type`."""
+        self._registry = registry
+        self._grants = grants
+        self._clauses: dict[str, sa.ColumnElement[bool] | None] = {}
+        self._by_columns: bool | None = None
+        self._by_bits: dict[tuple[bool, ...], frozenset[str]] = {}
+        self.record_type = record_type
+        self.names = readable_names(record_type)
+        self.certain = certain_names(grants.get("view", ()))
+        self.possible = frozenset().union(*(one.view for one in grants.get("view", ())))
+        equal = (record_type.name, tuple(sorted(grants.items(), key=itemgetter(0))))
+        self.key: Hashable = registry.memo(("policies.key", equal), object)
+
+    def may(self, action: str) -> bool:
+        """Return whether any policy allows `action` on some rows."""
+        return action in self._grants
+
+    def require(self, action: str) -> None:
+        """Refuse when no policy allows `action`.
+
+        Raises:
+            Forbidden: there is none.
+        """
+        if action not in self._grants:
+            raise Forbidden
+
+    def require_certain(self, names: frozenset[str]) -> None:
+        """Refuse a question about fields that are hidden in any row.
+
+        Raises:
+            Forbidden: one of `names` is not shown in every row that is shown.
+        """
+        hidden = names & self.names - self.certain
+        if hidden:
+            raise Forbidden(
+                N_("You may not search, sort or count by {names}."),
+                names=", ".join(sorted(hidden)),
+            )
+
+    def row_clause(self, action: str) -> sa.ColumnElement[bool] | None:
+        """Return the condition on rows for `action`; None when it holds for every row."""
+        if action not in self._clauses:
+            columns = self._registry.columns(self.record_type.name)
+            self._clauses[action] = self.clause_over(action, columns)
+        return self._clauses[action]
+
+    def clause_over(self, action: str, columns: Columns) -> sa.ColumnElement[bool] | None:
+        """Return the condition on rows for `action`, over `columns` of an alias."""
+        grants = self._grants.get(action, ())
+        if not grants:
+            return sa.false()
+        if any(not grant.rows for grant in grants):
+            return None
+        return sa.or_(*(self._clause(grant, columns) for grant in grants))
+
+    def mask_columns(self, action: str) -> list[sa.ColumnElement[bool]]:
+        """Return one boolean per grant, to be selected with each row; none when all are alike."""
+        grants = self._grants.get(action, ())
+        alike = all(grant == grants[0] for grant in grants)
+        if alike and (action == "view" or not self._rows(action)):
+            # Rows that are not shown are not selected, so one grant is true in every row.
+            return []
+        columns = self._registry.columns(self.record_type.name)
+        return [
+            (sa.true() if not grant.rows else self._clause(grant, columns)).label(
+                f"_{action}{index}"
+            )
+            for index, grant in enumerate(grants)
+        ]
+
+    def viewable(self, mask: Sequence[Any] = ()) -> frozenset[str]:
+        """Return the fields shown in a row, from the values of its mask columns."""
+        grants = self._grants.get("view", ())
+        if not mask:
+            return grants[0].view if grants else frozenset()
+        bits = tuple(map(bool, mask))
+        known = self._by_bits.get(bits)
+        if known is None:
+            shown = [grant.view for grant, bit in zip(grants, bits, strict=True) if bit]
+            known = self._by_bits[bits] = frozenset().union(*shown)
+        return known
+
+    def editable(self, action: str, mask: Sequence[Any] = ()) -> frozenset[str] | None:
+        """Return the fields that may be written in a row; None when the row is outside."""
+        grants = self._grants.get(action, ())
+        bits = tuple(map(bool, mask)) if mask else (True,) * len(grants)
+        sets = [grant.edit for grant, bit in zip(grants, bits, strict=True) if bit]
+        return frozenset().union(*sets) if sets else None
+
+    def editable_when(
+        self, action: str, row: Mapping[str, Any], env: Env
+    ) -> frozenset[str] | None:
+        """Return what `editable` does, for a row that is not stored yet."""
+        mask = [
+            not grant.rows or any(self._holds(rows, row, env) for rows in grant.rows)
+            for grant in self._grants.get(action, ())
+        ]
+        return self.editable(action, mask)
+
+    def viewable_when(self, row: Mapping[str, Any], env: Env) -> frozenset[str] | None:
+        """Return the fields shown in a record at hand; None when it is outside."""
+        sets = [
+            grant.view
+            for grant in self._grants.get("view", ())
+            if not grant.rows or any(self._holds(rows, row, env) for rows in grant.rows)
+        ]
+        return frozenset().union(*sets) if sets else None
+
+    def views_by_columns(self) -> bool:
+        """Return whether who sees a record depends on its own columns only, not on others."""
+        if self._by_columns is None:
+            name = self.record_type.name
+            columns = set(self._registry.tables[name].main.c.keys())
+            self._by_columns = all(
+                columns.issuperset(self._registry.expression(name, rows, "boolean").paths)
+                for grant in self._grants.get("view", ())
+                for rows in grant.rows
+            )
+        return self._by_columns
+
+    def _rows(self, action: str) -> bool:
+        return any(grant.rows for grant in self._grants.get(action, ()))
+
+    def _holds(self, rows: str, row: Mapping[str, Any], env: Env) -> bool:
+        expression = self._registry.expression(self.record_type.name, rows, "boolean")
+        return expression.evaluate(row, env) is True
+
+    def _clause(self, grant: Grant, columns: Columns) -> sa.ColumnElement[bool]:
+        name = self.record_type.name
+        clauses = [
+            sql_clause(self._registry.expression(name, rows, "boolean"), columns)
+            for rows in grant.rows
+        ]
+        return sa.func.coalesce(sa.or_(*clauses), sa.false())
+
+
+def access(ctx: Context, type_name: str) -> Access:
+    """Return the context's actor's rights on a record type.
+
+    The actor carries its roles as of the present rights revision, and policies belong
+    to the release, so rights are kept per set of roles in the release's registry.
+
+    Raises:
+        NotFound: there is no such record type.
+    """
+    registry, actor = ctx.registry, ctx.actor
+    kept: Bounded[Access] = registry.memo("policies.access", lambda: Bounded(_KEPT))
+    key = (type_name, None if actor.is_system else actor.roles)
+
+    def make() -> Access:
+        record_type = registry.record_type(type_name)
+        if actor.is_system:
+            return Access(registry, record_type, everything(record_type))
+        grants = grants_by_action(registry.release, record_type, actor.roles)
+        return Access(registry, record_type, grants)
+
+    return kept.get(key, make)

@@ -1,0 +1,1 @@
+"""Records of every type: validation, operations, queries, history, documents."""

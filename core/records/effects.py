@@ -1,0 +1,77 @@
+"""The one door through which a flow writes into its document; no edge reaches it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.actor import SYSTEM
+from core.context import Context
+from core.errors import Invalid, NotFound
+from core.records.children import attach
+from core.records.rules import Subject
+from core.records.updating import write_record
+from core.records.validation import Candidate, compile_validator, copied
+from core.records.wire import wire_of
+
+Record = dict[str, Any]
+
+#: What a flow writes that people do not.
+FLOW_FIELDS = frozenset({"status", "audited_at", "audit_seq"})
+
+#: States that a document may only enter when it meets every rule.
+_SOUND = frozenset({"submitted", "effective"})
+
+
+def put_effect(
+    ctx: Context,
+    type_name: str,
+    record_id: str,
+    values: Mapping[str, Any],
+    *,
+    action: str = "flow",
+    reason: str = "",
+) -> Record:
+    """Write a flow's outcome into its document and return the whole record.
+
+    `values` are Python values: the state, and the values of an approved proposal. Every
+    rule of the record is checked once more before it is submitted and before it takes
+    effect; the actor's rights are the flow's business.
+
+    Raises:
+        NotFound: the document is gone.
+        Invalid: it breaks rules by now.
+        Taken: another record has one of its unique values by now.
+    """
+    registry = ctx.registry
+    record_type = registry.record_type(type_name)
+    tables = registry.tables[type_name]
+    with ctx.writing() as connection:
+        row = (
+            connection.execute(
+                sa.select(tables.main)
+                .where(tables.main.c.id == record_id, tables.main.c.deleted_at.is_(None))
+                .with_for_update(key_share=True)
+            )
+            .mappings()
+            .one_or_none()
+        )
+        if row is None:
+            raise NotFound
+        before = dict(row)
+        attach(connection, registry, type_name, [before], (*tables.children, *tables.links))
+        after = {**copied(wire_of(registry, type_name), before), **values}
+        if after["status"] in _SOUND:
+            given = frozenset(values) - FLOW_FIELDS
+            candidate = Candidate(record_id, Subject(after, before, given))
+            # Approved links need not be readable by the last approver.
+            system = replace(ctx, actor=SYSTEM)
+            compile_validator(registry, type_name).check(system, connection, [candidate])
+            if candidate.problems:
+                raise Invalid(problems=candidate.problems)
+            after = candidate.values
+        stamp = write_record(
+            ctx, connection, record_type, before, after, action=action, reason=reason
+        )
+    return {**after, **stamp}

@@ -1,0 +1,203 @@
+"""Export of a list under the reader's own rights, page by page: CSV, JSON, worksheets.
+
+The header holds field names, so that an import reads a CSV back without a mapping. There
+a link stands as the linked record's key, several links and choices as their keys with
+`;` between them (as a JSON list where a key has a `;` of its own), and a table field as
+JSON: a list of its rows, without what is computed. Texts that a spreadsheet would take
+for a formula get a `'` in front, which the import takes off again. What the reader may
+not see is no column, or is named in the column `no_access` where it depends on the row.
+"""
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from core.context import Context
+from core.policies.access import access
+from core.records.linkkeys import LinkKeys, key_field
+from core.records.mapping import FORMULA_STARTS
+from core.records.queries import MOST, Query, list_records, list_wire
+from core.records.wire import dump_rows, system_names, wire_of
+from core.schema.choicetypes import join_texts
+from core.schema.fieldtypes import field_type
+from core.schema.model import Field
+
+#: So that spreadsheets read the file as UTF-8.
+BYTE_ORDER_MARK = "\ufeff"
+#: The column that names the fields hidden in a row.
+NO_ACCESS = "no_access"
+
+Record = dict[str, Any]
+
+
+class Exported:
+    """The records that a query finds, with keys in the place of links.
+
+    Attributes:
+        type_name: what they are.
+        fields: the fields to show, in order.
+        key: the name that a record is known by: its key field's, else `id`.
+        has_hidden: whether there are fields that only some rows show.
+    """
+
+    def __init__(self, ctx: Context, type_name: str, query: Query) -> None:
+        """Export what `query` finds.
+
+        Raises:
+            Forbidden: the actor may not export records of the type.
+        """
+        rights = access(ctx, type_name)
+        rights.require("export")
+        rights.require("view")
+        self._ctx, self.type_name = ctx, type_name
+        wanted = rights.possible if query.fields is None else frozenset(query.fields)
+        self.fields = [
+            one
+            for one in ctx.registry.record_type(type_name).fields
+            if one.type != "backlink" and one.name in wanted & rights.possible
+        ]
+        names = tuple(one.name for one in self.fields)
+        key = key_field(rights.record_type)
+        self.key = key if key in names and key in rights.certain else "id"
+        self.has_hidden = not rights.certain.issuperset(names)
+        self._query = replace(query, fields=names, limit=MOST, count="", expand=())
+        self._links = LinkKeys(ctx)
+        self._rows = wire_of(ctx.registry, type_name).rows
+        self._kept = {
+            one.name: [inner.name for inner in one.fields if not field_type(inner.type).computed]
+            for one in self.fields
+            if one.type == "table"
+        }
+
+    def __iter__(self) -> Iterator[Record]:
+        """Yield the records, Python values but for links and table fields."""
+        page = self._query
+        while True:
+            found = list_records(self._ctx, self.type_name, page)
+            for record in found.items:
+                self._dump_tables(record)
+            self._name_links(found.items)
+            yield from found.items
+            if found.next is None:
+                return
+            page = replace(page, after=found.next)
+
+    def _dump_tables(self, record: Record) -> None:
+        for name, kept in self._kept.items():
+            rows = dump_rows(record.get(name) or (), self._rows[name])
+            record[name] = [{column: row.get(column) for column in kept} for row in rows]
+
+    def _name_links(self, records: list[Record]) -> None:
+        """Put keys in the place of the ids of linked records."""
+        places = [(record, one) for one in self.fields for record in records]
+        for one in self.fields:
+            if one.type == "table":
+                places += [
+                    (row, inner)
+                    for inner in one.fields
+                    for record in records
+                    for row in record[one.name]
+                ]
+        pointing = [
+            (holder, one)
+            for holder, one in places
+            if one.type in {"link", "links"} and holder.get(one.name)
+        ]
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for holder, one in pointing:
+            value = holder[one.name]
+            wanted[one.target].update(value if isinstance(value, list) else (value,))
+        keys = {target: self._links.keys(target, ids) for target, ids in wanted.items()}
+        for holder, one in pointing:
+            value, known = holder[one.name], keys[one.target]
+            holder[one.name] = (
+                [known.get(each, each) for each in value]
+                if isinstance(value, list)
+                else known.get(value, value)
+            )
+
+
+def export_csv(ctx: Context, type_name: str, query: Query) -> Iterator[str]:
+    """Yield the lines of a CSV of every record that `query` finds, a page at a time.
+
+    Raises:
+        Forbidden: the actor may not export records of the type.
+    """
+    return _csv_lines(Exported(ctx, type_name, query))
+
+
+def _csv_lines(exported: Exported) -> Iterator[str]:
+    names = [one.name for one in exported.fields]
+    writers = [(one.name, cell_writer(one)) for one in exported.fields]
+    yield BYTE_ORDER_MARK + _csv([*names, NO_ACCESS] if exported.has_hidden else names)
+    for record in exported:
+        cells = [write(record.get(name)) for name, write in writers]
+        if exported.has_hidden:
+            cells.append(join_texts(record[NO_ACCESS]))
+        yield _csv(cells)
+
+
+def text_writer(one: Field) -> Callable[[Any], str]:
+    """Return what writes a field's values as text, links and table rows included."""
+    if one.type == "link":
+        return lambda value: value or ""
+    if one.type == "links":
+        return lambda value: join_texts(value or ())
+    if one.type == "table":
+        return lambda value: json.dumps(value, ensure_ascii=False) if value else ""
+    return field_type(one.type).to_text
+
+
+def cell_writer(one: Field) -> Callable[[Any], str]:
+    """Return what writes a field's values into cells that no spreadsheet executes."""
+    write = text_writer(one)
+    # Numbers and dates cannot be formulas, and `'-5` would no longer be a number.
+    stored = field_type(one.result or one.type).storage(one).kind
+    if stored in {"text", "id", "json", "table", "links"}:
+        return lambda value: escaped(write(value))
+    return write
+
+
+def escaped(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def _csv(cells: list[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue()
+
+
+def export_json(ctx: Context, type_name: str, query: Query) -> Iterator[str]:
+    """Yield a JSON array of the records, one a line, in the shape of REST.
+
+    Raises:
+        Forbidden: the actor may not export records of the type.
+    """
+    rights = access(ctx, type_name)
+    rights.require("export")
+    record_type = ctx.registry.record_type(type_name)
+    own = [one.name for one in record_type.fields if one.type != "backlink"]
+    names = [one for one in (*system_names(record_type), *own) if one in rights.possible]
+    whole = replace(query, fields=query.fields or tuple(names), limit=MOST, count="")
+    return _json_lines(ctx, type_name, whole)
+
+
+def _json_lines(ctx: Context, type_name: str, query: Query) -> Iterator[str]:
+    before = "["
+    while True:
+        page = list_wire(ctx, type_name, query)
+        for item in page.items:
+            yield f"{before}\n{msgspec.json.encode(item).decode()}"
+            before = ","
+        if page.next is None:
+            break
+        query = replace(query, after=page.next)
+    yield "\n]\n" if before == "," else "[]\n"

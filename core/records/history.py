@@ -1,0 +1,131 @@
+"""What happened to a record, under field rights; going back; proving that nothing was altered."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core import audit
+from core.context import Context
+from core.db import Database
+from core.errors import NotFound
+from core.ids import is_id
+from core.policies.access import access
+from core.records.binding import bound
+from core.tables.registry import Registry
+
+Record = dict[str, Any]
+
+#: Events of one record that are read at most, newest first.
+MOST = 1_000
+
+
+def record_history(
+    ctx: Context, type_name: str, record_id: str, *, limit: int = 200
+) -> list[Record]:
+    """Return a record's events, newest first, with the changes its reader may see.
+
+    A field that is hidden in any row is left out everywhere, for the record may have
+    been such a row before; its name stands in `no_access`.
+
+    Raises:
+        NotFound: it is not there for this actor; a deleted one is.
+        Forbidden: the actor may read no history of the type.
+    """
+    rights = access(ctx, type_name)
+    rights.require("view")
+    rights.require("history")
+    if not is_id(record_id):
+        raise NotFound
+    table = ctx.registry.tables[type_name].main
+    statement = sa.select(table.c.id).where(table.c.id == sa.bindparam("record"))
+    for action in ("view", "history"):
+        clause = rights.row_clause(action)
+        if clause is not None:
+            statement = statement.where(clause)
+    with ctx.reading() as connection:
+        if connection.execute(statement, bound(ctx, record=record_id)).first() is None:
+            raise NotFound
+        events = audit.list_events(
+            connection, record_type=type_name, record_id=record_id, limit=min(limit, MOST)
+        )
+    sees_all = rights.certain >= rights.names
+    for event in events:
+        event["no_access"] = []
+        if not sees_all:
+            changes = event["changes"]
+            event["changes"] = {
+                name: change for name, change in changes.items() if name in rights.certain
+            }
+            event["no_access"] = sorted(changes.keys() - rights.certain)
+    return events
+
+
+def history_problems(db: Database, registry: Registry) -> Iterator[str]:
+    """Yield what is wrong in the history of any record; nothing when all of it is proved.
+
+    Both the events and the records are read as streams in the order of their ids, so
+    that memory does not grow with the database.
+    """
+    for type_name in sorted(registry.tables):
+        with db.read() as first, db.read() as second:
+            yield from _type_problems(first, second, registry, type_name)
+
+
+def _type_problems(
+    first: Connection, second: Connection, registry: Registry, type_name: str
+) -> Iterator[str]:
+    table = registry.tables[type_name].main
+    heads = _stream(
+        first,
+        sa.select(table.c.id, table.c.chain, table.c.events, table.c.version).order_by(table.c.id),
+    )
+    events = _stream(
+        second,
+        sa.select(audit.history)
+        .where(audit.history.c.record_type == type_name)
+        .order_by(audit.history.c.record_id, audit.history.c.seq),
+    )
+    chains = groupby(events, key=itemgetter("record_id"))
+    head = next(heads, None)
+    for record_id, group in chains:
+        while head is not None and head["id"] < record_id:
+            yield f"{type_name} {head['id']}: it has no history"
+            head = next(heads, None)
+        listed = [dict(event) for event in group]
+        if head is not None and head["id"] == record_id:
+            yield from _chain_problems(type_name, head, listed)
+            head = next(heads, None)
+        else:
+            yield from _gone_problems(type_name, record_id, listed)
+    while head is not None:
+        yield f"{type_name} {head['id']}: it has no history"
+        head = next(heads, None)
+
+
+def _chain_problems(type_name: str, head: sa.RowMapping, events: list[Record]) -> Iterator[str]:
+    place = f"{type_name} {head['id']}"
+    found = audit.broken_links(events, head["chain"])
+    yield from (f"{place}: {problem}" for problem in found)
+    if found:
+        return
+    if head["events"] != len(events):
+        yield f"{place}: it counts {head['events']} events and has {len(events)}"
+    if events[-1]["version"] != head["version"]:
+        yield f"{place}: its version {head['version']} is not that of its last event"
+
+
+def _gone_problems(type_name: str, record_id: str, events: list[Record]) -> Iterator[str]:
+    place = f"{type_name} {record_id}"
+    for problem in audit.broken_links(events, events[-1]["hash"]):
+        yield f"{place}: {problem}"
+    if events[-1]["action"] != "delete":
+        yield f"{place}: the record is gone without a deletion"
+
+
+def _stream(connection: Connection, statement: sa.Select[Any]) -> Iterator[sa.RowMapping]:
+    rows = connection.execution_options(stream_results=True, yield_per=500).execute(statement)
+    yield from rows.mappings()

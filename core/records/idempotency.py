@@ -1,0 +1,136 @@
+"""Once per key: a repeated request gets the stored answer and has no second effect.
+
+The key's row is written in the same transaction as the effect. A refusal rolls
+both back and so consumes no key; a request whose answer was lost can be asked
+for by its key.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from core.clock import to_wire
+from core.context import Context
+from core.db import metadata
+from core.errors import KeyReused, Malformed, NotFound
+from core.i18n import N_
+
+#: How long a key is kept after its request.
+KEPT = timedelta(hours=72)
+
+#: Longest key that is accepted.
+MAX_KEY = 100
+
+request = sa.Table(
+    "gx_request",
+    metadata,
+    sa.Column("user", sa.String(36), primary_key=True),
+    sa.Column("key", sa.String(MAX_KEY), primary_key=True),
+    sa.Column("body_hash", sa.String(64), nullable=False, doc="of route and body"),
+    sa.Column("status", sa.Integer, nullable=False, doc="HTTP status of the answer"),
+    sa.Column("answer", sa.Text, nullable=False, doc="JSON"),
+    sa.Column("at", sa.String(27), nullable=False),
+    sqlite_with_rowid=False,
+)
+sa.Index("ix_gx_request__at", request.c.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request was answered; `replayed` when it was stored by an earlier one."""
+
+    status: int
+    body: Any
+    replayed: bool = False
+
+
+def body_hash(route: str, body: bytes) -> str:
+    """Return the hash that tells two requests with the same key apart."""
+    return hashlib.sha256(route.encode() + b"\0" + body).hexdigest()
+
+
+def run_once(
+    ctx: Context, key: str, fingerprint: str, act: Callable[[], tuple[int, Any]]
+) -> Answer:
+    """Return what `act` answers as (status, plain JSON), or what it answered under `key` before.
+
+    `act` runs in the context's write transaction, together with the key's row.
+
+    Raises:
+        KeyReused: the key was used for a request with another `fingerprint`.
+        Malformed: the key is empty, too long or not printable ASCII.
+    """
+    _check_key(key)
+    with ctx.writing() as connection:
+        mine = {
+            "user": ctx.actor.id,
+            "key": key,
+            "body_hash": fingerprint,
+            "status": 0,
+            "answer": "null",
+            "at": to_wire(ctx.now),
+        }
+        inserted = connection.execute(_claim(connection.dialect.name), mine)
+        if not inserted.rowcount:
+            return _stored(connection, ctx.actor.id, key, fingerprint)
+        status, body = act()
+        connection.execute(
+            request.update().where(request.c.user == ctx.actor.id, request.c.key == key),
+            {"status": status, "answer": msgspec.json.encode(body).decode()},
+        )
+    return Answer(status, body)
+
+
+def find_answer(ctx: Context, key: str) -> Answer:
+    """Return the answer stored under the actor's `key`.
+
+    Raises:
+        NotFound: no request with that key was committed.
+    """
+    _check_key(key)
+    with ctx.reading() as connection:
+        row = _find(connection, ctx.actor.id, key)
+    if row is None:
+        raise NotFound(N_("No request with this key was committed."))
+    return Answer(row.status, msgspec.json.decode(row.answer), replayed=True)
+
+
+def forget_old(ctx: Context) -> int:
+    """Delete the keys that are past their time; return how many."""
+    with ctx.writing() as connection:
+        done = connection.execute(request.delete().where(request.c.at < to_wire(ctx.now - KEPT)))
+        return int(done.rowcount)
+
+
+def _check_key(key: str) -> None:
+    if not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
+        text = N_("The idempotency key must be 1 to {max} printable characters.")
+        raise Malformed(text, max=MAX_KEY)
+
+
+@lru_cache(maxsize=4)
+def _claim(dialect: str) -> sa.Insert:
+    insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(request)
+    # Without the option SQLAlchemy does not keep an insert's row count on PostgreSQL.
+    return insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+def _find(connection: Connection, user: str, key: str) -> Any:
+    return connection.execute(
+        sa.select(request).where(request.c.user == user, request.c.key == key)
+    ).one_or_none()
+
+
+def _stored(connection: Connection, user: str, key: str, fingerprint: str) -> Answer:
+    row = _find(connection, user, key)
+    if row.body_hash != fingerprint:
+        raise KeyReused
+    return Answer(row.status, msgspec.json.decode(row.answer), replayed=True)

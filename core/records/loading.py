@@ -1,0 +1,333 @@
+"""Wire values to Python values for one record type: every key, every problem at once; pure.
+
+One compiled loader per field, made by its field type, serves every door. A value
+sent back exactly as it was read is always accepted, so that what was read can be
+written: system fields, computed fields, options archived since.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
+from typing import Any
+
+from core.errors import Problem
+from core.i18n import N_
+from core.ids import is_id
+from core.records.wire import Dump, dump_of
+from core.schema.fieldtypes import FieldError, field_type
+from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType
+
+#: Keys of an answer that are no fields; writing takes them back unchanged only.
+ANSWER_KEYS = ("no_access", "proposal")
+
+#: Rows are numbered below this.
+_MOST_POSITION = 1_000_000_000
+
+Loader = Callable[[Any], Any]
+Values = dict[str, Any]
+
+_BAD_TYPE = N_("This must be {expected}.")
+
+
+def printable(text: object) -> str:
+    """Return a key or value from outside so that it can be shown: no lone surrogates, short."""
+    return str(text)[:100].encode("utf-8", "backslashreplace").decode()
+
+
+def unknown_field(path: str, name: object, known: Iterable[str]) -> Problem:
+    """Return the problem of a key that is no field, with the nearest that is one."""
+    shown = printable(name)
+    near = difflib.get_close_matches(shown, list(known), n=1)
+    if near:
+        text = N_("There is no field {name}. Did you mean {nearest}?")
+        return Problem(path, "field.unknown", text, {"name": shown, "nearest": near[0]})
+    return Problem(path, "field.unknown", N_("There is no field {name}."), {"name": shown})
+
+
+def read_only(path: str) -> Problem:
+    """Return the problem of a key that nobody writes."""
+    return Problem(path, "field.read_only", N_("This field cannot be written."))
+
+
+def prefixed(prefix: str, error: FieldError) -> list[Problem]:
+    """Return a field error's problems with paths from the record's root."""
+    return [
+        Problem(f"{prefix}.{one.path}" if one.path else prefix, one.code, one.text, one.params)
+        for one in error.problems
+    ]
+
+
+class Cells:
+    """The loaders of a set of fields: a record's own, or the columns of a table field."""
+
+    __slots__ = ("_dumps", "_known", "_locked", "loaders")
+
+    def __init__(self, fields: Iterable[Field], locked: Iterable[str]) -> None:
+        """Compile the loaders of `fields`; `locked` names are known but never written."""
+        self.loaders: dict[str, Loader] = {}
+        self._dumps: dict[str, Dump] = {}
+        computed = []
+        for field in fields:
+            dump = dump_of(field)
+            if dump is not None:
+                self._dumps[field.name] = dump
+            kind = field_type(field.type)
+            if kind.computed:
+                computed.append(field.name)
+            elif field.type != "table":
+                self.loaders[field.name] = kind.loader(field)
+        self._locked = frozenset((*locked, *computed))
+        self._known = (*self.loaders, *self._locked)
+
+    def cell(
+        self, name: str, value: Any, path: str, stored: Mapping[str, Any] | None
+    ) -> tuple[bool, Any, list[Problem]]:
+        """Return whether the key is to be written, its value, and what is wrong with it.
+
+        `stored` is the record or row as it is, in Python values; None for a new one.
+        """
+        loader = self.loaders.get(name)
+        if loader is not None:
+            try:
+                return True, loader(value), []
+            except FieldError as error:
+                if self._is_unchanged(name, value, stored):
+                    return False, None, []
+                return False, None, prefixed(path, error)
+        if name not in self._locked:
+            return False, None, [unknown_field(path, name, self._known)]
+        if self._is_unchanged(name, value, stored):
+            return False, None, []
+        return False, None, [read_only(path)]
+
+    def _is_unchanged(self, name: str, value: Any, stored: Mapping[str, Any] | None) -> bool:
+        if stored is None or name not in stored:
+            return False
+        now = stored[name]
+        dump = self._dumps.get(name)
+        shown = now if dump is None or now is None else dump(now)
+        return type(value) is type(shown) and bool(value == shown)
+
+
+class Loading:
+    """Loads what comes in for the records of one type."""
+
+    __slots__ = ("_cells", "_system_dumps", "tables")
+
+    def __init__(self, record_type: RecordType, system_dumps: Mapping[str, Dump]) -> None:
+        """Compile the loaders of `record_type`."""
+        locked = [*SYSTEM_FIELDS, *ANSWER_KEYS]
+        if record_type.document:
+            locked += [*DOCUMENT_FIELDS, "status"]
+        fields = [
+            field
+            for field in record_type.fields
+            if not (record_type.document and field.name == "status")
+        ]
+        self._cells = Cells(fields, locked)
+        self._system_dumps = dict(system_dumps)
+        self.tables = {field.name: RowsLoading(field) for field in fields if field.type == "table"}
+
+    def load(
+        self, values: Any, problems: list[Problem], stored: Mapping[str, Any] | None = None
+    ) -> Values:
+        """Return the Python values of the keys given; what is wrong goes to `problems`.
+
+        Args:
+            values: what came in.
+            problems: where problems go.
+            stored: the record as it is (with `no_access`, `proposal` as answers show
+                them); None for a new one.
+        """
+        if type(values) is not dict:
+            problems.append(Problem("", "field.bad_type", _BAD_TYPE, {"expected": "object"}))
+            return {}
+        loaded: Values = {}
+        loaders, tables = self._cells.loaders, self.tables
+        for name, value in values.items():
+            loader = loaders.get(name)
+            if loader is not None:
+                try:
+                    loaded[name] = loader(value)
+                    continue
+                except FieldError:
+                    pass  # the slow path below says what is wrong, if anything is
+            if name in tables:
+                before = None if stored is None else stored.get(name)
+                loaded[name] = tables[name].load(value, problems, before)
+            else:
+                given, kept, wrong = self._cells.cell(
+                    name, value, printable(name), self._shown(stored)
+                )
+                problems += wrong
+                if given:
+                    loaded[name] = kept
+        return loaded
+
+    def _shown(self, stored: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return the stored record with its system values as an answer shows them."""
+        if stored is None:
+            return None
+        return {
+            **stored,
+            **{
+                name: dump(stored[name])
+                for name, dump in self._system_dumps.items()
+                if stored.get(name) is not None
+            },
+        }
+
+
+class RowsLoading:
+    """Loads the rows of one table field."""
+
+    __slots__ = ("_cells", "_field")
+
+    def __init__(self, field: Field) -> None:
+        """Compile the loaders of the columns of `field`."""
+        self._field = field
+        self._cells = Cells(field.fields, ("id",))
+
+    def load(
+        self, value: Any, problems: list[Problem], stored: list[Values] | None
+    ) -> list[Values]:
+        """Return the whole list of rows as it will be; new rows have no `id` yet.
+
+        `value` is a whole list, or on a stored record `{"upsert": […], "remove": […]}`.
+        A row with an `id` takes what it does not name from the stored row.
+        """
+        path = self._field.name
+        if isinstance(value, dict) and stored is not None:
+            return self._merge(value, problems, stored)
+        if value is None or value == "":
+            return []
+        if not isinstance(value, list):
+            problems.append(Problem(path, "field.bad_type", _BAD_TYPE, {"expected": "list"}))
+            return stored or []
+        if len(value) > self._field.max_rows:
+            problems.append(self._too_many())
+            return stored or []
+        fresh = None if stored else self._new_rows(value)
+        return _placed(self._rows(value, path, problems, stored)) if fresh is None else fresh
+
+    def _new_rows(self, rows: list[Any]) -> list[Values] | None:
+        """Return the rows of a new record, None where one is not plainly right."""
+        loaders = self._cells.loaders
+        loaded = []
+        try:
+            for position, row in enumerate(rows):
+                made = {name: loaders[name](value) for name, value in row.items()}
+                made["position"] = position
+                loaded.append(made)
+        except (FieldError, KeyError, AttributeError):
+            return None  # going through them one by one says what is wrong, if anything is
+        return loaded
+
+    def _rows(
+        self, rows: list[Any], path: str, problems: list[Problem], stored: list[Values] | None
+    ) -> list[Values]:
+        known = {row["id"]: row for row in stored or ()}
+        loaded, seen = [], set()
+        for position, row in enumerate(rows):
+            place = f"{path}.{position}"
+            made = self._row(row, place, problems, known)
+            row_id = made.get("id")
+            if row_id is not None and row_id in seen:
+                text = N_("This row is there twice.")
+                problems.append(Problem(f"{place}.id", "row.twice", text))
+            seen.add(row_id)
+            loaded.append(made)
+            if isinstance(row, dict) and "position" in row:
+                made["position"] = _position(row["position"], f"{place}.position", problems)
+            elif row_id is None:
+                made.pop("position", None)
+        return loaded
+
+    def _row(
+        self, row: Any, place: str, problems: list[Problem], known: Mapping[str, Values]
+    ) -> Values:
+        if type(row) is not dict:
+            problems.append(Problem(place, "field.bad_type", _BAD_TYPE, {"expected": "object"}))
+            return {}
+        stored = None
+        row_id = row.get("id")
+        if row_id is not None:
+            stored = known.get(row_id) if isinstance(row_id, str) else None
+            if stored is None:
+                text = N_("This row does not belong to the record.")
+                problems.append(Problem(f"{place}.id", "row.unknown", text))
+                row = {name: value for name, value in row.items() if name != "id"}
+        made = {} if stored is None else dict(stored)
+        loaders = self._cells.loaders
+        for name, value in row.items():
+            if name in {"id", "position"}:
+                continue
+            loader = loaders.get(name)
+            if loader is not None:
+                try:
+                    made[name] = loader(value)
+                    continue
+                except FieldError:
+                    pass  # said below
+            where = f"{place}.{printable(name)}"
+            given, kept, wrong = self._cells.cell(name, value, where, stored)
+            problems += wrong
+            if given:
+                made[name] = kept
+        return made
+
+    def _merge(self, value: Values, problems: list[Problem], stored: list[Values]) -> list[Values]:
+        path = self._field.name
+        problems += [
+            unknown_field(f"{path}.{printable(name)}", name, ("upsert", "remove"))
+            for name in value.keys() - {"upsert", "remove"}
+        ]
+        upsert, remove = value.get("upsert", []), value.get("remove", [])
+        for name, part in (("upsert", upsert), ("remove", remove)):
+            if not isinstance(part, list):
+                where = f"{path}.{name}"
+                problems.append(Problem(where, "field.bad_type", _BAD_TYPE, {"expected": "list"}))
+                return stored
+        known = {row["id"] for row in stored}
+        so_far = len(problems)
+        for position, row_id in enumerate(remove):
+            if not is_id(row_id) or row_id not in known:
+                text = N_("This row does not belong to the record.")
+                problems.append(Problem(f"{path}.remove.{position}", "row.unknown", text))
+        if len(upsert) > self._field.max_rows:
+            problems.append(self._too_many())
+            return stored
+        rows = self._rows(upsert, f"{path}.upsert", problems, stored)
+        if len(problems) > so_far:
+            return [dict(row) for row in stored]
+        changed = {row["id"]: row for row in rows if "id" in row}
+        gone = {row_id for row_id in remove if isinstance(row_id, str)}
+        kept = [changed.get(row["id"]) or dict(row) for row in stored if row["id"] not in gone]
+        return _placed(kept + [row for row in rows if "id" not in row])
+
+    def _too_many(self) -> Problem:
+        text = N_("At most {limit} rows.")
+        return Problem(self._field.name, "rows.too_many", text, {"limit": self._field.max_rows})
+
+
+def _position(value: Any, path: str, problems: list[Problem]) -> int | None:
+    """Return a row's position as given; one that is no whole number is a problem."""
+    if type(value) is int and 0 <= value < _MOST_POSITION:
+        return value
+    problems.append(Problem(path, "field.bad_type", _BAD_TYPE, {"expected": "whole number"}))
+    return None
+
+
+def _placed(rows: list[Values]) -> list[Values]:
+    """Return rows in order, each with its position.
+
+    Where every row states another one these count; else the order of the list does,
+    from 0 on.
+    """
+    stated = [row.get("position") for row in rows]
+    if None not in stated and len(set(stated)) == len(rows):
+        return sorted(rows, key=itemgetter("position"))
+    return [
+        row if row.get("position") == position else {**row, "position": position}
+        for position, row in enumerate(rows)
+    ]

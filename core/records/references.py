@@ -1,0 +1,293 @@
+"""Do the records that values point to exist, live, and show to the actor; asked in batches.
+
+Also choices taken from other records' rows, and values that must be unique.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as attribute
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.context import Context
+from core.errors import Problem
+from core.expression import Expression
+from core.expression.sql import sql_clause
+from core.i18n import N_
+from core.policies.access import access
+from core.policies.bounded import compiled
+from core.records.binding import bound
+from core.records.environment import RecordEnv
+from core.records.rules import Subject, is_empty
+from core.schema.model import Field, OptionSource, RecordType
+
+#: Values asked for in one statement; both databases bound the number of parameters.
+BATCH = 500
+
+
+@dataclass(slots=True)
+class Wanted:
+    """One value that must be found elsewhere, and where its problem goes."""
+
+    value: str
+    path: str
+    problems: list[Problem]
+
+
+@dataclass(slots=True)
+class WantedColumn:
+    """The values of one link column in all rows of a record, looked at one by one if need be."""
+
+    rows: Sequence[Mapping[str, Any]]
+    name: str
+    path: str
+    problems: list[Problem]
+
+    def missing(self, found: Collection[str]) -> Iterator[Wanted]:
+        """Yield the values that were not found."""
+        for position, row in enumerate(self.rows):
+            value = row.get(self.name)
+            if value is not None and value not in found:
+                yield Wanted(value, f"{self.path}.{position}.{self.name}", self.problems)
+
+
+@dataclass(slots=True)
+class References:
+    """Collects what a batch of records points to and asks for it at once.
+
+    Attributes:
+        conditions: (field id, text) -> when a source of choices is the one.
+        links: (target, filter) -> wanted ids.
+        columns: the same for the rows of new records.
+        options: (type, field, filter) -> wanted values.
+    """
+
+    ctx: Context
+    connection: Connection
+    conditions: Mapping[tuple[str, str], Expression]
+    links: dict[tuple[str, str], list[Wanted]] = attribute(
+        default_factory=lambda: defaultdict(list)
+    )
+    columns: dict[tuple[str, str], list[WantedColumn]] = attribute(
+        default_factory=lambda: defaultdict(list)
+    )
+    options: dict[tuple[str, str, str], list[Wanted]] = attribute(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def collect(
+        self, fields: Iterable[Field], subject: Subject, env: RecordEnv, problems: list[Problem]
+    ) -> None:
+        """Note what `subject` points to that it did not point to before."""
+        before = subject.before or {}
+        for one in fields:
+            value: Any = subject.values.get(one.name)
+            if is_empty(value) or value == before.get(one.name):
+                continue
+            path = subject.path + one.name
+            if one.type == "link":
+                self.links[one.target, one.filter].append(Wanted(value, path, problems))
+            elif one.type == "links":
+                self._collect_links(one, value, before.get(one.name) or (), (path, problems))
+            elif one.type == "table":
+                self._collect_rows(one, subject, env, problems)
+            elif one.options_from:
+                self._collect_options(one, subject, env, (path, problems))
+
+    def _collect_links(
+        self,
+        one: Field,
+        ids: Sequence[str],
+        known: Iterable[str],
+        place: tuple[str, list[Problem]],
+    ) -> None:
+        old = set(known)
+        for position, target_id in enumerate(ids):
+            if target_id not in old:
+                wanted = Wanted(target_id, f"{place[0]}.{position}", place[1])
+                self.links[one.target, one.filter].append(wanted)
+
+    def _collect_rows(
+        self, table: Field, subject: Subject, env: RecordEnv, problems: list[Problem]
+    ) -> None:
+        stored = {row["id"]: row for row in (subject.before or {}).get(table.name) or ()}
+        pointing = [
+            one for one in table.fields if one.type in {"link", "links"} or one.options_from
+        ]
+        rows = subject.values[table.name]
+        if not stored:
+            for one in pointing:
+                if one.type == "link":
+                    column = WantedColumn(rows, one.name, subject.path + table.name, problems)
+                    self.columns[one.target, one.filter].append(column)
+            pointing = [one for one in pointing if one.type != "link"]
+        if not pointing:
+            return
+        for position, row in enumerate(rows):
+            inner = Subject(
+                row,
+                stored.get(row.get("id", "")),
+                frozenset(),
+                f"{subject.path}{table.name}.{position}.",
+            )
+            self.collect(pointing, inner, env, problems)
+
+    def _collect_options(
+        self, one: Field, subject: Subject, env: RecordEnv, place: tuple[str, list[Problem]]
+    ) -> None:
+        source = self._source(one, subject, env)
+        path, problems = place
+        values = subject.values[one.name]
+        for value in values if isinstance(values, list) else (values,):
+            if source is None:
+                problems.append(_no_option(path, value))
+            else:
+                key = source.type, source.value, source.filter
+                self.options[key].append(Wanted(value, path, problems))
+
+    def _source(self, one: Field, subject: Subject, env: RecordEnv) -> OptionSource | None:
+        """Return the first source of choices whose condition holds."""
+        for source in one.options_from:
+            condition = self.conditions.get((one.id, source.when))
+            if condition is None or condition.evaluate(subject.values, env) is True:
+                return source
+        return None
+
+    def check(self) -> None:
+        """Ask for everything noted; what is missing goes to each one's problems."""
+        for target, condition in dict.fromkeys((*self.links, *self.columns)):
+            self._check_links(target, condition)
+        for (target, name, condition), wanted in self.options.items():
+            found = self._found(target, name, condition, {one.value for one in wanted})
+            for one in wanted:
+                if one.value not in found:
+                    one.problems.append(_no_option(one.path, one.value))
+        self.links.clear()
+        self.columns.clear()
+        self.options.clear()
+
+    def _check_links(self, target: str, condition: str) -> None:
+        wanted = self.links[target, condition]
+        columns = self.columns[target, condition]
+        values = {one.value for one in wanted}
+        for column in columns:
+            name = column.name
+            values.update([value for row in column.rows if (value := row.get(name))])
+        found = self._found(target, "id", condition, values)
+        if len(found) == len(values):
+            return
+        absent = [one for one in wanted if one.value not in found]
+        for column in columns:
+            absent += column.missing(found)
+        for one in absent:
+            text = N_("There is no such record to link to.")
+            one.problems.append(Problem(one.path, "link.not_found", text))
+
+    def _found(self, target: str, name: str, condition: str, values: set[str]) -> set[str]:
+        """Return those of `values` that live, readable records of `target` have in `name`."""
+        rights = access(self.ctx, target)
+        if not rights.may("view"):
+            return set()
+        key = ("records.references", target, name, condition, rights.key)
+        statement = compiled(
+            self.ctx.registry,
+            key,
+            lambda: self._statement(target, name, condition, rights.row_clause("view")),
+        )
+        found: set[str] = set()
+        listed = sorted(values)
+        for start in range(0, len(listed), BATCH):
+            part = listed[start : start + BATCH]
+            rows = self.connection.execute(statement, bound(self.ctx, wanted=part))
+            found.update(row[0] for row in rows)
+        return found
+
+    def _statement(
+        self, target: str, name: str, condition: str, rows: sa.ColumnElement[bool] | None
+    ) -> sa.Select[Any]:
+        registry = self.ctx.registry
+        table = registry.tables[target].main
+        column = table.c[name]
+        statement = sa.select(column).where(
+            column.in_(sa.bindparam("wanted", expanding=True)), table.c.deleted_at.is_(None)
+        )
+        if condition:
+            expression = registry.expression(target, condition, "boolean")
+            statement = statement.where(sql_clause(expression, registry.columns(target)))
+        if rows is not None:
+            statement = statement.where(rows)
+        if name == "id":
+            # A target that is being deleted at this moment waits for us, or we for it.
+            statement = statement.with_for_update(read=True, key_share=True, of=table)
+        return statement
+
+
+def _no_option(path: str, value: str) -> Problem:
+    text = N_("{option} cannot be chosen here.")
+    return Problem(path, "field.option", text, {"option": value})
+
+
+def unique_sets(record_type: RecordType) -> tuple[tuple[tuple[str, ...], bool], ...]:
+    """Return each combination of fields that must be unique, and whether for ever."""
+    single = tuple(((one.name,), one.no_reuse) for one in record_type.fields if one.unique)
+    return (*single, *((one.fields, one.no_reuse) for one in record_type.unique_together))
+
+
+def taken_fields(
+    ctx: Context,
+    connection: Connection,
+    record_type: RecordType,
+    records: Sequence[tuple[str, Mapping[str, Any]]],
+) -> list[tuple[str, ...] | None]:
+    """Return for each (id, values) the unique fields that another record has, or None.
+
+    Records of one batch also collide with those before them in it. Null is never taken.
+    """
+    found: list[tuple[str, ...] | None] = [None] * len(records)
+    for fields, for_ever in unique_sets(record_type):
+        keys = [tuple(values.get(name) for name in fields) for _id, values in records]
+        wanted = {key for key in keys if None not in key}
+        owners = _owners(ctx, connection, (record_type.name, fields, for_ever), wanted)
+        for index, key in enumerate(keys):
+            if None in key:
+                continue
+            owner = owners.setdefault(key, records[index][0])
+            if owner != records[index][0] and found[index] is None:
+                found[index] = fields
+    return found
+
+
+def _owners(
+    ctx: Context,
+    connection: Connection,
+    unique: tuple[str, tuple[str, ...], bool],
+    keys: set[tuple[Any, ...]],
+) -> dict[tuple[Any, ...], str]:
+    """Return which record has each of `keys` already."""
+    type_name, fields, for_ever = unique
+    table = ctx.registry.tables[type_name].main
+    columns = [table.c[name] for name in fields]
+    first: sa.BindParameter[Any] = sa.bindparam("wanted", expanding=True)
+    statement = sa.select(table.c.id, *columns).where(columns[0].in_(first))
+    if not for_ever:
+        statement = statement.where(table.c.deleted_at.is_(None))
+    if len(fields) > 1:
+        # The other columns narrow it down; the pairs themselves are compared below.
+        for position, column in enumerate(columns[1:], start=1):
+            statement = statement.where(
+                column.in_(sa.bindparam(f"wanted{position}", expanding=True))
+            )
+    owners: dict[tuple[Any, ...], str] = {}
+    listed = list(keys)
+    for start in range(0, len(listed), BATCH):
+        part = listed[start : start + BATCH]
+        names = ["wanted", *(f"wanted{position}" for position in range(1, len(fields)))]
+        parameters = {
+            name: list({key[position] for key in part}) for position, name in enumerate(names)
+        }
+        for row in connection.execute(statement, parameters):
+            owners.setdefault(tuple(row[1:]), row[0])
+    return owners

@@ -1,0 +1,253 @@
+"""One validator per record type for every door: form, API, import, bulk, automation, flow.
+
+Loading gives values, rules complete and check them, references are asked for in one
+batch. All problems of a record are found before anybody is told.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as attribute
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from core.context import Context
+from core.errors import Invalid, Problem
+from core.expression import Expression, compile_expression
+from core.expression.types import Kind
+from core.records.environment import RecordEnv
+from core.records.loading import Loading
+from core.records.references import References
+from core.records.rules import Compile, Rules, Subject
+from core.records.wire import Wire, instant_text, wire_of
+from core.schema.fieldtypes import field_type
+from core.schema.model import Field, RecordType
+from core.schema.scopes import row_scope
+from core.tables.registry import Registry
+
+Values = dict[str, Any]
+
+#: System fields as answers show them, so that what was read can be sent back.
+_SYSTEM = {"created_at": instant_text, "updated_at": instant_text, "audited_at": instant_text}
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One record on its way in.
+
+    Attributes:
+        record_id: its id, which a new one has already too.
+        subject: its values, completed, with what is stored.
+        problems: everything that is wrong with it.
+    """
+
+    record_id: str
+    subject: Subject
+    problems: list[Problem] = attribute(default_factory=list)
+
+    @property
+    def values(self) -> Values:
+        """Return the record as it will be."""
+        return self.subject.values
+
+
+class Validator:
+    """The checks of one record type, compiled from one release.
+
+    Attributes:
+        needs: table and links fields that must be loaded before the rules run; the rest is
+            read by the rules themselves where they ask for it.
+    """
+
+    __slots__ = ("_conditions", "_followed", "_loading", "_rules", "needs", "record_type", "wire")
+
+    def __init__(self, registry: Registry, record_type: RecordType) -> None:
+        """Compile the checks of `record_type`."""
+        self.record_type = record_type
+        self.wire: Wire = wire_of(registry, record_type.name)
+        self._loading = Loading(record_type, _SYSTEM)
+        compile_text = _record_compile(registry, record_type)
+        inside = {
+            one.name: _row_compile(registry, record_type, one)
+            for one in record_type.fields
+            if one.type == "table"
+        }
+        rows = {
+            one.name: Rules(one.fields, (), inside[one.name])
+            for one in record_type.fields
+            if one.type == "table"
+        }
+        self._rules = Rules(record_type.fields, record_type.checks, compile_text, rows)
+        self._conditions = _conditions(record_type, compile_text, inside)
+        self.needs = frozenset(
+            one.name
+            for one in record_type.fields
+            if one.type in {"table", "links"} and (one.required_when or one.visible_when)
+        )
+        self._followed = _followed(record_type, self._rules.paths)
+
+    def load_new(self, record_id: str, values: Any) -> Candidate:
+        """Return a new record from wire values, with the problems of single values."""
+        problems: list[Problem] = []
+        loaded = self._loading.load(values, problems)
+        return Candidate(record_id, Subject(loaded, None, frozenset(loaded)), problems)
+
+    def load_change(
+        self, stored: Mapping[str, Any], values: Any, shown: Mapping[str, Any]
+    ) -> Candidate:
+        """Return a stored record with changes in wire form laid over it.
+
+        Args:
+            stored: the record's Python values, with every table field that changes.
+            values: the changes.
+            shown: keys of an answer that are no fields (`no_access`, `proposal`).
+        """
+        problems: list[Problem] = []
+        loaded = self._loading.load(values, problems, {**stored, **shown})
+        values = {**copied(self.wire, stored), **loaded}
+        subject = Subject(values, stored, frozenset(loaded))
+        return Candidate(stored["id"], subject, problems)
+
+    def trusted(self, before: Mapping[str, Any], values: Mapping[str, Any]) -> Values:
+        """Return stored values with wire values of our own over them, rows keeping their ids.
+
+        Computed values among them are left out; checking computes them again.
+
+        Raises:
+            Invalid: the fields changed since, so that a value no longer loads.
+        """
+        problems: list[Problem] = []
+        given, known = {}, dict(before)
+        for one in self.record_type.fields:
+            if one.name not in values or field_type(one.type).computed:
+                continue
+            given[one.name] = value = values[one.name]
+            if one.type == "table" and value:
+                computed = {inner.name for inner in one.fields if field_type(inner.type).computed}
+                known[one.name] = [{"id": row["id"]} for row in value]
+                given[one.name] = [
+                    {name: cell for name, cell in row.items() if name not in computed}
+                    for row in value
+                ]
+        loaded = self._loading.load(given, problems, known)
+        if problems:
+            raise Invalid(problems=problems)
+        return {**before, **loaded}
+
+    def reload(self, candidate: Candidate, names: Iterable[str]) -> None:
+        """Load values that a hook put in, as if they had come in from outside."""
+        values, writable = candidate.values, self._loading
+        changed = {name: self.wire.value(name, values[name]) for name in names}
+        loaded = writable.load(changed, candidate.problems, candidate.subject.before)
+        values.update(loaded)
+        candidate.subject.given |= frozenset(loaded)
+
+    def check(self, ctx: Context, connection: Connection, candidates: Sequence[Candidate]) -> None:
+        """Complete the candidates and check every rule; problems go to each candidate."""
+        env = RecordEnv(ctx, connection)
+        self._prefetch(candidates, env)
+        references = References(ctx, connection, self._conditions)
+        for candidate in candidates:
+            subject, problems = candidate.subject, candidate.problems
+            broken = {problem.path for problem in problems}
+            subject.row = env.view(self.record_type.name, subject.values)
+            if subject.before is not None:
+                subject.stored = env.view(self.record_type.name, subject.before)
+            found: list[Problem] = []
+            self._rules.complete(subject, env, found)
+            self._rules.check(subject, env, found, ctx.locale)
+            references.collect(self.record_type.fields, subject, env, problems)
+            problems += [one for one in found if not _is_echo(one, broken)]
+        references.check()
+
+    def recompute(self, candidate: Candidate, env: RecordEnv) -> None:
+        """Compute formulas again after a number was drawn."""
+        self._rules.compute(candidate.subject, env, candidate.problems)
+
+    def _prefetch(self, candidates: Sequence[Candidate], env: RecordEnv) -> None:
+        """Ask at once for the records that the rules follow links to."""
+        for (table, name), target in self._followed.items():
+            ids: set[Any] = set()
+            for candidate in candidates:
+                values = candidate.values
+                for row in (values.get(table) or ()) if table else (values,):
+                    ids.add(row.get(name))
+            env.prefetch(target, ids - {None})
+
+
+def _is_echo(problem: Problem, broken: set[str]) -> bool:
+    """Return whether a rule only says again that a value could not be read."""
+    parts = problem.path.split(".")
+    if any(".".join(parts[:end]) in broken for end in range(1, len(parts) + 1)):
+        return True
+    return not broken.isdisjoint(problem.params.get("fields", ()))
+
+
+def copied(wire: Wire, record: Mapping[str, Any]) -> Values:
+    """Return a copy of a record whose rows can be changed without changing it."""
+    values = dict(record)
+    for name in wire.rows:
+        if name in values:
+            values[name] = [dict(row) for row in values[name]]
+    return values
+
+
+def _record_compile(registry: Registry, record_type: RecordType) -> Compile:
+    def compile_text(text: str, expect: Kind | None) -> Expression:
+        return registry.expression(record_type.name, text, expect)
+
+    return compile_text
+
+
+def _row_compile(registry: Registry, record_type: RecordType, table: Field) -> Compile:
+    scope = row_scope(registry.release.types, table, record_type.name)
+
+    def compile_text(text: str, expect: Kind | None) -> Expression:
+        return compile_expression(text, scope, expect=expect)
+
+    return compile_text
+
+
+def _conditions(
+    record_type: RecordType, compile_text: Compile, inside: Mapping[str, Compile]
+) -> dict[tuple[str, str], Expression]:
+    """Return when each source of choices is the one, by field id and text."""
+    found = {}
+    places = [(one, compile_text) for one in record_type.fields]
+    places += [
+        (inner, inside[one.name])
+        for one in record_type.fields
+        if one.type == "table"
+        for inner in one.fields
+    ]
+    for one, compiler in places:
+        for source in one.options_from:
+            if source.when:
+                found[one.id, source.when] = compiler(source.when, "boolean")
+    return found
+
+
+def _followed(record_type: RecordType, paths: Iterable[str]) -> dict[tuple[str, str], str]:
+    """Return the links that rules follow: (table field or "", link) -> target."""
+    own = {one.name: one for one in record_type.fields}
+    found = {}
+    for path in paths:
+        first, _, rest = path.partition(".")
+        field, second = own.get(first), rest.partition(".")
+        if field is None or not rest:
+            continue
+        if field.type == "link":
+            found["", first] = field.target
+        elif field.type == "table" and second[1]:
+            inner = next((one for one in field.fields if one.name == second[0]), None)
+            if inner is not None and inner.type == "link":
+                found[first, second[0]] = inner.target
+    return found
+
+
+def compile_validator(registry: Registry, type_name: str) -> Validator:
+    """Return the validator of a record type, compiled once per release."""
+    return registry.memo(
+        ("records.validator", type_name),
+        lambda: Validator(registry, registry.record_type(type_name)),
+    )
