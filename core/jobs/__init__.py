@@ -1,0 +1,1 @@
+"""Work that happens after a commit: the outbox, its worker and the people's notices."""

@@ -1,0 +1,246 @@
+"""The worker: a thread that delivers the outbox's events.
+
+Every serving process embeds one, and a lease lets one of them work; `guanxi worker`
+processes work without an election. Any number may run: an event is delivered by the
+one that took it. Idle, a worker looks once a second; a commit in its own process
+wakes it at once.
+"""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from core.clock import Clock
+from core.context import Context
+from core.db import Database
+from core.errors import ReleaseChanged
+from core.ids import new_id
+from core.jobs import delivery, leases
+from core.jobs.handlers import HANDLERS, Event, Handler, Handlers
+from core.jobs.outbox import EMITTED
+
+log = logging.getLogger(__name__)
+
+#: The lease of the embedded workers; separate ones have `worker:<owner>`.
+ELECTED = "worker"
+#: Seconds between two looks at the outbox when nothing wakes the worker.
+POLL_SECONDS = 1.0
+#: A leader that is silent for this long is replaced.
+LEADER_LEASE = timedelta(seconds=15)
+
+_PURGE_EVERY = timedelta(minutes=10)
+_SILENT_FOR = timedelta(days=1)
+#: A commit is seen this much later than it gave its connection back, at the most.
+_SETTLE_SECONDS = 0.01
+
+
+class LeaseLostError(Exception):
+    """Another worker has taken the event over; it is theirs now."""
+
+
+class Worker:
+    """Delivers events until it is stopped; start it after a fork, never before."""
+
+    def __init__(
+        self,
+        db: Database,
+        make_context: Callable[[], Context],
+        *,
+        elected: bool = True,
+        handlers: Handlers = HANDLERS,
+        leader_lease: timedelta = LEADER_LEASE,
+        event_lease: timedelta = delivery.LEASE,
+    ) -> None:
+        """Prepare a worker.
+
+        Args:
+            db: the database whose outbox it empties.
+            make_context: makes a context that acts as the system on the present release.
+            elected: work only while holding the lease that all embedded workers share.
+            handlers: whom it delivers to.
+            leader_lease: how long a silent leader is waited for.
+            event_lease: how long a taken event is hidden from other workers.
+        """
+        self.owner = f"{socket.gethostname()[:30]}-{os.getpid()}-{new_id()[-12:]}"
+        self._db = db
+        self._make_context = make_context
+        self._handlers = handlers
+        self._lease = ELECTED if elected else f"{ELECTED}:{self.owner}"
+        self._leader_lease = leader_lease
+        self._event_lease = event_lease
+        self._clock = Clock()
+        self._leads_until: datetime | None = None
+        self._next_purge = self._clock.now()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_leading(self) -> bool:
+        """Return whether this worker held its lease when it last looked."""
+        return self._leads_until is not None
+
+    def start(self) -> None:
+        """Start delivering in a thread of its own."""
+        sa.event.listen(self._db.engine.pool, "checkin", self._given_back)
+        self._thread = threading.Thread(target=self.run, name="guanxi-worker", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """Finish the event at hand and stop; return whether it stopped in time."""
+        self._stop.set()
+        self._wake.set()
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return True
+        sa.event.remove(self._db.engine.pool, "checkin", self._given_back)
+        thread.join(timeout)
+        return not thread.is_alive()
+
+    def wake(self) -> None:
+        """Look at the outbox now."""
+        self._wake.set()
+
+    def run(self) -> None:
+        """Deliver until `stop` is called; for a process that does nothing else."""
+        while not self._stop.is_set():
+            try:
+                was_busy = self.turn()
+            except Exception:  # whatever it was, the next turn may succeed: database restarts
+                log.exception("the worker could not look at the outbox; it tries again")
+                self._stop.wait(POLL_SECONDS)
+                continue
+            if not was_busy:
+                self._rest()
+        self._resign()
+
+    def turn(self) -> bool:
+        """Deliver what is due, one batch at the most; return whether there was any."""
+        now = self._clock.now()
+        if not self._leads(now):
+            return False
+        with self._db.read() as connection:
+            if not delivery.has_due(connection, now):
+                return False
+        with self._db.write() as connection:
+            events, finished = delivery.take(connection, self._handlers, now, self._event_lease)
+        for position, event in enumerate(events):
+            if self._stop.is_set():
+                with self._db.write() as connection:
+                    delivery.give_back(connection, events[position:])
+                break
+            self._deliver(event)
+            # A long batch must not cost the leader its lease.
+            self._leads(self._clock.now())
+        return bool(events or finished)
+
+    def _rest(self) -> None:
+        self._wake.wait(POLL_SECONDS)
+        if self._wake.is_set():
+            self._wake.clear()
+            self._stop.wait(_SETTLE_SECONDS)
+
+    def _given_back(self, _driver: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        """Wake up when a connection that wrote an event is given back, thus committed."""
+        if record.info.pop(EMITTED, False):
+            self._wake.set()
+
+    def _leads(self, now: datetime) -> bool:
+        """Return whether this worker may work now; renews its lease when a third is used."""
+        length = self._leader_lease
+        if self._leads_until is not None and now < self._leads_until - length * 2 / 3:
+            return True
+        if self._leads_until is None:
+            with self._db.read() as connection:
+                if not leases.is_free(connection, self._lease, self.owner, now):
+                    return False
+        with self._db.write() as connection:
+            leads = leases.acquire(connection, self._lease, self.owner, now=now, length=length)
+            if leads and now >= self._next_purge:
+                self._next_purge = now + _PURGE_EVERY
+                delivery.purge(connection, now)
+                leases.forget_before(connection, f"{ELECTED}:", now - _SILENT_FOR)
+        self._leads_until = now + length if leads else None
+        return leads
+
+    def _resign(self) -> None:
+        if self._leads_until is None:
+            return
+        self._leads_until = None
+        try:
+            with self._db.write() as connection:
+                leases.release(connection, self._lease, self.owner)
+        except Exception:  # the lease runs out by itself
+            log.warning("the worker's lease could not be given back", exc_info=True)
+
+    def _deliver(self, event: Event) -> None:
+        handlers = self._handlers.of(event.topic)
+        is_alone = len(handlers) == 1
+        errors: list[str] = []
+        had = frozenset[str]()
+        if not is_alone:
+            with self._db.read() as connection:
+                had = delivery.remembered(connection, event)
+        for handler in handlers:
+            if handler.name in had:
+                continue
+            try:
+                self._call(handler, event, is_alone=is_alone)
+            except LeaseLostError:
+                return
+            except Exception as error:  # a handler is anybody's code; the rest must go on
+                log.exception("%s failed at event %s (%s)", handler.name, event.id, event.topic)
+                errors.append(f"{handler.name}: {type(error).__name__}: {error}")
+        if errors or not is_alone:
+            self._close(event, errors)
+
+    def _call(self, handler: Handler, event: Event, *, is_alone: bool) -> None:
+        """Call one handler and note it; in its own transaction if it wants that."""
+        if not handler.in_transaction:
+            with self._db.write() as connection:
+                self._hold(connection, event, handler)
+            handler.handle(self._make_context(), event)
+            with self._db.write() as connection:
+                self._hold(connection, event, handler)
+                self._note(connection, handler, event, is_alone=is_alone)
+            return
+        try:
+            self._call_inside(handler, event, is_alone=is_alone)
+        except ReleaseChanged:
+            self._call_inside(handler, event, is_alone=is_alone)
+
+    def _call_inside(self, handler: Handler, event: Event, *, is_alone: bool) -> None:
+        context = self._make_context()
+        with context.writing() as connection:
+            self._hold(connection, event, handler)
+            handler.handle(context, event)
+            self._note(connection, handler, event, is_alone=is_alone)
+
+    def _hold(self, connection: sa.Connection, event: Event, handler: Handler) -> None:
+        if not delivery.hold(connection, event, self._clock.now() + handler.lease):
+            raise LeaseLostError
+
+    @staticmethod
+    def _note(
+        connection: sa.Connection, handler: Handler, event: Event, *, is_alone: bool
+    ) -> None:
+        if is_alone:
+            delivery.finish(connection, [event.seq])
+        else:
+            delivery.remember(connection, event, handler.name)
+
+    def _close(self, event: Event, errors: list[str]) -> None:
+        """Finish an event that several handlers had, or note that it failed."""
+        with self._db.write() as connection:
+            if not errors:
+                delivery.finish(connection, [event.seq])
+                delivery.forget(connection, event)
+            elif delivery.fail(connection, event, "\n".join(errors), self._clock.now()):
+                log.error("event %s (%s) is given up", event.id, event.topic)

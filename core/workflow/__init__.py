@@ -1,0 +1,1 @@
+"""Approval flows: a pure machine, and the stored operations that move it."""

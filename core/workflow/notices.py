@@ -1,0 +1,169 @@
+"""In-app notices: who should look at what, made from the outbox's events.
+
+A notice for a role is one row, read by each person for themself. A notice about a
+task disappears when the task is closed, whoever closed it.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from core.clock import to_wire
+from core.context import Context
+from core.db import metadata
+from core.i18n import N_, pick, translate
+from core.jobs.handlers import HANDLERS, Event, Handler, Handlers
+from core.workflow.inbox import shows_title
+from core.workflow.models import task
+from core.workflow.people import identities
+
+notice = sa.Table(
+    "gx_notice",
+    metadata,
+    sa.Column("event", sa.String(36), primary_key=True, doc="the outbox event it is made from"),
+    sa.Column("kind", sa.String(4), primary_key=True, doc="role or user"),
+    sa.Column("recipient", sa.String(80), primary_key=True),
+    sa.Column("topic", sa.String(80), nullable=False),
+    sa.Column("record_type", sa.String(80), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("by", sa.String(200), nullable=False),
+    sa.Column("link", sa.String(200), nullable=False),
+    sa.Column("task_id", sa.String(36), nullable=True),
+    sa.Column("makers", sa.Text, nullable=False, doc="people a role's notice is not for"),
+    sa.Column("created_at", sa.String(27), nullable=False),
+)
+sa.Index("ix_gx_notice__recipient", notice.c.kind, notice.c.recipient, notice.c.created_at)
+
+notice_read = sa.Table(
+    "gx_notice_read",
+    metadata,
+    sa.Column("event", sa.String(36), primary_key=True),
+    sa.Column("user", sa.String(36), primary_key=True),
+    sa.Column("read_at", sa.String(27), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: What each topic says; the keys are the topics that make notices.
+TEXTS = {
+    "task.opened": N_("{title} waits for your decision."),
+    "task.reminded": N_("{by} reminds you: {title} waits for your decision."),
+    "document.effective": N_("{title} was approved by {by} and is in force."),
+    "document.rejected": N_("{title} was rejected by {by}."),
+    "document.apply_blocked": N_("{title} was approved but could not take effect."),
+}
+
+_insert = {
+    "sqlite": sqlite.insert(notice).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(notice).on_conflict_do_nothing(),
+}
+_insert_read = {
+    "sqlite": sqlite.insert(notice_read).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(notice_read).on_conflict_do_nothing(),
+}
+
+
+def register(handlers: Handlers = HANDLERS) -> None:
+    """Have notices made from the outbox's events."""
+    for topic in TEXTS:
+        handlers.add(Handler(name=f"notices:{topic}", prefix=topic, handle=make_notices))
+
+
+def make_notices(ctx: Context, event: Event) -> None:
+    """Write the notices of one event; a second delivery changes nothing."""
+    payload, connection = event.payload, ctx.connection
+    assert connection is not None  # noqa: S101  the worker calls it in a transaction
+    is_task = event.topic.startswith("task.")
+    link = f"/tasks/{payload['task']}" if is_task else _record_link(payload)
+    for kind, recipient in _recipients(event.topic, payload):
+        connection.execute(
+            _insert[connection.dialect.name],
+            {
+                "event": event.id,
+                "kind": kind,
+                "recipient": recipient,
+                "topic": event.topic,
+                "record_type": payload["type"],
+                "title": payload["title"],
+                "by": payload["actor_name"],
+                "link": link,
+                "task_id": payload["task"] if is_task else None,
+                "makers": payload.get("makers", ""),
+                "created_at": payload["at"],
+            },
+        )
+
+
+def list_notices(ctx: Context, *, unread: bool = True, limit: int = 20) -> list[dict[str, Any]]:
+    """Return the actor's newest notices; those about closed tasks are gone."""
+    mine = sa.and_(notice_read.c.event == notice.c.event, notice_read.c.user == ctx.actor.id)
+    query = (
+        sa.select(notice, notice_read.c.read_at)
+        .select_from(
+            notice.outerjoin(notice_read, mine).outerjoin(task, task.c.id == notice.c.task_id)
+        )
+        .where(
+            sa.tuple_(notice.c.kind, notice.c.recipient).in_(identities(ctx.actor)),
+            sa.or_(notice.c.task_id.is_(None), task.c.state == "open"),
+            ~notice.c.makers.contains(f"|{ctx.actor.id}|", autoescape=True),
+        )
+        .order_by(notice.c.created_at.desc(), notice.c.event.desc())
+        .limit(max(1, min(limit, 200)) * 2)
+    )
+    if unread:
+        query = query.where(notice_read.c.event.is_(None))
+    with ctx.reading() as connection:
+        rows = connection.execute(query).mappings().all()
+    # Somebody with two of the roles reads it once.
+    once = {row["event"]: row for row in rows}
+    return [_shown(ctx, row) for row in list(once.values())[:limit]]
+
+
+def mark_read(ctx: Context, ids: Sequence[str] | None = None) -> int:
+    """Mark the notices with these ids, or all unread ones, as read; return how many."""
+    known = {each["id"] for each in list_notices(ctx, limit=200)}
+    wanted = known if ids is None else known & set(ids)
+    if not wanted:
+        return 0
+    with ctx.writing() as connection:
+        connection.execute(
+            _insert_read[connection.dialect.name],
+            [
+                {"event": each, "user": ctx.actor.id, "read_at": to_wire(ctx.now)}
+                for each in sorted(wanted)
+            ],
+        )
+    return len(wanted)
+
+
+def _record_link(payload: dict[str, Any]) -> str:
+    return f"/records/{payload['type']}/{payload['id']}"
+
+
+def _recipients(topic: str, payload: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    if topic.startswith("task."):
+        return [
+            *(("role", role) for role in payload["roles"]),
+            *(("user", user) for user in payload["users"]),
+        ]
+    people = {payload["initiator"]}
+    if topic == "document.apply_blocked":
+        people.add(payload["actor"])
+    return [("user", person) for person in sorted(people)]
+
+
+def _shown(ctx: Context, row: sa.RowMapping) -> dict[str, Any]:
+    """Return a notice in the reader's language, naming only what they may see."""
+    record_type = ctx.registry.release.type(row["record_type"])
+    label = pick(record_type.label, ctx.locale, record_type.name) if record_type else ""
+    title = row["title"] if shows_title(ctx, row["record_type"]) else ""
+    named = f"{label} {title}".strip()
+    return {
+        "id": row["event"],
+        "topic": row["topic"],
+        "message": translate(TEXTS[row["topic"]], ctx.locale, title=named, by=row["by"]),
+        "link": row["link"],
+        "at": row["created_at"],
+        "read_at": row["read_at"],
+    }
