@@ -1,0 +1,77 @@
+"""Everything a plugin may import, in one place; what is not here may change without notice.
+
+Hooks and their arguments, the errors that refuse, field types to build on, and
+the few operations that rules need: reading tables, counters, settings, records.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.context import Context
+from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem, UserError
+from core.extension.hookspecs import Change, Document, Event, hookimpl
+from core.i18n import N_, pick, translate
+from core.ids import new_id
+from core.records.counters import next_number
+from core.records.plugin_settings import plugin_settings
+from core.schema.fieldtypes import FieldError, FieldType
+from core.schema.model import Field
+from core.schema.numbertypes import DecimalType, IntegerType
+from core.schema.texttypes import TextType
+
+__all__ = [
+    "N_",
+    "Change",
+    "Conflict",
+    "Context",
+    "DecimalType",
+    "Document",
+    "Event",
+    "Field",
+    "FieldError",
+    "FieldType",
+    "Forbidden",
+    "IntegerType",
+    "Invalid",
+    "NotFound",
+    "Problem",
+    "TextType",
+    "UserError",
+    "hookimpl",
+    "new_id",
+    "next_number",
+    "option_label",
+    "plugin_settings",
+    "query",
+    "table",
+    "translate",
+]
+
+
+def table(ctx: Context, record_type: str) -> sa.Table:
+    """Return the table of a record type in the release in force.
+
+    Raises:
+        NotFound: there is no such record type.
+    """
+    ctx.registry.record_type(record_type)
+    return ctx.registry.tables[record_type].main
+
+
+def option_label(ctx: Context, record_type: str, field: str, value: str) -> str:
+    """Return the label of a select field's option in the reader's language."""
+    found = ctx.registry.record_type(record_type).field(field)
+    for option in found.options if found else ():
+        if option.value == value:
+            return pick(option.label, ctx.locale, value)
+    return value
+
+
+def query(ctx: Context, statement: sa.Select[Any]) -> list[sa.Row[Any]]:
+    """Return the rows of a statement, read in the transaction under way.
+
+    It sees every row, whoever acts: rules must hold for what a person may not see too.
+    """
+    with ctx.reading() as connection:
+        return list(connection.execute(statement))

@@ -1,0 +1,1 @@
+"""The JSON edge: parses requests, calls operations, answers in one shape."""

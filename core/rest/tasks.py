@@ -1,0 +1,129 @@
+"""`/tasks` and `/instances`, and the verbs of a document's initiator."""
+
+from typing import Any
+
+from flask import request
+
+from core.context import Context
+from core.errors import Invalid, NotFound, Problem
+from core.i18n import N_
+from core.records.queries import get_record
+from core.rest.exchange import body_keys, etag, integer_of, query_keys, route
+from core.workflow import deciding, inbox, operations, pages, reminding
+
+#: What an administrator may do with somebody's approval.
+_ADMINISTERING = {
+    "suspend": operations.suspend,
+    "resume": operations.resume,
+    "terminate": operations.terminate,
+}
+
+
+@route("/tasks", "GET")
+def list_(ctx: Context) -> Any:
+    """Answer with a page of one of the caller's boxes, and how many are in each."""
+    query = query_keys("box", "type", "sort", "after", "limit")
+    return inbox.list_tasks(
+        ctx,
+        box=query.get("box", "todo"),
+        type_name=query.get("type", ""),
+        sort=query.get("sort", ""),
+        after=query.get("after", ""),
+        limit=integer_of(query, "limit", default=inbox.PAGE, least=1, most=inbox.MAX_PAGE),
+    )
+
+
+@route("/tasks/<task_id>", "GET")
+def get(ctx: Context, task_id: str) -> Any:
+    """Answer with a task: the difference to the live record, the hash, the timeline."""
+    query_keys()
+    return pages.get_task(ctx, task_id)
+
+
+@route("/tasks/<task_id>/<verb>", "POST")
+def decide(ctx: Context, task_id: str, verb: str) -> Any:
+    """Decide a task on the content that the caller was shown."""
+    query_keys()
+    body = body_keys({"subject_hash": str, "opinion": str, "seat": str})
+    return deciding.decide(
+        ctx,
+        task_id,
+        verb,
+        subject_hash=body.get("subject_hash", ""),
+        opinion=body.get("opinion", ""),
+        seat=body.get("seat", ""),
+        key=request.headers.get("Idempotency-Key"),
+    )
+
+
+@route("/tasks/bulk", "POST")
+def decide_many(ctx: Context) -> Any:
+    """Decide many tasks with one verb, with a result per item."""
+    query_keys()
+    body = body_keys(
+        {"verb": str, "items": list, "opinion": str, "preview": bool}, required=["verb", "items"]
+    )
+    ctx.door = "bulk"
+    results = deciding.bulk(
+        ctx,
+        body["verb"],
+        body["items"],
+        opinion=body.get("opinion", ""),
+        preview=body.get("preview", False),
+    )
+    return {"items": results}
+
+
+@route("/instances/<instance_id>", "GET")
+def get_instance(ctx: Context, instance_id: str) -> Any:
+    """Answer with an approval's whole course."""
+    query_keys()
+    return pages.get_instance(ctx, instance_id)
+
+
+@route("/instances/<instance_id>/<verb>", "POST")
+def administer(ctx: Context, instance_id: str, verb: str) -> Any:
+    """Suspend, resume or end an approval."""
+    query_keys()
+    act = _ADMINISTERING.get(verb)
+    if act is None:
+        raise NotFound
+    body = body_keys({"reason": str})
+    if not body.get("reason", "").strip():
+        raise Invalid(problems=[Problem("reason", "field.required", N_("Say why."))])
+    return act(ctx, instance_id, reason=body["reason"], key=request.headers.get("Idempotency-Key"))
+
+
+@route("/records/<type_name>/<record_id>/submit", "POST")
+def submit(ctx: Context, type_name: str, record_id: str) -> Any:
+    """Send a document to its approvers."""
+    query_keys()
+    body_keys({})
+    key = request.headers.get("Idempotency-Key")
+    return _flow_answer(ctx, operations.submit(ctx, type_name, record_id, key=key))
+
+
+@route("/records/<type_name>/<record_id>/withdraw", "POST")
+def withdraw(ctx: Context, type_name: str, record_id: str) -> Any:
+    """Take a document back before it is decided."""
+    query_keys()
+    body = body_keys({"reason": str})
+    key = request.headers.get("Idempotency-Key")
+    answer = operations.withdraw(ctx, type_name, record_id, reason=body.get("reason", ""), key=key)
+    return _flow_answer(ctx, answer)
+
+
+@route("/records/<type_name>/<record_id>/remind", "POST")
+def remind(ctx: Context, type_name: str, record_id: str) -> Any:
+    """Tell the approvers again that a document waits for them."""
+    query_keys()
+    body_keys({})
+    key = request.headers.get("Idempotency-Key")
+    return _flow_answer(ctx, reminding.remind(ctx, type_name, record_id, key=key))
+
+
+def _flow_answer(ctx: Context, answer: dict[str, Any]) -> Any:
+    """Add the document's new version, which the next change of it needs."""
+    record = answer["record"]
+    found = get_record(ctx, record["type"], record["id"], fields=("status",))
+    return answer, 200, etag(found["version"])

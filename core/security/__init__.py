@@ -1,0 +1,1 @@
+"""Who is asking: sign-in, tokens, users and their stores, and what every answer carries."""

@@ -1,0 +1,59 @@
+"""The long-lived parts of one process, made once and reached from every request."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from core.clock import Clock
+from core.db import Database
+from core.extension.hooks import Hooks
+from core.security.throttle import Throttle
+from core.security.tokens import Tokens
+from core.security.users import Actors
+from core.settings import Settings
+from core.tables.registry import Registries
+
+#: Key of `Flask.extensions`.
+EXTENSION = "guanxi"
+
+
+@dataclass(slots=True)
+class Services:
+    """What operations need that outlives a request; one object per process."""
+
+    settings: Settings
+    db: Database
+    registries: Registries
+    hooks: Hooks
+    clock: Clock
+    actors: Actors
+    tokens: Tokens
+    throttle: Throttle
+
+    @classmethod
+    def build(cls, settings: Settings, hooks: Hooks, clock: Clock | None = None) -> "Services":
+        """Return the services of an installation; nothing is connected yet."""
+        db = Database(settings.database_url)
+        clock = clock or Clock()
+        key = settings.secret_key
+        return cls(
+            settings=settings,
+            db=db,
+            registries=Registries(db),
+            hooks=hooks,
+            clock=clock,
+            actors=Actors(db, key),
+            tokens=Tokens(key, clock),
+            throttle=Throttle(db, clock, key),
+        )
+
+    def forget(self) -> None:
+        """Drop everything read from the database, when it was replaced by another one."""
+        self.registries = Registries(self.db)
+        self.actors.forget()
+
+
+def services() -> Services:
+    """Return the services of the application that handles this request."""
+    return cast("Services", current_app.extensions[EXTENSION])

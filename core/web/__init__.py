@@ -1,0 +1,1 @@
+"""The HTML edge: server-rendered pages, enhanced in the browser by small modules."""

@@ -1,0 +1,442 @@
+"""A record type's form: what a template draws and what comes back from the browser.
+
+Names of controls are paths, `lines.0.rate`; what is parsed from them is exactly
+what REST takes, so that both doors end in the same operation with the same texts.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from typing import Any, Protocol
+
+from core.clock import to_wire
+from core.errors import Invalid, Problem
+from core.i18n import N_, pick
+from core.schema.fieldtypes import field_type
+from core.schema.model import Field, RecordType, Section
+from core.web.display import (
+    NUMBERS,
+    WIDE,
+    Reading,
+    field_label,
+    is_badge,
+    local_input,
+    option_tone,
+    rate_text,
+    value_text,
+)
+
+#: Field types nobody writes.
+COMPUTED = frozenset({"formula", "lookup", "rollup", "backlink", "sequence"})
+
+#: Field types with one `input` element -> its type attribute.
+INPUTS = {
+    "text": "text",
+    "email": "email",
+    "phone": "tel",
+    "url": "url",
+    "date": "date",
+    "time": "time",
+    "datetime": "datetime-local",
+    "color": "color",
+    "barcode": "text",
+    "user": "text",
+    "role": "text",
+    "department": "text",
+    "duration": "text",
+    "secret": "password",
+}
+
+_LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?")
+_ROW = re.compile(r"\d{1,4}")
+
+
+class MultiValues(Protocol):
+    """The parsed body of a form post."""
+
+    def getlist(self, key: str) -> list[str]:
+        """Return every value posted under `key`."""
+
+    def __iter__(self) -> Any:
+        """Iterate over the names."""
+
+    def __contains__(self, key: object) -> bool:
+        """Return whether something was posted under `key`."""
+
+
+@dataclass(slots=True)
+class Control:
+    """One field as a form draws it."""
+
+    field: Field
+    path: str
+    label: str
+    kind: str
+    value: Any
+    text: str
+    is_editable: bool
+    hint: str = ""
+    help: str = ""
+    unit: str = ""
+    placeholder: str = ""
+    href: str = ""
+    is_wide: bool = False
+    is_number: bool = False
+    is_badge: bool = False
+    choices: list[tuple[str, str]] = dataclass_field(default_factory=list)
+    picked: list[tuple[str, str]] = dataclass_field(default_factory=list)
+    problems: list[str] = dataclass_field(default_factory=list)
+    columns: list["Control"] = dataclass_field(default_factory=list)
+    rows: list["Row"] = dataclass_field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """Return the element id that labels and problem links point to."""
+        return "f-" + self.path.replace(".", "-")
+
+    @property
+    def is_picker(self) -> bool:
+        """Return whether its values are found by typing, among other records."""
+        return self.kind in {"link", "links"} or bool(self.field.options_from)
+
+    @property
+    def takes_many(self) -> bool:
+        """Return whether it holds a list of values."""
+        return self.kind in {"links", "multi_select"}
+
+    @property
+    def tone(self) -> str:
+        """Return the badge's tone of a chosen option."""
+        return option_tone(self.field, self.value)
+
+    @property
+    def input_type(self) -> str:
+        """Return the type attribute of the control's input element."""
+        return INPUTS.get(self.kind, "text")
+
+
+@dataclass(slots=True)
+class Row:
+    """One row of an editable child table."""
+
+    id: str
+    path: str
+    cells: list[Control]
+    problems: list[str]
+
+
+@dataclass(slots=True)
+class SectionView:
+    """One section: a title and its controls in columns."""
+
+    title: str
+    columns: int
+    controls: list[Control]
+    key: str = ""
+
+
+@dataclass(slots=True)
+class TabView:
+    """One tab of the form."""
+
+    label: str
+    key: str
+    sections: list[SectionView]
+    problems: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FormRights:
+    """Which fields a person sees and writes in this form."""
+
+    viewable: frozenset[str]
+    editable: frozenset[str]
+
+
+def form_tabs(
+    record_type: RecordType,
+    values: Mapping[str, Any],
+    rights: FormRights,
+    reading: Reading,
+    *,
+    problems: Mapping[str, list[str]] | None = None,
+) -> list[TabView]:
+    """Return the form of a record type filled with wire `values`."""
+    by_name = {each.name: each for each in record_type.fields if each.type != "backlink"}
+    drawing = Drawing(rights, reading, problems or {})
+    tabs: list[TabView] = []
+    for number, tab in enumerate(_layout(record_type)):
+        sections = [
+            SectionView(
+                title=pick(section.title, reading.locale),
+                columns=section.columns,
+                controls=[
+                    drawing.control(by_name[name], name, values.get(name))
+                    for name in section.fields
+                    if name in by_name and name in rights.viewable
+                ],
+                key=f"{number}.{index}",
+            )
+            for index, section in enumerate(tab[1])
+        ]
+        sections = [section for section in sections if section.controls]
+        if sections:
+            view = TabView(tab[0](reading.locale), str(number), sections)
+            view.problems = sum(_broken(c) for s in sections for c in s.controls)
+            tabs.append(view)
+    return tabs
+
+
+def _layout(record_type: RecordType) -> list[tuple[Any, list[Section]]]:
+    """Return the layout with fields that no section names added to its last section."""
+    named = {name for tab in record_type.layout for s in tab.sections for name in s.fields}
+    rest = tuple(
+        each.name
+        for each in record_type.fields
+        if each.name not in named
+        and each.type != "backlink"
+        and not each.deprecated
+        and not (record_type.document and each.name == "status")
+    )
+    tabs = [
+        (lambda locale, tab=tab: pick(tab.tab, locale), list(tab.sections))
+        for tab in record_type.layout
+    ]
+    if not tabs:
+        return [(lambda locale: pick(record_type.label, locale), [Section(fields=rest)])]
+    if rest:
+        tabs[0][1].append(Section(fields=rest))
+    return tabs
+
+
+def _broken(control_: Control) -> int:
+    return len(control_.problems) + sum(
+        len(row.problems) + sum(len(cell.problems) for cell in row.cells) for row in control_.rows
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What every control of one form depends on."""
+
+    rights: FormRights
+    reading: Reading
+    problems: Mapping[str, list[str]]
+
+    def control(self, field: Field, path: str, value: Any) -> Control:
+        """Return one field of the form, or one cell of a child table."""
+        reading, name = self.reading, path.partition(".")[0]
+        made = Control(
+            field=field,
+            path=path,
+            label=field_label(field, reading.locale),
+            kind=field_type(field.type).widget or "text",
+            value=value,
+            text=value_text(field, value, reading),
+            is_editable=name in self.rights.editable and field.type not in COMPUTED,
+            help=pick(field.help, reading.locale),
+            unit=field.currency if field.type == "money" else pick(field.unit, reading.locale),
+            placeholder=pick(field.placeholder, reading.locale),
+            is_wide=field.type in WIDE,
+            is_number=(field.result or field.type) in NUMBERS,
+            problems=self.problems.get(path, []),
+        )
+        _fill(made, reading)
+        if field.type == "table":
+            self._fill_table(made)
+        return made
+
+    def _fill_table(self, made: Control) -> None:
+        columns = [column for column in made.field.fields if column.type != "backlink"]
+        rows = made.value if isinstance(made.value, list) else []
+        blank = Drawing(self.rights, self.reading, {})
+        made.columns = [
+            blank.control(column, f"{made.path}.0.{column.name}", None) for column in columns
+        ]
+        for index, row in enumerate(rows):
+            path = f"{made.path}.{index}"
+            cells = [
+                self.control(column, f"{path}.{column.name}", row.get(column.name))
+                for column in columns
+            ]
+            found = self.problems.get(path, [])
+            made.rows.append(Row(str(row.get("id") or ""), path, cells, found))
+
+
+def _fill(made: Control, reading: Reading) -> None:
+    """Add what a kind of control needs beyond its value."""
+    field, value = made.field, made.value
+    if made.kind == "rate":
+        made.hint = rate_text(value, reading.locale)
+    elif made.kind == "percent":
+        made.unit = "%"
+    elif made.kind == "datetime" and isinstance(value, str):
+        made.value = local_input(value, reading.zone)
+    elif field.options_from:
+        made.picked = [(each, each) for each in _several(value)]
+    elif made.kind in {"select", "multi_select"}:
+        made.is_badge = made.kind == "select" and is_badge(field)
+        chosen = value if isinstance(value, list) else [value]
+        made.choices = [
+            (option.value, pick(option.label, reading.locale, option.value))
+            for option in field.options
+            if not option.archived or option.value in chosen
+        ]
+    elif made.kind in {"link", "links"}:
+        made.picked = [
+            (each, reading.titles.get((field.target, each), each)) for each in _several(value)
+        ]
+        if made.kind == "link" and made.picked:
+            made.href = f"/records/{field.target}/{made.picked[0][0]}"
+
+
+def _several(value: Any) -> list[str]:
+    """Return the keys that a picker holds, whether it takes one or many."""
+    keys = value if isinstance(value, list) else [value]
+    return [each for each in keys if isinstance(each, str) and each]
+
+
+@dataclass(slots=True)
+class Posted:
+    """A parsed form.
+
+    Attributes:
+        values: wire values of every field the form held.
+        places: table field -> for each parsed row, its number in the form.
+    """
+
+    values: dict[str, Any]
+    places: dict[str, list[int]]
+
+    def path_in_form(self, path: str) -> str:
+        """Return where in the posted form a problem's `path` is."""
+        name, _, rest = path.partition(".")
+        number, _, column = rest.partition(".")
+        rows = self.places.get(name)
+        if rows is None or not number.isdecimal() or int(number) >= len(rows):
+            return path
+        return ".".join(filter(None, (name, str(rows[int(number)]), column)))
+
+
+def parse_form(form: MultiValues, fields: Iterable[Field], zone: tzinfo) -> Posted:
+    """Return the wire values of those `fields` that the form held.
+
+    Raises:
+        Invalid: a table field has more rows than it takes.
+    """
+    posted = Posted({}, {})
+    for field in fields:
+        if field.type in COMPUTED:
+            continue
+        if field.type == "table":
+            if field.name in form:
+                posted.values[field.name] = _parse_rows(form, field, zone, posted)
+        elif field.name in form:
+            posted.values[field.name] = _parse_value(form, field, field.name, zone)
+    return posted
+
+
+def _parse_rows(form: MultiValues, table: Field, zone: tzinfo, posted: Posted) -> list[Any]:
+    prefix = table.name + "."
+    numbers = {
+        int(parts[0])
+        for name in form
+        if name.startswith(prefix) and _ROW.fullmatch((parts := name[len(prefix) :].split("."))[0])
+    }
+    if len(numbers) > table.max_rows:
+        # Drawing them all again would cost more than reading them did.
+        text = N_("At most {limit}.")
+        params = {"limit": table.max_rows}
+        raise Invalid(problems=[Problem(table.name, "field.too_many", text, params)])
+    rows, places = [], []
+    for number in sorted(numbers):
+        path = f"{prefix}{number}"
+        row = {
+            column.name: _parse_value(form, column, f"{path}.{column.name}", zone)
+            for column in table.fields
+            if column.type not in COMPUTED and f"{path}.{column.name}" in form
+        }
+        row_id = "".join(form.getlist(f"{path}.id")[-1:])
+        # A blank line that was never saved is the place to type the next row, not a row.
+        if row_id or any(value not in (None, [], False) for value in row.values()):
+            rows.append({"id": row_id, **row} if row_id else row)
+            places.append(number)
+    posted.places[table.name] = places
+    return rows
+
+
+def _parse_value(form: MultiValues, field: Field, path: str, zone: tzinfo) -> Any:
+    """Return one control's wire value; text that is no value stays, to be refused by name."""
+    posted = form.getlist(path)
+    if field.type in {"multi_select", "links"}:
+        return [each for each in posted if each]
+    text = posted[-1]
+    if field.type == "boolean":
+        return {"true": True, "false": False, "": None}.get(text, text)
+    text = text.replace("\r\n", "\n")
+    if field.type not in {"text", "long_text", "rich_text", "secret"}:
+        text = text.strip()
+    if field.type == "datetime" and _LOCAL.fullmatch(text):
+        return _instant(text, zone)
+    return text or None
+
+
+def _instant(text: str, zone: tzinfo) -> str:
+    """Return a local time from a `datetime-local` control in wire form."""
+    try:
+        return to_wire(datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC))
+    except (ValueError, OverflowError):
+        return text
+
+
+def changed_values(
+    posted: Mapping[str, Any], stored: Mapping[str, Any], fields: Iterable[Field]
+) -> dict[str, Any]:
+    """Return those posted values that differ from the stored wire values."""
+    by_name = {field.name: field for field in fields}
+    return {
+        name: value
+        for name, value in posted.items()
+        if not same_value(by_name[name], value, stored.get(name))
+    }
+
+
+def same_value(field: Field, posted: Any, stored: Any) -> bool:
+    """Return whether a posted wire value says the same as a stored one."""
+    if field.type == "table":
+        return _same_rows(field, posted or [], stored or [])
+    if posted in (None, "", []) or stored in (None, "", []):
+        return not posted and not stored
+    return bool(_plain(field, posted) == _plain(field, stored))
+
+
+def _plain(field: Field, value: Any) -> Any:
+    """Return a wire value in a form in which equal values are equal."""
+    if field.type in {"multi_select", "links"}:
+        return list(value)
+    if field.type in NUMBERS:
+        return _number(value)
+    if field.type == "datetime":
+        return str(value)[:19]  # the browser's control holds no parts of a second
+    return f"{value}:00"[:8] if field.type == "time" else str(value)
+
+
+def _number(value: Any) -> Any:
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return str(value)
+
+
+def _same_rows(table: Field, posted: list[Any], stored: list[Any]) -> bool:
+    if [row.get("id") for row in posted] != [row.get("id") for row in stored]:
+        return False
+    return all(
+        same_value(column, new[column.name], old.get(column.name))
+        for new, old in zip(posted, stored, strict=True)
+        for column in table.fields
+        if column.name in new
+    )

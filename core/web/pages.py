@@ -1,0 +1,28 @@
+"""Every page of the product, put together for the application."""
+
+from flask import Flask
+
+from core.security.redirects import keep_redirects_local
+from core.web import (  # noqa: F401  each adds its routes to the one blueprint
+    administration,
+    choices,
+    importing,
+    lists,
+    records,
+    session_pages,
+    tasks,
+    versions,
+    workbench,
+)
+from core.web.inherited import guard_inherited
+from core.web.page import install_helpers, pages
+
+
+def install(app: Flask) -> None:
+    """Give the application our pages, and every template our helpers."""
+    install_helpers(app)
+    guard_inherited(app)
+    keep_redirects_local(app)
+    app.register_blueprint(pages)
+    # Flask-AppBuilder claims the start address with a page of its own; links to it stay good.
+    app.view_functions["IndexView.index"] = app.view_functions["gx.show_workbench"]

@@ -1,0 +1,228 @@
+"""How a request reads records: titles of what they link to, history as sentences."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.context import Context
+from core.i18n import N_, translate
+from core.schema.model import Field, RecordType
+from core.web.display import Reading, field_label, links_in, value_text
+from core.web.titles import find_titles
+
+#: What the history calls each action.
+ACTION_TEXTS = {
+    "create": N_("created it"),
+    "update": N_("changed it"),
+    "delete": N_("deleted it"),
+    "restore": N_("restored it"),
+    "import": N_("imported it"),
+    "submit": N_("submitted it"),
+    "withdraw": N_("withdrew it"),
+    "approve": N_("approved it"),
+    "reject": N_("rejected it"),
+    "propose": N_("proposed a change"),
+    "effect": N_("put it into effect"),
+    "apply": N_("put it into effect"),
+    "approved": N_("put it into effect"),
+    "rejected": N_("closed it as rejected"),
+    "withdrawn": N_("closed it as withdrawn"),
+    "opened": N_("opened a task"),
+    "task": N_("opened a task"),
+    "abstain": N_("abstained"),
+    "submitted": N_("submitted it"),
+    "proposal": N_("proposed a change"),
+    "drop": N_("dropped the proposal"),
+    "moot": N_("closed a task"),
+    "flow": N_("moved it on"),
+    "open": N_("opened a task"),
+    "block": N_("could not put it into effect"),
+    "supersede": N_("began a new round"),
+    "suspend": N_("suspended it"),
+    "resume": N_("resumed it"),
+    "remind": N_("reminded the approvers"),
+    "terminate": N_("ended the approval"),
+    "effective": N_("put it into effect"),
+    "finish": N_("ended the approval"),
+}
+
+#: Colour of a timeline's dot; the words beside it say the same.
+ACTION_TONES = {
+    "create": "info",
+    "submit": "info",
+    "submitted": "info",
+    "approve": "good",
+    "effect": "good",
+    "apply": "good",
+    "approved": "good",
+    "reject": "bad",
+    "rejected": "bad",
+    "delete": "bad",
+    "import": "info",
+}
+
+_DOORS = {
+    "form": N_("by form"),
+    "api": N_("over the API"),
+    "import": N_("by import"),
+    "bulk": N_("in bulk"),
+    "flow": N_("by the flow"),
+    "automation": N_("automatically"),
+    "plugin": N_("by a plugin"),
+    "cli": N_("from the command line"),
+}
+
+_SYSTEM_LABELS = {
+    "id": N_("Id"),
+    "version": N_("Version"),
+    "created_at": N_("Created at"),
+    "created_by": N_("Created by"),
+    "updated_at": N_("Changed at"),
+    "updated_by": N_("Changed by"),
+    "audited_at": N_("Audited at"),
+    "audit_seq": N_("Audit number"),
+}
+
+#: System fields written by the product itself; a reader of history learns nothing from them.
+_OWN_COLUMNS = frozenset(
+    {
+        "id",
+        "version",
+        "created_at",
+        "created_by",
+        "updated_at",
+        "updated_by",
+        "chain",
+        "events",
+        "release",
+        "deleted_at",
+    }
+)
+
+#: System fields as fields, so that they are shown like any other.
+SYSTEM_FIELDS = {
+    "created_at": Field(id="created_at", name="created_at", type="datetime"),
+    "updated_at": Field(id="updated_at", name="updated_at", type="datetime"),
+    "audited_at": Field(id="audited_at", name="audited_at", type="datetime"),
+    "audit_seq": Field(id="audit_seq", name="audit_seq", type="integer"),
+    "version": Field(id="version", name="version", type="integer"),
+}
+
+
+#: Steps of a flow that tell a reader nothing beyond the events around them.
+UNTOLD = frozenset({"open", "moot", "close"})
+
+#: Changes of one event that are shown at once; the others unfold.
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field before and after, as people read it."""
+
+    name: str
+    label: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a timeline."""
+
+    who: str
+    what: str
+    at: str
+    tone: str
+    door: str
+    text: str
+    changes: list[Difference]
+    rest: list[Difference]
+    version: int = 0
+
+
+def make_reading(
+    ctx: Context, fields: Iterable[Field], records: Iterable[Mapping[str, Any]]
+) -> Reading:
+    """Return how to read `records`: their links' titles are fetched together."""
+    fields = tuple(fields)
+    wanted: set[tuple[str, str]] = set()
+    for record in records:
+        wanted |= links_in(fields, record)
+    return Reading(ctx.locale, ctx.time_zone, find_titles(ctx, wanted))
+
+
+def label_of(record_type: RecordType, name: str, locale: str) -> str:
+    """Return the label of a field or system field."""
+    field = record_type.field(name)
+    if field is not None:
+        return field_label(field, locale)
+    if name in _SYSTEM_LABELS:
+        return translate(_SYSTEM_LABELS[name], locale)
+    archived = next((each for each in record_type.archived_fields if each.name == name), None)
+    return field_label(archived, locale) if archived else name
+
+
+def field_of(record_type: RecordType, name: str) -> Field | None:
+    """Return a field, a system field, or one archived since."""
+    found = record_type.field(name) or SYSTEM_FIELDS.get(name)
+    return found or next((each for each in record_type.archived_fields if each.name == name), None)
+
+
+def differences(
+    record_type: RecordType, changes: Mapping[str, Any], reading: Reading
+) -> list[Difference]:
+    """Return `changes` (name -> [before, after], wire form) as people read them."""
+    found = []
+    for name, pair in changes.items():
+        if name in _OWN_COLUMNS or not isinstance(pair, list | tuple) or len(pair) != 2:  # noqa: PLR2004
+            continue
+        field = field_of(record_type, name)
+        before, after = (
+            (value_text(field, value, reading) if field else ("" if value is None else str(value)))
+            for value in pair
+        )
+        if before != after:
+            label = label_of(record_type, name, reading.locale)
+            found.append(Difference(name, label, before, after))
+    return found
+
+
+def changed_sides(changes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the values before and the values after, as two records."""
+    pairs = {
+        name: pair
+        for name, pair in changes.items()
+        if isinstance(pair, list | tuple) and len(pair) == 2  # noqa: PLR2004
+    }
+    return [{name: pair[side] for name, pair in pairs.items()} for side in (0, 1)]
+
+
+def timeline(
+    ctx: Context, record_type: RecordType, events: Iterable[Mapping[str, Any]]
+) -> list[Event]:
+    """Return history and flow events as the lines of a timeline."""
+    events = list(events)
+    sides = [side for event in events for side in changed_sides(event.get("changes") or {})]
+    reading = make_reading(ctx, record_type.fields + record_type.archived_fields, sides)
+    return [_line(record_type, event, reading) for event in events]
+
+
+def _line(record_type: RecordType, event: Mapping[str, Any], reading: Reading) -> Event:
+    action = str(event.get("action") or event.get("verb") or "")
+    door = str(event.get("door") or "")
+    changes = differences(record_type, event.get("changes") or {}, reading)
+    who = str(event.get("actor_name") or event.get("actor") or "")
+    if who == "system":
+        who = translate(N_("The system"), reading.locale)
+    return Event(
+        who=who,
+        what=translate(ACTION_TEXTS.get(action, action), reading.locale),
+        at=str(event.get("at") or ""),
+        tone=ACTION_TONES.get(action, ""),
+        door=translate(_DOORS[door], reading.locale) if door in _DOORS else "",
+        text=str(event.get("opinion") or event.get("reason") or ""),
+        changes=changes[:_SHOWN],
+        rest=changes[_SHOWN:],
+        version=int(event.get("version") or 0),
+    )

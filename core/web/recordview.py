@@ -1,0 +1,374 @@
+"""What the record page draws: the form, its state, its timeline and what refers to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from core.clock import to_wire as to_text
+from core.context import Context
+from core.errors import Forbidden, GuanxiError
+from core.i18n import pick
+from core.policies.access import Access, access
+from core.records.history import record_history
+from core.records.queries import CAP, Query, get_record, list_wire
+from core.records.wire import to_wire
+from core.schema.model import Field, RecordType
+from core.web.collision import Collision
+from core.web.display import option_tone, value_text
+from core.web.forms import FormRights, TabView, form_tabs
+from core.web.navigation import type_icon, type_label
+from core.web.reading import UNTOLD, Difference, Event, differences, make_reading, timeline
+from core.web.titles import title_name
+from core.workflow.evidence import list_events
+from core.workflow.models import instance
+from core.workflow.run import open_instance
+
+#: Related records shown on the page; the rest is behind a link to their list.
+_RELATED = 5
+
+
+@dataclass(slots=True)
+class Related:
+    """Records of another type that link to this one."""
+
+    label: str
+    icon: str
+    items: list[tuple[str, str, str]]
+    more: str
+    href: str
+    new_href: str
+
+
+@dataclass(slots=True)
+class RecordPage:
+    """One record, or a new one, as its page shows it."""
+
+    record_type: RecordType
+    label: str
+    title: str
+    tabs: list[TabView]
+    conditions: dict[str, Any]
+    environment: dict[str, Any]
+    id: str = ""
+    version: int = 0
+    status: str = ""
+    status_label: str = ""
+    status_tone: str = ""
+    form_values: dict[str, Any] = dataclass_field(default_factory=dict)
+    is_editable: bool = True
+    may: dict[str, bool] = dataclass_field(default_factory=dict)
+    facts: dict[str, Any] = dataclass_field(default_factory=dict)
+    events: list[Event] = dataclass_field(default_factory=list)
+    proposal: list[Difference] = dataclass_field(default_factory=list)
+    proposal_status: str = ""
+    related: list[Related] = dataclass_field(default_factory=list)
+    error: dict[str, Any] | None = None
+    collisions: list[Collision] = dataclass_field(default_factory=list)
+
+    @property
+    def is_new(self) -> bool:
+        """Return whether the record does not exist yet."""
+        return not self.id
+
+    def _controls(self) -> Any:
+        for tab in self.tabs:
+            for section in tab.sections:
+                for control in section.controls:
+                    yield control
+                    for row in control.rows:
+                        yield from row.cells
+
+    def label_at(self, path: str) -> str:
+        """Return the label of the field at a problem's path, with its row's number."""
+        for control in self._controls():
+            if control.path == path:
+                _, _, rest = path.partition(".")
+                row = f" ({int(rest.partition('.')[0]) + 1})" if rest else ""
+                return f"{control.label}{row}"
+        return self.label_at(path.rpartition(".")[0]) if "." in path else ""
+
+    def anchor_at(self, path: str) -> str:
+        """Return the element id of the field at a problem's path."""
+        for control in self._controls():
+            if control.path == path:
+                return str(control.id)
+        return self.anchor_at(path.rpartition(".")[0]) if "." in path else ""
+
+
+def new_page(
+    ctx: Context,
+    record_type: RecordType,
+    typed: Mapping[str, Any],
+    problems: Mapping[str, list[str]] | None = None,
+) -> RecordPage:
+    """Return the page of a record that does not exist yet, with defaults filled in."""
+    rights = access(ctx, record_type.name)
+    values = {each.name: each.default for each in record_type.fields if each.default is not None}
+    values |= typed
+    everything = rights.editable("create") or frozenset()
+    editable = everything - {"status"} if record_type.document else everything
+    form_rights = FormRights(everything, editable)
+    shown = _page(ctx, record_type, values, rights=form_rights, problems=problems)
+    shown.may = {"submit": record_type.document and rights.may("submit")}
+    return shown
+
+
+def _page(
+    ctx: Context,
+    record_type: RecordType,
+    values: Mapping[str, Any],
+    *,
+    rights: FormRights,
+    problems: Mapping[str, list[str]] | None,
+) -> RecordPage:
+    reading = make_reading(ctx, record_type.fields, [values])
+    label = type_label(record_type, ctx.locale, plural=False)
+    return RecordPage(
+        record_type=record_type,
+        label=label,
+        title=label,
+        tabs=form_tabs(record_type, values, rights, reading, problems=problems),
+        conditions=conditions(ctx, record_type, rights),
+        form_values=dict(values),
+        environment={
+            "today": ctx.today.isoformat(),
+            "now": to_text(ctx.now),
+            "user": ctx.actor.id,
+            "zone": str(ctx.time_zone),
+        },
+    )
+
+
+def load_page(
+    ctx: Context,
+    record_type: RecordType,
+    record_id: str,
+    *,
+    typed: Mapping[str, Any] | None = None,
+    problems: Mapping[str, list[str]] | None = None,
+) -> RecordPage:
+    """Return the page of a stored record, with what was `typed` over what is stored."""
+    rights = access(ctx, record_type.name)
+    with ctx.reading():
+        found = get_record(ctx, record_type.name, record_id)
+        record = to_wire(ctx.registry, record_type.name, found)
+        proposal = record.get("proposal") or None
+        live = record
+        form_rights = _form_rights(rights, record_type, live, proposal)
+        # Who goes on writing a proposal sees it; everybody else sees what is in force.
+        if proposal and form_rights.editable:
+            record = {**record, **proposal["values"]}
+        shown = _page(
+            ctx, record_type, {**record, **(typed or {})}, rights=form_rights, problems=problems
+        )
+        shown.form_values = record
+        _identify(ctx, shown, live, proposal)
+        shown.may = _may(rights, record_type, live, proposal)
+        if shown.may["withdraw"]:
+            shown.may |= _flow_rights(ctx, record_type.name, record_id)
+        shown.is_editable = bool(form_rights.editable)
+        if rights.may("history"):
+            shown.events = timeline(ctx, record_type, _events(ctx, record_type, record_id))
+        shown.related = _related(ctx, record_type, record_id)
+    return shown
+
+
+def _form_rights(
+    rights: Access, record_type: RecordType, live: Mapping[str, Any], proposal: Any
+) -> FormRights:
+    viewable = frozenset(live) - frozenset(live.get("no_access") or ())
+    editable = frozenset(live.get("_editable") or rights.editable("edit") or frozenset())
+    state = proposal["status"] if proposal else live.get("status")
+    if record_type.document:
+        editable -= {"status"}
+        if state == "submitted" or live.get("status") == "void":
+            editable = frozenset()
+    if live.get("audited_at"):
+        editable -= {field.name for field in record_type.fields if field.set_once}
+    set_once = {f.name for f in record_type.fields if f.set_once and live.get(f.name) is not None}
+    return FormRights(viewable, editable - set_once)
+
+
+def _identify(ctx: Context, shown: RecordPage, live: Mapping[str, Any], proposal: Any) -> None:
+    record_type = shown.record_type
+    reading = make_reading(ctx, record_type.fields, [live])
+    title = record_type.field(title_name(record_type))
+    shown.id, shown.version = live["id"], live["version"]
+    text = value_text(title, live.get(title.name), reading) if title else ""
+    shown.title = text or shown.label
+    shown.status = str(live.get("status") or "")
+    status = record_type.field("status")
+    if status is not None and shown.status:
+        shown.status_label = value_text(status, shown.status, reading)
+        shown.status_tone = option_tone(status, shown.status)
+    shown.facts = {
+        name: live[name]
+        for name in ("created_at", "updated_at", "audited_at", "audit_seq")
+        if live.get(name) is not None
+    }
+    if proposal:
+        pairs = {
+            name: [proposal["base"].get(name, live.get(name)), value]
+            for name, value in proposal["values"].items()
+        }
+        sides = [proposal["base"], proposal["values"], live]
+        reading = make_reading(ctx, record_type.fields, sides)
+        shown.proposal = differences(record_type, pairs, reading)
+        shown.proposal_status = str(proposal["status"])
+
+
+def _may(
+    rights: Access, record_type: RecordType, live: Mapping[str, Any], proposal: Any
+) -> dict[str, bool]:
+    state = live.get("status")
+    submittable = proposal["status"] == "open" if proposal else state in {"draft", "rejected"}
+    submitted = proposal["status"] == "submitted" if proposal else state == "submitted"
+    return {
+        "submit": record_type.document and rights.may("submit") and bool(submittable),
+        "withdraw": record_type.document and rights.may("submit") and bool(submitted),
+        "delete": rights.may("delete") and not submitted,
+        "create": rights.may("create"),
+        "history": rights.may("history"),
+    }
+
+
+def _flow_rights(ctx: Context, type_name: str, record_id: str) -> dict[str, bool]:
+    """Return what only the person who submitted it may do while it is being decided."""
+    with ctx.reading() as connection:
+        running = open_instance(connection, type_name, record_id)
+    is_mine = running is not None and running["initiator"] == ctx.actor.id
+    return {
+        "withdraw": is_mine,
+        "remind": is_mine and running is not None and running["state"] == "running",
+    }
+
+
+def _events(ctx: Context, record_type: RecordType, record_id: str) -> list[Mapping[str, Any]]:
+    events: list[Mapping[str, Any]] = list(record_history(ctx, record_type.name, record_id))
+    flow = _flow_events(ctx, record_type.name, record_id) if record_type.document else []
+    if flow:
+        # What the flow wrote into the record stands in its own events, with the opinion.
+        events = [event for event in events if event["action"] != "flow"] + flow
+    return sorted(events, key=lambda event: (str(event["at"]), event["seq"]), reverse=True)
+
+
+def _flow_events(ctx: Context, type_name: str, record_id: str) -> list[Mapping[str, Any]]:
+    """Return the events of every approval the record went through."""
+    query = sa.select(instance.c.id).where(
+        instance.c.record_type == type_name, instance.c.record_id == record_id
+    )
+    with ctx.reading() as connection:
+        ids = list(connection.execute(query).scalars())
+        found = [event for each in ids for event in list_events(connection, each)]
+    return [event for event in found if event["verb"] not in UNTOLD]
+
+
+def _related(ctx: Context, record_type: RecordType, record_id: str) -> list[Related]:
+    found = []
+    for field in record_type.fields:
+        if field.type == "backlink":
+            panel = _panel(ctx, field, record_id)
+            if panel is not None:
+                found.append(panel)
+    return found
+
+
+def _panel(ctx: Context, field: Field, record_id: str) -> Related | None:
+    type_name, _, link = field.of.partition(".")
+    target = ctx.registry.release.type(type_name)
+    if target is None or "." in link:
+        return None
+    rights = access(ctx, type_name)
+    if not rights.may("view") or link not in rights.certain:
+        return None
+    name = title_name(target)
+    names = ("id", name, "status") if target.field("status") else ("id", name)
+    clause = f"{link} == '{record_id}'"
+    try:
+        listed = list_wire(
+            ctx,
+            type_name,
+            Query(
+                filter=clause, fields=names, sort=("-created_at",), limit=_RELATED, count="capped"
+            ),
+        )
+    except Forbidden:
+        return None
+    reading = make_reading(ctx, target.fields, listed.items)
+    title, status = target.field(name), target.field("status")
+    items = [
+        (
+            record["id"],
+            (value_text(title, record.get(name), reading) if title else "") or record["id"],
+            value_text(status, record.get("status"), reading) if status else "",
+        )
+        for record in listed.items
+    ]
+    return Related(
+        label=pick(field.label, ctx.locale) or type_label(target, ctx.locale),
+        icon=type_icon(target),
+        items=items,
+        more=_counted(listed.count),
+        href=f"/records/{type_name}/?filter={clause.replace(' ', '%20')}",
+        new_href=f"/records/{type_name}/new?{link}={record_id}" if rights.may("create") else "",
+    )
+
+
+def _counted(count: int | None) -> str:
+    if not count:
+        return ""
+    return f"{CAP}+" if count > CAP else str(count)
+
+
+def conditions(ctx: Context, record_type: RecordType, rights: FormRights) -> dict[str, Any]:
+    """Return what the browser evaluates while somebody types: trees of the form's expressions."""
+    key = ("web.conditions", record_type.name)
+    made = ctx.registry.memo(key, lambda: _conditions(ctx, record_type))
+    fields = {name: each for name, each in made["fields"].items() if name in rights.viewable}
+    return {**made, "fields": fields}
+
+
+def _conditions(ctx: Context, record_type: RecordType) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for field in record_type.fields:
+        told: dict[str, Any] = {"kind": field.result or field.type, "required": field.required}
+        if field.type == "table":
+            told["columns"] = {each.name: each.result or each.type for each in field.fields}
+        for key in ("visible_when", "required_when", "read_only_when"):
+            tree = _tree(ctx, record_type, getattr(field, key), "boolean")
+            if tree is not None:
+                told[key] = tree
+        formula = _tree(ctx, record_type, field.formula) if field.type == "formula" else None
+        if formula is not None:
+            told["formula"] = formula
+        options = {
+            value: tree
+            for value, text in field.options_when.items()
+            if (tree := _tree(ctx, record_type, text, "boolean")) is not None
+        }
+        if options:
+            told["options_when"] = options
+        fields[field.name] = told
+    sections = {
+        f"{number}.{index}": tree
+        for number, tab in enumerate(record_type.layout)
+        for index, section in enumerate(tab.sections)
+        if (tree := _tree(ctx, record_type, section.visible_when, "boolean")) is not None
+    }
+    return {"fields": fields, "sections": sections}
+
+
+def _tree(
+    ctx: Context, record_type: RecordType, text: str, expect: Literal["boolean"] | None = None
+) -> Any:
+    """Return an expression's tree if a browser can evaluate it from the form alone."""
+    if not text:
+        return None
+    try:
+        expression = ctx.registry.expression(record_type.name, text, expect)
+    except GuanxiError:
+        return None
+    return expression.to_json() if expression.is_local else None

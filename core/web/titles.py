@@ -1,0 +1,60 @@
+"""What linked records are called, and finding records to link to, under the reader's rights."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.context import Context
+from core.ids import is_id
+from core.policies.access import access
+from core.records.binding import bound
+from core.schema.model import RecordType
+
+#: Records offered by a link picker at once.
+OFFERED = 20
+
+#: Ids in one statement.
+_CHUNK = 500
+
+
+def title_name(record_type: RecordType) -> str:
+    """Return the field that names a record: `title_field`, else the first text field."""
+    if record_type.title_field:
+        return record_type.title_field
+    texts = (field.name for field in record_type.fields if field.type == "text")
+    return next(texts, "id")
+
+
+def find_titles(ctx: Context, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the titles of those records among `wanted` that the actor may see."""
+    by_type: dict[str, set[str]] = defaultdict(set)
+    for type_name, record_id in wanted:
+        if is_id(record_id):  # a form may hold any text in an id's place
+            by_type[type_name].add(record_id)
+    found: dict[tuple[str, str], str] = {}
+    if by_type:
+        with ctx.reading() as connection:
+            for type_name, ids in by_type.items():
+                if ctx.registry.release.type(type_name) is not None:
+                    for record_id, title in _titles_of(ctx, connection, type_name, sorted(ids)):
+                        found[type_name, record_id] = title
+    return found
+
+
+def _titles_of(ctx: Context, connection: Any, type_name: str, ids: list[str]) -> Iterable[Any]:
+    rights = access(ctx, type_name)
+    name = title_name(ctx.registry.record_type(type_name))
+    if not rights.may("view") or name not in rights.certain:
+        return
+    table = ctx.registry.tables[type_name].main
+    for start in range(0, len(ids), _CHUNK):
+        query = sa.select(table.c.id, table.c[name]).where(
+            table.c.id.in_(ids[start : start + _CHUNK])
+        )
+        clause = rights.row_clause("view")
+        if clause is not None:
+            query = query.where(clause)
+        for record_id, title in connection.execute(query, bound(ctx)):
+            yield record_id, str(title) if title not in (None, "") else record_id
