@@ -1,0 +1,1 @@
+"""How the product is extended: hooks, manifests, discovery and what a plugin must pass."""

@@ -1,0 +1,95 @@
+"""Every hook a plugin may implement, and the values that hooks are given.
+
+A hook is named `guanxi_register_…` (its answer is collected at boot),
+`guanxi_before_…` (it may refuse with a `UserError`, inside the transaction) or
+`guanxi_after_…` (it is told, after the commit). An implementation takes only the
+arguments it needs and is listed, with the record types it wants, in `manifest.yaml`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import pluggy
+
+from core.errors import Problem
+
+if TYPE_CHECKING:
+    from core.context import Context
+    from core.schema.fieldtypes import FieldType
+
+PROJECT = "guanxi"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+Action = Literal["create", "update", "delete"]
+
+
+@dataclass(slots=True)
+class Change:
+    """One record about to be written, as Python values; `values` may be changed.
+
+    Attributes:
+        record_id: the record's id, which a new one has already too.
+        before: the stored record, or None on create.
+        values: the whole record as it will be on create, what changes on update, empty on
+            delete. What a hook puts here is validated like everything else.
+        warnings: told to the person; they do not stop the save.
+    """
+
+    record_type: str
+    action: Action
+    record_id: str
+    before: Mapping[str, Any] | None
+    values: dict[str, Any]
+    warnings: list[Problem] = field(default_factory=list)
+
+    @property
+    def after(self) -> dict[str, Any]:
+        """Return the record as it will be: what is stored, with the change on top."""
+        return {**(self.before or {}), **self.values}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document whose approved values are about to take effect.
+
+    Attributes:
+        before: its values in force until now; None when it never was effective.
+        values: the whole document as it will be in force.
+    """
+
+    record_type: str
+    record_id: str
+    before: Mapping[str, Any] | None
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was committed, such as `record.created`; delivered at least once."""
+
+    id: str
+    topic: str
+    payload: Mapping[str, Any]
+
+
+@hookspec
+def guanxi_register_field_types() -> "Sequence[FieldType]":  # type: ignore[empty-body]
+    """Return field types that record types may then use."""
+
+
+@hookspec
+def guanxi_before_save(ctx: "Context", change: Change) -> None:
+    """Complete or refuse a record that is about to be created, changed or deleted."""
+
+
+@hookspec
+def guanxi_before_apply(ctx: "Context", document: Document) -> None:
+    """Refuse an approved document that collides with what is in force by now."""
+
+
+@hookspec
+def guanxi_after_event(ctx: "Context", event: Event) -> None:
+    """Do what follows from a committed event; it may be told twice."""

@@ -1,0 +1,1 @@
+"""The plugins that ship with the product; each folder is one, all of one shape."""

@@ -1,0 +1,32 @@
+"""The hooks of card types; what they do is in `operations` and `rules`."""
+
+from collections.abc import Sequence
+
+from core.api import Change, Context, Document, Event, FieldType, hookimpl
+from plugins.card_types import operations
+from plugins.card_types.fieldtypes import CardNumberType
+
+
+@hookimpl
+def guanxi_register_field_types() -> Sequence[FieldType]:
+    """Bring the field type of card numbers."""
+    return [CardNumberType()]
+
+
+@hookimpl
+def guanxi_before_save(ctx: Context, change: Change) -> None:
+    """Number and date cards; keep card types fit for the cards they have."""
+    operations.CHECKS[change.record_type](ctx, change)
+
+
+@hookimpl
+def guanxi_before_apply(ctx: Context, document: Document) -> None:
+    """Refuse a card type whose numbers collide with one in force by now."""
+    operations.check_release(ctx, document)
+
+
+@hookimpl
+def guanxi_after_event(ctx: Context, event: Event) -> None:
+    """Tell the people who run the server when a card type runs out of serials."""
+    if event.topic == "record.created":
+        operations.report_low_stock(ctx, event.payload["id"])

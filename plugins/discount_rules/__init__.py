@@ -1,0 +1,1 @@
+"""Discount rules (form O5004): which rate a member pays, and how discounts stack."""

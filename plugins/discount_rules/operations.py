@@ -1,0 +1,114 @@
+"""What the rules need from the database, and what they write into a document."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.api import (
+    N_,
+    Change,
+    Conflict,
+    Context,
+    Document,
+    NotFound,
+    Problem,
+    next_number,
+    plugin_settings,
+    query,
+    table,
+)
+from plugins.discount_rules import rules
+from plugins.discount_rules.rules import Stacking
+
+
+class OutOfDate(Conflict):
+    """The last day of the document is over."""
+
+    code = "discount_rules.out_of_date"
+    text = N_("The last day of this document, {day}, is over.")
+
+
+class CardTypeNotEffective(Conflict):
+    """The document is for a card type that is not in force."""
+
+    code = "discount_rules.card_type_not_effective"
+    text = N_("These card types are not in force: {names}.")
+
+
+def complete_document(ctx: Context, change: Change) -> None:
+    """Give a new document its number; warn of targets rated twice and of dates that are over."""
+    if change.action == "delete":
+        return
+    if change.action == "create" and not change.values.get("no"):
+        change.values["no"] = _next_no(ctx)
+    after = change.after
+    for line, later, target in rules.rated_twice(_targets(after.get("lines") or ())):
+        text = N_("{target} stands in line {line} too; the later line holds.")
+        params = {"target": target, "line": line + 1}
+        path = f"lines.{later}.targets"
+        change.warnings.append(Problem(path, "discount_rules.rated_twice", text, params))
+    if _is_over(ctx, after):
+        params = {"day": str(after["effective_to"])}
+        change.warnings.append(Problem("effective_to", OutOfDate.code, OutOfDate.text, params))
+
+
+def check_release(ctx: Context, document: Document) -> None:
+    """Refuse a document that is over or whose card types are not in force.
+
+    Raises:
+        OutOfDate: its last day is over.
+        CardTypeNotEffective: it names card types that are not in force.
+    """
+    if _is_over(ctx, document.values):
+        raise OutOfDate(day=str(document.values["effective_to"]))
+    columns = table(ctx, "card_type").c
+    not_in_force = (
+        sa.select(columns.name)
+        .where(columns.id.in_(document.values.get("card_types") or ()))
+        .where(sa.or_(columns.status != "effective", columns.deleted_at.is_not(None)))
+        .order_by(columns.code)
+    )
+    names = [row.name for row in query(ctx, not_in_force)]
+    if names:
+        raise CardTypeNotEffective(names=", ".join(names))
+
+
+def stacking_of(ctx: Context, card_type_id: str) -> Stacking:
+    """Return how the rates of a card type stack, by the settings and its live values.
+
+    Raises:
+        NotFound: there is no such card type.
+    """
+    columns, settings = table(ctx, "card_type").c, plugin_settings(ctx, "discount_rules")
+    wanted = sa.select(columns.stack_start, columns.stack_rate).where(
+        columns.id == card_type_id, columns.deleted_at.is_(None)
+    )
+    found = query(ctx, wanted)
+    if not found:
+        raise NotFound
+    return Stacking(
+        settings["stacking_mode"],
+        found[0].stack_start,
+        found[0].stack_rate,
+        settings["stack_needs_other"],
+    )
+
+
+def _next_no(ctx: Context) -> str:
+    """Return the next free document number of the year."""
+    columns, year = table(ctx, "discount_rule").c, ctx.today.year
+    with ctx.writing() as connection:
+        while True:
+            no = f"ZK{year}-{next_number(connection, f'discount_rules.no:{year}'):04d}"
+            if connection.execute(sa.select(columns.id).where(columns.no == no)).first() is None:
+                return no
+
+
+def _targets(lines: Iterable[Mapping[str, Any]]) -> list[tuple[str, frozenset[str]]]:
+    return [(str(line.get("scope") or ""), frozenset(line.get("targets") or ())) for line in lines]
+
+
+def _is_over(ctx: Context, values: Mapping[str, Any]) -> bool:
+    last = values.get("effective_to")
+    return last is not None and last < ctx.today
