@@ -1,0 +1,125 @@
+"""`guanxi schema`: YAML files against the release in force."""
+
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from core.cli.console import Refusal, console_locale, open_services, refusing
+from core.db import Database
+from core.errors import SchemaError
+from core.migration.drafts import export_release
+from core.migration.files import apply_paths, plan_paths
+from core.migration.proposal import Proposal
+from core.migration.run import bootstrap, is_installed
+from core.schema.ids import add_ids
+from core.security.services import Services
+
+_paths = click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+
+
+@click.group()
+def schema() -> None:
+    """Check, plan, publish and export the forms."""
+
+
+@schema.command()
+@_paths
+@refusing
+def check(paths: tuple[Path, ...]) -> None:
+    """Say everything that is wrong with the files, with file, line and column."""
+    services = open_services()
+    with tempfile.TemporaryDirectory() as folder:
+        if not is_installed(services.db):
+            # Files can be checked before there is anything that they could be applied to.
+            services.db = Database(f"sqlite:///{folder}/check.db")
+            bootstrap(services.db)
+        proposal = plan_paths(services, paths)
+        services.db.dispose()
+    _sound(proposal)
+    click.echo("The schema is sound.")
+
+
+@schema.command()
+@_paths
+@refusing
+def plan(paths: tuple[Path, ...]) -> None:
+    """Show what publishing the files would do; nothing is changed."""
+    services = _installed()
+    proposal = plan_paths(services, paths)
+    click.echo(proposal.to_text(console_locale()))
+    services.db.dispose()
+    _sound(proposal)
+
+
+@schema.command()
+@_paths
+@click.option("--note", default="", help="What the release is for; people read it in the list.")
+@refusing
+def apply(paths: tuple[Path, ...], note: str) -> None:
+    """Publish the files while the server runs; it picks them up at its next request."""
+    services = _installed()
+    number = apply_paths(services, paths, note=note)
+    services.db.dispose()
+    click.echo("Nothing to publish." if number is None else f"Published release {number}.")
+
+
+@schema.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--release", type=click.IntRange(1), help="Default: the one in force.")
+@refusing
+def export(path: Path | None, release: int | None) -> None:
+    """Write a release's YAML files as an archive to PATH, or to standard output."""
+    services = _installed()
+    number = release or services.registries.current().release.number
+    archive = _exported(services, number)
+    services.db.dispose()
+    if path is None:
+        sys.stdout.buffer.write(archive)
+        return
+    path.write_bytes(archive)
+    click.echo(f"Release {number}: {path}")
+
+
+@schema.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@refusing
+def fmt(files: tuple[Path, ...]) -> None:
+    """Give every field without one its own `id`, which then never changes."""
+    for folder_or_file in files:
+        found = (
+            sorted(folder_or_file.glob("*.yaml")) if folder_or_file.is_dir() else [folder_or_file]
+        )
+        for file in found:
+            text = file.read_text(encoding="utf-8")
+            completed = add_ids(text)
+            if completed != text:
+                _replace(file, completed)
+                click.echo(f"Completed {file}.")
+
+
+def _installed() -> Services:
+    services = open_services()
+    if not is_installed(services.db):
+        raise Refusal("Nothing is installed here yet: run `guanxi init` first.")
+    return services
+
+
+def _exported(services: Services, number: int) -> bytes:
+    from core.cli.console import system_context  # noqa: PLC0415  slow
+
+    return export_release(system_context(services), number)
+
+
+def _sound(proposal: Proposal) -> None:
+    if proposal.problems:
+        raise SchemaError(problems=proposal.problems)
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file's new text so that it is never seen half written."""
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    draft.write_text(text, encoding="utf-8")
+    Path(draft).replace(file)

@@ -1,0 +1,1 @@
+"""The demo: real sales of a gift wholesaler, and made-up stores and categories."""

@@ -1,0 +1,1 @@
+"""Fixtures for the product's own tests and for partners' plugins."""

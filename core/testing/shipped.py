@@ -1,0 +1,151 @@
+"""Fixtures of an installation with the shipped schema and plugins, for plugins' own tests.
+
+from core.testing.fixtures import *  # noqa: F403
+from core.testing.shipped import *  # noqa: F403
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.actor import SYSTEM, Actor
+from core.clock import FixedClock
+from core.context import Context
+from core.db import Database
+from core.errors import Problem
+from core.extension.discovery import find_plugins, load_plugins, usable_sources
+from core.extension.hooks import Hooks
+from core.migration.run import Publication, bootstrap, publish
+from core.records.history import record_history
+from core.records.operations import create_record, delete_record, update_record
+from core.records.plugin_settings import change_settings
+from core.records.queries import get_record
+from core.schema.layers import effective
+from core.schema.model import Release
+from core.schema.yamlnodes import Source
+from core.tables.registry import Registries
+from core.testing.databases import Storage
+from core.workflow import guard
+from core.workflow.deciding import decide
+from core.workflow.inbox import list_tasks
+from core.workflow.operations import submit
+
+__all__ = ["shipped", "shipped_storage"]
+
+ROOT = Path(__file__).parents[2]
+
+#: When tests happen, unless they move the clock.
+START = datetime(2026, 3, 10, 4, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Shipped:
+    """An installation with the shipped schema, and short ways to use it as somebody."""
+
+    db: Database
+    registries: Registries
+    hooks: Hooks
+    clock: FixedClock
+
+    def context(self, role: str = "", *, user: str = "") -> Context:
+        """Return a context of somebody with `role`; without one it is the product itself."""
+        actor = Actor(user or f"u-{role}", user or role, frozenset({role})) if role else SYSTEM
+        return Context(
+            actor=actor,
+            db=self.db,
+            registries=self.registries,
+            registry=self.registries.current(),
+            hooks=self.hooks,
+            clock=self.clock,
+        )
+
+    def create(self, role: str, record_type: str, **values: Any) -> dict[str, Any]:
+        """Create a record as somebody with `role`."""
+        return create_record(self.context(role), record_type, values)
+
+    def warnings_of(self, role: str, record_type: str, **values: Any) -> list[Problem]:
+        """Create a record as somebody with `role` and return what was warned of."""
+        ctx = self.context(role)
+        create_record(ctx, record_type, values)
+        return ctx.warnings
+
+    def get(self, record_type: str, record_id: str) -> dict[str, Any]:
+        """Return a record as the product itself sees it."""
+        return get_record(self.context(), record_type, record_id)
+
+    def change(self, role: str, record_type: str, record_id: str, **values: Any) -> dict[str, Any]:
+        """Change a record as somebody with `role`."""
+        return update_record(self.context(role), record_type, record_id, values, version=None)
+
+    def delete(self, role: str, record_type: str, record_id: str) -> None:
+        """Delete a record as somebody with `role`."""
+        delete_record(self.context(role), record_type, record_id, version=None)
+
+    def history(self, role: str, record_type: str, record_id: str) -> list[dict[str, Any]]:
+        """Return a record's history as somebody with `role` sees it, newest first."""
+        return record_history(self.context(role), record_type, record_id)
+
+    def submit(self, record_type: str, record_id: str) -> None:
+        """Submit a document as a clerk."""
+        submit(self.context("clerk"), record_type, record_id)
+
+    def decide(self, record_type: str, record_id: str, verb: str = "approve") -> str:
+        """Submit a document, decide it as an approver and return the approval's state."""
+        self.submit(record_type, record_id)
+        ctx = self.context("approver")
+        tasks = list_tasks(ctx, box="todo")["items"]
+        task = next(each for each in tasks if each["record"]["id"] == record_id)
+        answer = decide(ctx, task["id"], verb, subject_hash=task["subject_hash"])
+        return str(answer["state"])
+
+    def approve(self, record_type: str, record_id: str) -> dict[str, Any]:
+        """Submit a document, approve it and return it."""
+        self.decide(record_type, record_id)
+        return self.get(record_type, record_id)
+
+    def set(self, plugin: str, **values: Any) -> dict[str, Any]:
+        """Change a plugin's settings as an administrator and return them all."""
+        return change_settings(self.context("Admin"), plugin, values)
+
+
+@pytest.fixture(scope="session")
+def shipped_storage(
+    backend: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Storage, Hooks]]:
+    """Yield a database with the shipped schema published, to make copies of."""
+    storage = Storage(backend, tmp_path_factory.mktemp("shipped"))
+    db = Database(storage.text)
+    hooks, plugins = Hooks(), find_plugins(ROOT / "plugins")
+    guard.register(hooks)
+    load_plugins(plugins, hooks)
+    base = [
+        Source("core", f"schemas/{path.name}", path.read_bytes())
+        for path in sorted((ROOT / "schemas").glob("*.yaml"))
+    ]
+
+    def build(sources: list[Source]) -> Release:
+        return effective([*base, *sources], None, 1)
+
+    _, release = usable_sources(plugins, hooks, build=build)
+    bootstrap(db)
+    publish(db, Publication(release, [], "shipped", SYSTEM, START))
+    db.dispose()
+    yield storage, hooks
+    storage.drop()
+
+
+@pytest.fixture
+def shipped(shipped_storage: tuple[Storage, Hooks], tmp_path: Path) -> Iterator[Shipped]:
+    """Yield an installation of a test's own, with the shipped schema and no records."""
+    template, hooks = shipped_storage
+    storage = Storage(template.backend, tmp_path)
+    storage.restore(template)
+    db = Database(storage.text)
+    yield Shipped(db, Registries(db), hooks, FixedClock(START))
+    hooks.wait_for_notes()
+    db.dispose()
+    storage.drop()

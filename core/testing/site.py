@@ -1,0 +1,181 @@
+"""An installed site for tests: made once per database, put back before each test."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask.testing import FlaskClient
+
+from core.actor import SYSTEM, Actor
+from core.cli.console import system_context
+from core.cli.installation import Installation
+from core.context import Context, Door
+from core.migration.drafts import create_draft, publish_draft
+from core.security.manager import SESSION_STAMP
+from core.security.services import EXTENSION, Services
+from core.settings import ROOT, Settings
+from core.testing.databases import Storage
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+#: Of every user of the test site.
+PASSWORD = "horse-battery-staple"  # noqa: S105  nobody's but the tests'
+
+#: Users of the test site -> their role; each role has one of its own name.
+USERS: Mapping[str, str] = {
+    "admin": "Admin",
+    "configurator": "configurator",
+    "clerk": "clerk",
+    "clerk2": "clerk",
+    "approver": "approver",
+    "approver2": "approver",
+    "cashier": "cashier",
+    "auditor": "auditor",
+}
+
+_START_SECONDS = 60
+
+
+class Site:
+    """One database with the shipped schema and users, and the application on it."""
+
+    def __init__(self, backend: str, folder: Path) -> None:
+        """Install it; costs seconds, so do it once per session."""
+        self.backend = backend
+        self.folder = folder
+        self._template = Storage(backend, folder)
+        self._storage = Storage(backend, folder)
+        self.settings = self._settings(self._storage)
+        self._ids: dict[str, str] = {}
+        installation = Installation(self._settings(self._template))
+        installation.prepare()
+        installation.publish_shipped()
+        for name, role in USERS.items():
+            installation.add_user(name, PASSWORD, roles=[role])
+            self._ids[name] = installation.user_id(name)
+        if installation.db.is_sqlite:
+            with installation.db.autocommit() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        installation.close()
+        self._storage.restore(self._template)
+        self.app: Flask = Installation(self.settings).app()
+        self.app.testing = True
+        self.services: Services = self.app.extensions[EXTENSION]
+
+    def _settings(self, storage: Storage) -> Settings:
+        return Settings.load(
+            {"GUANXI_HOME": str(self.folder / "home"), "GUANXI_DATABASE_URL": storage.text}
+        )
+
+    def put_back(self) -> None:
+        """Make the database what it was after the installation."""
+        self.services.db.dispose()
+        self._storage.restore(self._template)
+        self.services.forget()
+
+    def drop(self) -> None:
+        """Remove the databases."""
+        self.services.db.dispose()
+        self._storage.drop()
+        self._template.drop()
+
+    @property
+    def database_url(self) -> str:
+        """Return the URL of the database that tests work on."""
+        return self._storage.text
+
+    def actor(self, name: str) -> Actor:
+        """Return the user called `name`, or the system."""
+        if name == "system":
+            return SYSTEM
+        rights = self.services.registries.current().revision.rights
+        found = self.services.actors.find(self._ids[_user_of(name)], rights)
+        if found is None:
+            msg = f"{name} is not active"
+            raise LookupError(msg)
+        return found
+
+    def context(self, name: str = "admin", *, door: Door = "api", locale: str = "en") -> Context:
+        """Return a context in which the user or role `name` acts."""
+        ctx = system_context(self.services, self.actor(name))
+        ctx.door, ctx.locale = door, locale
+        return ctx
+
+    def client(self, name: str | None = None) -> FlaskClient:
+        """Return a new HTTP client that sends the token of `name`, or none."""
+        client = self.app.test_client()
+        if name is not None:
+            actor = self.actor(name)
+            token = self.services.tokens.issue(actor.id, actor.stamp)
+            client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+        return client
+
+    def browser(self, name: str) -> FlaskClient:
+        """Return a new HTTP client that carries the session cookie of `name`."""
+        client = self.app.test_client()
+        actor = self.actor(name)
+        with client.session_transaction() as session:
+            session["_user_id"] = actor.id
+            session["_fresh"] = True
+            session[SESSION_STAMP] = actor.stamp
+        return client
+
+    def publish(self, *texts: str, note: str = "test") -> int:
+        """Publish YAML on top of the release in force; return the new release's number."""
+        author = system_context(self.services)
+        return publish_draft(author, create_draft(author, yaml="\n---\n".join(texts)), note)
+
+    @contextmanager
+    def served(self, *, workers: int = 1, **environ: str) -> Iterator[str]:
+        """Yield the address of a real server process on this database."""
+        port = free_port()
+        environment: dict[str, Any] = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "GUANXI_HOME": str(self.settings.home),
+            "GUANXI_DATABASE_URL": self.database_url,
+            **environ,
+        }
+        program = "from core.cli import main; main()"
+        command = [sys.executable, "-c", program, "serve", "--port", str(port)]
+        command += ["--workers", str(workers)]
+        with subprocess.Popen(command, env=environment, cwd=ROOT) as process:  # noqa: S603
+            try:
+                wait_until_ready(f"http://127.0.0.1:{port}")
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                process.terminate()
+                process.wait(timeout=30)
+
+
+def _user_of(name: str) -> str:
+    return name if name in USERS else next(user for user, role in USERS.items() if role == name)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_ready(address: str) -> None:
+    """Return when the server at `address` says that it is ready; raises TimeoutError."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{address}/readyz", timeout=5):  # noqa: S310  our own
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.05)
+    msg = f"{address} did not get ready"
+    raise TimeoutError(msg)
