@@ -1,0 +1,41 @@
+"""What plugins may rely on: the facade's names and the hooks' arguments are frozen."""
+
+import inspect
+
+from core import api
+from core.extension import hookspecs
+
+NAMES = [
+    "Change", "Conflict", "Context", "DecimalType", "Document", "Event", "Field", "FieldError",
+    "FieldType", "Forbidden", "IntegerType", "Invalid", "N_", "NotFound", "Problem", "TextType",
+    "UserError", "hookimpl", "new_id", "next_number", "option_label", "plugin_settings", "query",
+    "table", "translate",
+]  # fmt: skip
+
+HOOKS = {
+    "guanxi_register_field_types": [],
+    "guanxi_before_save": ["ctx", "change"],
+    "guanxi_before_apply": ["ctx", "document"],
+    "guanxi_after_event": ["ctx", "event"],
+}
+
+
+def test_facade_offers_exactly_the_frozen_names():
+    assert sorted(api.__all__) == NAMES
+    assert [name for name in NAMES if not hasattr(api, name)] == []
+
+
+def test_hooks_have_exactly_the_frozen_arguments():
+    found = {
+        name: list(inspect.signature(hook).parameters)
+        for name, hook in vars(hookspecs).items()
+        if name.startswith("guanxi_")
+    }
+    assert found == HOOKS
+
+
+def test_every_hook_says_in_one_sentence_what_it_is_for():
+    for name in HOOKS:
+        lines = (inspect.getdoc(getattr(hookspecs, name)) or "").splitlines()
+        assert len(lines) == 1, name
+        assert lines[0].endswith("."), name

@@ -1,0 +1,3 @@
+"""Fixtures that several files of these tests share."""
+
+from tests.integration.flow_world import flow_database, world  # noqa: F401  fixtures

@@ -1,0 +1,198 @@
+"""A small published schema with two flows, and people to walk through them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.actor import SYSTEM, Actor
+from core.clock import FixedClock
+from core.context import Context
+from core.db import Database, metadata
+from core.extension.hooks import Hooks
+from core.jobs.handlers import Handlers
+from core.jobs.worker import Worker
+from core.migration.run import Publication, bootstrap, publish, release_in_force
+from core.schema.layers import effective
+from core.schema.yamlnodes import Source
+from core.tables.registry import Registries
+from core.tables.releases import release_table, revision_table
+from core.testing.databases import Storage
+from core.workflow import guard, notices
+from core.workflow.people import DIRECTORY
+
+START = datetime(2026, 1, 5, 8, tzinfo=UTC)
+
+RULE = """
+record_type: rule
+label: {zh: 规则, en: Rule}
+title_field: name
+document: true
+fields:
+  - {name: code, type: text, unique: true}
+  - {name: name, type: text, label: {zh: 名称, en: Name}, required: true}
+  - {name: rate, type: rate, default: "1"}
+  - {name: cost, type: decimal}
+  - name: lines
+    type: table
+    fields:
+      - {name: product, type: text, required: true}
+      - {name: amount, type: integer}
+policies:
+  - {name: clerks, who: {role: clerk}, actions: [view, create, edit, delete, submit, history]}
+  - {name: approvers, who: {role: [approver, Admin]}, actions: ["*"]}
+  - name: finance
+    who: {role: finance}
+    actions: [view]
+    fields: {view: [code, name, rate, lines, status]}
+"""
+
+RULE_FLOW = """
+flow: rule_release
+version: 1
+title: {zh: 规则审核, en: Rule approval}
+document: rule
+steps:
+  - id: review
+    type: approve
+    title: {zh: 审核, en: Review}
+    approvers: {role: approver}
+    decide: any
+    comment: {reject: required}
+"""
+
+BUDGET = """
+record_type: budget
+label: {zh: 预算, en: Budget}
+title_field: name
+document: true
+fields:
+  - {name: name, type: text, required: true}
+  - {name: amount, type: integer}
+policies:
+  - {name: all, who: {role: [clerk, approver, finance, marketing, Admin]}, actions: ["*"]}
+"""
+
+BUDGET_FLOW = """
+flow: budget_release
+version: 1
+document: budget
+steps:
+  - {id: check, type: approve, approvers: {role: approver}, decide: any}
+  - {id: sign, type: approve, approvers: {role: [finance, marketing]}, decide: all}
+outcome:
+  approved: {set: {status: effective}, emit: budget.agreed}
+"""
+
+ROLES = """
+roles:
+  - {name: clerk}
+  - {name: approver}
+  - {name: finance}
+  - {name: marketing}
+  - {name: Admin}
+"""
+
+SOURCES = {
+    "rule.yaml": RULE,
+    "rule_flow.yaml": RULE_FLOW,
+    "budget.yaml": BUDGET,
+    "budget_flow.yaml": BUDGET_FLOW,
+    "roles.yaml": ROLES,
+}
+
+
+def person(actor_id: str, name: str, *roles: str) -> Actor:
+    return Actor(id=actor_id, name=name, roles=frozenset(roles))
+
+
+LIN = person("11", "Lin", "clerk")
+WANG = person("12", "Wang", "clerk")
+APPROVER = person("21", "Chen", "approver")
+SECOND = person("22", "Zhao", "approver")
+FINANCE = person("31", "Fang", "finance")
+MARKETING = person("32", "Mei", "marketing")
+BOTH = person("33", "Bao", "finance", "marketing")
+ADMIN = person("1", "Admin", "Admin")
+
+
+def publish_sources(db: Database, sources: dict[str, str]) -> None:
+    """Publish the files as the next release."""
+    with db.read() as connection:
+        running = release_in_force(connection)
+    files = [Source("core", path, text) for path, text in sources.items()]
+    release = effective(files, running if running.number else None, running.number + 1)
+    publish(db, Publication(release, [], "", SYSTEM, START))
+
+
+@pytest.fixture(scope="session")
+def flow_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Yield a database with the schema published, which tests share one after the other."""
+    storage = Storage(backend, tmp_path_factory.mktemp("flows"))
+    db = Database(storage.text)
+    bootstrap(db)
+    publish_sources(db, SOURCES)
+    yield db
+    db.dispose()
+    storage.drop()
+
+
+@pytest.fixture
+def world(flow_database: Database) -> Iterator["World"]:
+    """Yield a world without any record, as it was after the first release."""
+    empty(flow_database)
+    # An application made by another test has told this process to ask for its users.
+    with DIRECTORY.asking(None):
+        yield World(flow_database)
+
+
+def empty(db: Database) -> None:
+    """Remove every row but the first release's; making a new database takes far longer."""
+    records = [
+        table
+        for tables in Registries(db).current().tables.values()
+        for table in (*tables.links.values(), *tables.children.values(), tables.main)
+    ]
+    own = [
+        table for table in metadata.sorted_tables if table not in {release_table, revision_table}
+    ]
+    with db.write() as connection:
+        for table in (*records, *own):
+            connection.execute(table.delete())
+        connection.execute(release_table.delete().where(release_table.c.number > 1))
+        connection.execute(revision_table.update().values(schema=1))
+
+
+@dataclass
+class World:
+    """A database with the schema published, one clock, and contexts for people."""
+
+    db: Database
+    hooks: Hooks = field(default_factory=Hooks)
+    clock: FixedClock = field(default_factory=lambda: FixedClock(START))
+    handlers: Handlers = field(default_factory=Handlers)
+
+    def __post_init__(self) -> None:
+        self.registries = Registries(self.db)
+        guard.register(self.hooks)
+        notices.register(self.handlers)
+
+    def ctx(self, actor: Actor, **rest: Any) -> Context:
+        self.clock.move(timedelta(seconds=1))
+        return Context(
+            actor=actor,
+            db=self.db,
+            registries=self.registries,
+            registry=self.registries.current(),
+            hooks=self.hooks,
+            clock=self.clock,
+            **rest,
+        )
+
+    def deliver(self) -> None:
+        """Deliver everything that waits in the outbox."""
+        worker = Worker(self.db, lambda: self.ctx(SYSTEM), handlers=self.handlers, elected=False)
+        while worker.turn():
+            pass

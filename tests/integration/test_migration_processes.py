@@ -1,0 +1,194 @@
+"""Two starts at once, kill -9 at every step, and what others notice of a publish."""
+
+import itertools
+import subprocess
+import sys
+import threading
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from core.db import Database
+from core.errors import ReleaseChanged
+from core.migration import backfill
+from core.migration.run import bootstrap, open_steps, publish, resume
+from core.migration.verify import table_problems
+from core.tables.registry import Registries
+from core.tables.releases import list_release_rows
+from tests.integration.publish_process import FIRST, SECOND, publication
+
+SCRIPT = Path(__file__).with_name("publish_process.py")
+ROOT = SCRIPT.parent.parent.parent
+
+
+def start(database, *arguments):
+    url = database.url.render_as_string(hide_password=False)
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), url, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+
+
+def fill(database, count):
+    table = Registries(database).current().tables["member"].main
+    now = publication(1, FIRST).at
+    rows = [
+        {
+            "id": f"{number:036d}",
+            "version": 1,
+            "release": 1,
+            "created_at": now,
+            "created_by": "u",
+            "updated_at": now,
+            "updated_by": "u",
+            "no": str(number),
+            "old": f"old {number}",
+            "price": Decimal(number),
+        }
+        for number in range(count)
+    ]
+    with database.write() as connection:
+        connection.execute(table.insert(), rows)
+
+
+def test_two_starts_at_once_both_succeed_with_one_release(database, tmp_path):
+    text = "record_type: thing\ntitle_field: a\nfields:\n  - {name: a, type: text}\n"
+    (tmp_path / "thing.yaml").write_text(text)
+    started = [start(database, "start", tmp_path) for _ in range(3)]
+    answers = [process.communicate(timeout=120) for process in started]
+    assert [
+        (process.returncode, out) for process, (out, _) in zip(started, answers, strict=True)
+    ] == [(0, "1\n")] * 3, answers
+    with database.read() as connection:
+        assert len(list_release_rows(connection)) == 1
+    assert table_problems(database, Registries(database).current()) == []
+
+
+def test_killed_at_any_step_the_change_is_finished_or_untouched(database):
+    bootstrap(database)
+    publish(database, publication(1, FIRST))
+    fill(database, 20)
+    for step in itertools.count():
+        process = start(database, "change", step)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode in {0, -9}, errors
+        with database.read() as connection:
+            left = open_steps(connection)
+        number = Registries(database).current().revision.schema
+        if number == 2:
+            break
+        assert left == []
+    kills = step
+    resume(database)
+    registry = Registries(database).current()
+    assert kills >= 4
+    assert table_problems(database, registry) == []
+    table = registry.tables["member"].main
+    with database.read() as connection:
+        rows = connection.execute(
+            sa.select(table.c.fresh, table.c.double).order_by(table.c.id)
+        ).all()
+    assert rows == [(f"old {number}", Decimal(number) * 2) for number in range(20)]
+
+
+@pytest.mark.parametrize("killed_before", ["create_index", "backfill"])
+def test_killed_after_the_switch_resume_finishes(database, killed_before):
+    bootstrap(database)
+    publish(database, publication(1, FIRST))
+    fill(database, 20)
+
+    class Killed(BaseException):
+        pass
+
+    def on_step(step):
+        if step.phase == "after" and step.op == killed_before:
+            raise Killed
+
+    with pytest.raises(Killed):
+        publish(database, publication(2, SECOND), on_step=on_step)
+    registry = Registries(database).current()
+    assert registry.revision.schema == 2
+    assert table_problems(database, registry) != []
+    assert resume(database) == 0
+    assert table_problems(database, registry) == []
+
+
+def test_backfill_goes_on_where_it_was(database, monkeypatch):
+    monkeypatch.setattr(backfill, "BATCH", 7)
+    bootstrap(database)
+    publish(database, publication(1, FIRST))
+    fill(database, 20)
+    done = []
+    whole = backfill._Work.do_batch
+
+    def crashing(self, connection, cursor):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(cursor)
+        return whole(self, connection, cursor)
+
+    monkeypatch.setattr(backfill._Work, "do_batch", crashing)
+    with pytest.raises(KeyboardInterrupt):
+        publish(database, publication(2, SECOND))
+    monkeypatch.setattr(backfill._Work, "do_batch", whole)
+    with database.read() as connection:
+        (cursor,) = connection.scalars(
+            sa.text("SELECT cursor FROM gx_migration WHERE state <> 'done'")
+        ).all()
+    assert cursor == f"{13:036d}"
+    assert resume(database) == 0
+    assert table_problems(database, Registries(database).current()) == []
+
+
+def test_write_under_an_old_release_is_refused(database):
+    bootstrap(database)
+    publish(database, publication(1, FIRST))
+    registries = Registries(database)
+    old = registries.current()
+    publish(database, publication(2, SECOND))
+    with pytest.raises(ReleaseChanged), database.write(opening=registries.holding(old)):
+        pass
+    with database.write(opening=registries.holding(registries.current())) as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+
+
+def test_readers_of_a_publish_wait_less_than_200_ms(database):
+    bootstrap(database)
+    publish(database, publication(1, FIRST))
+    fill(database, 2000)
+    table = Registries(database).current().tables["member"].main
+    waits = []
+    stop = threading.Event()
+    reader = Database(database.url.render_as_string(hide_password=False))
+
+    def read():
+        while not stop.is_set():
+            began = time.perf_counter()
+            with reader.read() as connection:
+                connection.execute(sa.select(table.c.no).limit(5)).all()
+            waits.append(time.perf_counter() - began)
+            time.sleep(0.002)
+
+    def hold_long():
+        """Read in one transaction for half a second, as a report does."""
+        with reader.read() as connection:
+            connection.execute(sa.select(table.c.no).limit(5)).all()
+            time.sleep(0.5)
+
+    threads = [threading.Thread(target=read), threading.Thread(target=hold_long)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.1)
+    publish(database, publication(2, SECOND))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    reader.dispose()
+    assert Registries(database).current().revision.schema == 2
+    assert max(waits) < 0.4  # 0.2 on a machine that does nothing else

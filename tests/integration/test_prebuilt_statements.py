@@ -1,0 +1,126 @@
+"""Statements compiled once: the same values, the same errors as SQLAlchemy's own."""
+
+from contextlib import nullcontext
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from core.prebuilt import Prebuilt, inserting, together, updating
+from core.tables.columns import ID, JSON, TEXT, Instant, ScaledDecimal
+
+TABLE = sa.Table(
+    "prebuilt_sample",
+    sa.MetaData(),
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("name", TEXT),
+    sa.Column("worth", ScaledDecimal(2)),
+    sa.Column("day", sa.Date()),
+    sa.Column("at", Instant()),
+    sa.Column("is_big", sa.Boolean()),
+    sa.Column("tags", JSON),
+)
+NAMES = tuple(TABLE.c.keys())
+FULL = {
+    "id": "a",
+    "name": "100% 会员: ':x' %s",
+    "worth": Decimal("-0.05"),
+    "day": date(2026, 2, 28),
+    "at": datetime(2026, 2, 28, 1, 2, 3, 4, UTC),
+    "is_big": True,
+    "tags": ["vip", 'a"b'],
+}
+EMPTY = {**dict.fromkeys(NAMES), "id": "b"}
+
+
+@pytest.fixture
+def filled(database):
+    with database.write() as connection:
+        TABLE.create(connection)
+        insert = inserting(TABLE, connection.dialect, NAMES)
+        insert.run(connection, FULL)
+        insert.run(connection, EMPTY)
+    return database
+
+
+def test_rows_are_those_that_sqlalchemy_reads(filled):
+    statement = sa.select(TABLE).order_by(TABLE.c.id)
+    prebuilt = Prebuilt(statement, filled.engine.dialect)
+    with filled.read() as connection:
+        expected = [tuple(row) for row in connection.execute(statement)]
+        assert [tuple(row) for row in prebuilt.rows(connection, {})] == expected
+        assert expected == [tuple(FULL.values()), tuple(EMPTY.values())]
+
+
+def test_parameters_and_fixed_lists_go_where_they_belong(filled):
+    statement = sa.select(TABLE.c.id).where(
+        TABLE.c.name.like("100%"),
+        TABLE.c.id.in_(["a", "b"]),
+        TABLE.c.worth < sa.bindparam("worth", type_=ScaledDecimal(2)),
+        TABLE.c.at == sa.bindparam("at", type_=Instant()),
+    )
+    prebuilt = Prebuilt(statement.limit(sa.bindparam("limit")), filled.engine.dialect)
+    values = {"worth": Decimal(1), "at": FULL["at"], "limit": 5, "unused": "x"}
+    with filled.read() as connection:
+        assert [tuple(row) for row in prebuilt.rows(connection, values)] == [("a",)]
+        assert prebuilt.rows(connection, values | {"worth": Decimal(-1)}) == []
+
+
+def test_update_sets_the_named_columns_of_one_row(filled):
+    with filled.write() as connection:
+        update = updating(TABLE, connection.dialect, ("name", "worth"))
+        update.run(connection, {"name": "new", "worth": Decimal("1.5"), "gx_id": "b"})
+        rows = connection.execute(sa.select(TABLE).order_by(TABLE.c.id)).all()
+    assert [tuple(row) for row in rows] == [
+        tuple(FULL.values()),
+        ("b", "new", Decimal("1.50"), None, None, None, None),
+    ]
+
+
+def _write_a_key_twice(database, *, is_together):
+    with database.write() as connection:
+        insert = inserting(TABLE, connection.dialect, NAMES)
+        insert.run(connection, {**EMPTY, "id": "c"})
+        with together(connection) if is_together else nullcontext():
+            insert.run(connection, FULL)
+            insert.run(connection, {**EMPTY, "id": "d"})
+
+
+@pytest.mark.parametrize("is_together", [False, True])
+def test_constraint_is_an_integrity_error_and_the_transaction_rolls_back(filled, is_together):
+    with pytest.raises(IntegrityError) as caught:
+        _write_a_key_twice(filled, is_together=is_together)
+    assert caught.value.orig is not None
+    with filled.read() as connection:
+        assert connection.execute(sa.select(TABLE.c.id)).scalars().all() == ["a", "b"]
+
+
+def test_values_bound_in_a_block_are_all_written(filled):
+    with filled.write() as connection, together(connection):
+        insert = inserting(TABLE, connection.dialect, NAMES)
+        for row_id in ("c", "d"):
+            insert.run(connection, {**EMPTY, "id": row_id})
+    with filled.read() as connection:
+        found = connection.execute(sa.select(TABLE.c.id).order_by(TABLE.c.id)).scalars().all()
+    assert found == ["a", "b", "c", "d"]
+
+
+def _read_after_the_server_hung_up(database, prebuilt):
+    with database.read() as connection:
+        pid = connection.connection.driver_connection.info.backend_pid
+        with database.autocommit() as other:
+            other.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
+        prebuilt.raw(connection, {})
+
+
+def test_dead_connection_is_given_up_and_the_next_one_works(database):
+    if database.is_sqlite:
+        pytest.skip("SQLite has no connection that the other side can close")
+    one = Prebuilt(sa.select(sa.literal_column("1")), database.engine.dialect)
+    with pytest.raises(OperationalError) as caught:
+        _read_after_the_server_hung_up(database, one)
+    assert caught.value.connection_invalidated
+    with database.read() as connection:
+        assert one.raw(connection, {}) == [(1,)]

@@ -1,0 +1,262 @@
+"""What every request and answer keeps to: shape, headers, page tokens, hostile bodies."""
+
+import pytest
+
+from core.rest.exchange import rest
+from core.settings import MAX_BODY
+
+MEMBER = "/api/v1/records/member"
+SHAPE = {"code", "message", "problems", "hint", "request_id"}
+
+#: Every JSON route -> (method, URL with parts that exist nowhere, status per role).
+#: Roles: nobody, clerk, Admin. A new route without a line here fails.
+NOWHERE = "01890000-0000-7000-8000-000000000000"
+ROUTES = {
+    ("/types", "GET"): (401, 200, 200),
+    ("/types/<name>", "GET"): (401, 404, 404),
+    ("/records/<type_name>", "GET"): (401, 404, 404),
+    ("/records/<type_name>", "POST"): (401, 404, 404),
+    ("/records/<type_name>/<record_id>", "GET"): (401, 404, 404),
+    ("/records/<type_name>/<record_id>", "PATCH"): (401, 428, 428),
+    ("/records/<type_name>/<record_id>", "DELETE"): (401, 428, 428),
+    ("/records/<type_name>/<record_id>/history", "GET"): (401, 404, 404),
+    ("/records/<type_name>/<record_id>/restore", "POST"): (401, 422, 422),
+    ("/records/<type_name>/bulk", "POST"): (401, 200, 200),
+    ("/records/<type_name>/<record_id>/submit", "POST"): (401, 404, 404),
+    ("/records/<type_name>/<record_id>/remind", "POST"): (401, 404, 404),
+    ("/records/<type_name>/<record_id>/withdraw", "POST"): (401, 404, 404),
+    ("/requests/<key>", "GET"): (401, 404, 404),
+    ("/tasks", "GET"): (401, 200, 200),
+    ("/tasks/<task_id>", "GET"): (401, 404, 404),
+    ("/tasks/<task_id>/<verb>", "POST"): (401, 404, 404),
+    ("/tasks/bulk", "POST"): (401, 422, 422),
+    ("/instances/<instance_id>", "GET"): (401, 404, 404),
+    ("/instances/<instance_id>/<verb>", "POST"): (401, 404, 404),
+    ("/settings/<plugin>", "GET"): (401, 403, 404),
+    ("/settings/<plugin>", "PUT"): (401, 403, 404),
+    ("/schema/drafts", "POST"): (401, 403, 422),
+    ("/schema/drafts/<draft_id>", "GET"): (401, 403, 404),
+    ("/schema/drafts/<draft_id>/publish", "POST"): (401, 403, 404),
+    ("/schema/releases", "GET"): (401, 403, 200),
+    ("/schema/releases/<number>/rollback", "POST"): (401, 403, 404),
+    ("/schema/releases/<number>/export", "GET"): (401, 403, 404),
+}
+PARTS = {
+    "name": "nothing",
+    "type_name": "nothing",
+    "record_id": NOWHERE,
+    "key": "no-key",
+    "task_id": NOWHERE,
+    "instance_id": NOWHERE,
+    "verb": "nothing",
+    "plugin": "nothing",
+    "draft_id": NOWHERE,
+    "number": "999",
+}
+
+
+def routes_of(app):
+    return {
+        (rule.rule.removeprefix("/api/v1"), method)
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith(f"{rest.name}.")
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+
+
+def url_of(rule):
+    for name, value in PARTS.items():
+        rule = rule.replace(f"<{name}>", value)
+    return f"/api/v1{rule}"
+
+
+def test_every_json_route_has_a_line_in_the_matrix(app):
+    assert routes_of(app) == set(ROUTES)
+
+
+def test_every_route_answers_each_role_as_the_matrix_says(site):
+    clients = [site.client(), site.client("clerk"), site.client("admin")]
+    found = {}
+    for rule, method in ROUTES:
+        answers = [
+            client.open(url_of(rule), method=method, json=None if method == "GET" else {})
+            for client in clients
+        ]
+        found[rule, method] = tuple(answer.status_code for answer in answers)
+        for answer in answers:
+            assert answer.status_code < 400 or set(answer.json) >= SHAPE, (rule, answer.text)
+    assert found == ROUTES
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status", "code"),
+    [
+        ("GET", "/api/v1/nothing", 404, "not_found"),
+        ("GET", "/api/v2/records/member", 404, "not_found"),
+        ("GET", "/api/v9/_openapi", 404, "not_found"),
+        ("PUT", "/api/v1/records/member", 405, "method_not_allowed"),
+        ("POST", "/healthz", 405, "method_not_allowed"),
+        ("DELETE", "/api/v1/types", 405, "method_not_allowed"),
+        ("GET", "/api/v1/security/login", 405, "method_not_allowed"),
+        ("GET", "/api/v1/_info", 404, "not_found"),
+    ],
+)
+def test_failures_outside_our_routes_have_the_shape(client_as, method, url, status, code):
+    answer = client_as("clerk").open(url, method=method)
+    assert (answer.status_code, answer.json["code"]) == (status, code)
+    assert set(answer.json) >= SHAPE
+    assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+    if status == 405:
+        assert answer.headers["Allow"]
+
+
+def test_messages_are_in_the_callers_language(site):
+    client = site.client()
+    texts = {
+        language: client.get("/api/v1/types", headers={"Accept-Language": language}).json[
+            "message"
+        ]
+        for language in ("en", "zh-CN,zh;q=0.9", "fr")
+    }
+    assert texts["en"] == texts["fr"] == "Please sign in."
+    assert texts["zh-CN,zh;q=0.9"] != texts["en"]
+
+
+HOSTILE = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'"x"',
+    b"NaN",
+    b"{]",
+    b'{"no": NaN}',
+    b'{"no": Infinity}',
+    b"\xff\xfe\x00",
+    b'{"name": "\xed\xa0\x80"}',
+    b"[" * 20_000,
+    b'{"a":' * 20_000,
+    b'{"no":"a","no":"b"}',
+    b'{"name": ' + b"9" * 5000 + b"}",
+    b'{"name": 1e999999999}',
+    b'{"name": 1E-999999999}',
+    b'{"no": "A", "name": "\\u0000"}',
+    b'{"no": "A", "name": "\\ud800"}',
+    b'{"\\ud800": 1}',
+    b'{"no": "A", "name": ["x"]}',
+    b'{"no": "A", "name": {"x": 1}}',
+    b'{"no": "A", "name": true}',
+    b'{"no": "A", "name": "B", "version": 100000000000000000000}',
+    b'{"": 1}',
+    b'{"__proto__": 1}',
+]
+
+
+@pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_bodies_are_a_4xx_and_write_nothing(client_as, body):
+    clerk = client_as("clerk")
+    answer = clerk.post(MEMBER, data=body, content_type="application/json")
+    assert answer.status_code in {400, 422}, answer.text
+    assert set(answer.json) >= SHAPE
+    assert clerk.get(f"{MEMBER}?count=exact").json["count"] == 0
+
+
+def test_a_refused_character_is_named(client_as):
+    answer = client_as("clerk").post(MEMBER, json={"no": "A", "name": "a\x00b"})
+    [problem] = answer.json["problems"]
+    assert (problem["path"], problem["params"]["char"]) == ("name", "U+0000")
+
+
+def test_bodies_over_the_bound_are_413(client_as):
+    answer = client_as("clerk").post(MEMBER, data=b"x" * (MAX_BODY + 1))
+    assert (answer.status_code, answer.json["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("tag", ['"x"', "", "*", '"1", "2"', '"99999999999999999999"', "-1"])
+def test_if_match_that_is_no_version_is_malformed(client_as, tag):
+    answer = client_as("clerk").patch(f"{MEMBER}/{NOWHERE}", json={}, headers={"If-Match": tag})
+    assert (answer.status_code, answer.json["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize("record_id", ["1", "x" * 5000, "%00", "..%2f..", "' or 1=1", "9" * 20])
+def test_ids_that_are_none_are_not_found(client_as, record_id):
+    assert client_as("clerk").get(f"{MEMBER}/{record_id}").status_code == 404
+
+
+def test_a_session_cookie_needs_the_pages_token_to_change_anything(site):
+    browser = site.browser("clerk")
+    body = {"no": "A", "name": "B"}
+    refused = browser.post(MEMBER, json=body)
+    assert (refused.status_code, refused.json["code"]) == (403, "forbidden.page_token")
+    assert browser.get(f"{MEMBER}?count=exact").json["count"] == 0
+    with browser.session_transaction() as session:
+        session["csrf_token"] = "0" * 40
+    with site.app.test_request_context():
+        from flask import session as flask_session
+        from flask_wtf.csrf import generate_csrf
+
+        flask_session["csrf_token"] = "0" * 40
+        token = generate_csrf()
+    wrong = browser.post(MEMBER, json=body, headers={"X-CSRFToken": token + "x"})
+    right = browser.post(MEMBER, json=body, headers={"X-CSRFToken": token})
+    assert (wrong.status_code, right.status_code) == (403, 201)
+
+
+@pytest.mark.parametrize(
+    "url", ["/healthz", "/metrics", "/readyz", "/api/v1/types", "/api/v1/nothing"]
+)
+def test_every_answer_carries_the_headers(client_as, url):
+    headers = client_as("clerk").get(url).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Frame-Options"] == "DENY"
+
+
+def test_request_id_of_the_client_is_kept_when_it_is_one(client_as):
+    client = client_as("clerk")
+    assert (
+        client.get("/healthz", headers={"X-Request-Id": "till-7.0001"}).headers["X-Request-Id"]
+        == "till-7.0001"
+    )
+    forged = client.get("/healthz", headers={"X-Request-Id": "<script>"}).headers["X-Request-Id"]
+    assert len(forged) == 36
+
+
+def test_a_failure_of_ours_shows_an_id_and_no_detail(site, monkeypatch, caplog):
+    def fail(*_args, **_kwargs):
+        raise ZeroDivisionError("the secret detail")
+
+    monkeypatch.setattr("core.rest.records.get_wire", fail)
+    answer = site.client("clerk").get(f"{MEMBER}/{NOWHERE}")
+    assert (answer.status_code, answer.json["code"]) == (500, "internal")
+    assert "secret detail" not in answer.text
+    assert answer.json["request_id"] in caplog.text
+
+
+def test_openapi_lists_what_the_caller_may_see_and_what_was_published_a_moment_ago(site):
+    client = site.client("configurator")
+    before = client.get("/api/v1/_openapi").json
+    assert "/api/v1/records/member" in before["paths"]
+    assert before["components"]["schemas"]["Member"]["properties"]["name"]["type"] == "string"
+    draft = client.post(
+        "/api/v1/schema/drafts",
+        json={
+            "yaml": "record_type: gift\nlabel: {zh: 礼品, en: Gift}\ntitle_field: name\nfields:\n"
+            "  - {name: name, type: text, label: {zh: 名称, en: Name}, required: true}\n"
+            "  - {name: worth, type: money, label: {zh: 价值, en: Worth}}\n"
+            "policies:\n  - {name: all, who: {role: configurator}, actions: ['*']}\n"
+        },
+    )
+    assert draft.status_code == 201, draft.text
+    done = client.post(f"/api/v1/schema/drafts/{draft.json['id']}/publish", json={"note": "gifts"})
+    assert done.status_code == 200, done.text
+    after = client.get("/api/v1/_openapi", headers={"Accept-Language": "zh"}).json
+    gift = after["components"]["schemas"]["Gift"]
+    assert (gift["title"], gift["properties"]["worth"]["title"]) == ("礼品", "价值")
+    made = client.post("/api/v1/records/gift", json={"name": "Cup", "worth": "9.90"})
+    assert (made.status_code, made.json["worth"]) == (201, "9.90")
+    assert (
+        "/api/v1/records/gift" not in site.client("cashier").get("/api/v1/_openapi").json["paths"]
+    )

@@ -1,0 +1,267 @@
+"""Differences between releases, small changes in the site's YAML, ids, and the JSON Schema."""
+
+import difflib
+from pathlib import Path
+
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+
+from core.errors import SchemaError
+from core.schema.diff import diff
+from core.schema.drafts import apply_changes, edited_text
+from core.schema.ids import add_ids
+from core.schema.jsonschema import json_schema
+from core.schema.layers import effective
+from core.schema.yamlnodes import Source
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+THING = Source(
+    "core",
+    "thing.yaml",
+    "record_type: thing\nfields:\n  - {name: code, type: text}\n"
+    "  - {name: size, type: integer}\n"
+    "  - {name: rows, type: table, fields: [{name: a, type: text}]}\n"
+    "views:\n  - {name: all, columns: [code]}\n",
+)
+OTHER = Source(
+    "core",
+    "other.yaml",
+    "record_type: other\nfields:\n  - {name: thing, type: link, target: thing}\n",
+)
+SITE = """# what we added
+customize: thing
+fields:
+  - {name: nick, type: text, default: True, label: {zh: 昵称}}   # short name
+  - {name: size, required_when: "nick is not empty", max: 011}
+  # a note
+  - name: shout
+    type: formula
+    formula: UPPER(nick)
+checks:
+  - {check: 'nick != "nick"', message: {en: 12:00}}
+views:
+  - {name: nicks, columns: [nick, code], sort: [-nick], filter: nick > 'a'}
+"""
+ELSEWHERE = Source(
+    "site",
+    "other.yaml",
+    "customize: other\nfields:\n  - {name: n, type: formula, formula: thing.nick}\n",
+)
+
+
+def site(text=SITE):
+    return Source("site", "thing.yaml", text)
+
+
+def kinds(old, new):
+    return [(one.kind, one.type, one.field, one.properties) for one in diff(old, new)]
+
+
+def test_diff_of_nothing_and_a_release_adds_everything():
+    release = effective([THING], None, 1)
+    assert kinds(None, release) == [
+        ("add_type", "thing", "", ()),
+        ("add_field", "thing", "code", ()),
+        ("add_field", "thing", "size", ()),
+        ("add_field", "thing", "rows", ()),
+        ("add_view", "thing", "all", ()),
+    ]
+    assert diff(release, release) == ()
+
+
+def test_diff_goes_by_id_through_every_kind_of_change():
+    text = THING.text.replace("name: code,", "name: sku, was: code, unique: true,")
+    text = text.replace("name: size, type: integer", "name: size, type: decimal")
+    text = text.replace(
+        "{name: a, type: text}", "{name: b, was: a, type: text}, {name: c, type: text}"
+    )
+    text = (
+        text.replace("[code]", "[sku]")
+        + "label: {en: T}\nunique_together: [{fields: [sku, size]}]\n"
+    )
+    text += "policies: [{name: p, who: {role: clerk}, actions: [view]}]\n"
+    old = effective([THING, OTHER], None, 1)
+    new = effective([Source("core", "thing.yaml", text)], old, 2)
+    assert kinds(old, new) == [
+        ("archive_type", "other", "", ()),
+        ("change_type", "thing", "", ("label", "layout")),
+        ("rename_field", "thing", "sku", ()),
+        ("change_field", "thing", "sku", ("unique",)),
+        ("retype_field", "thing", "size", ()),
+        ("change_field", "thing", "size", ("precision",)),
+        ("rename_field", "thing", "rows.b", ()),
+        ("add_field", "thing", "rows.c", ()),
+        ("add_unique", "thing", "sku, size", ()),
+        ("change_view", "thing", "all", ("columns",)),
+        ("add_policy", "thing", "p", ()),
+    ]
+    back = effective([THING, OTHER], new, 3)
+    assert ("restore_type", "other", "", ()) in kinds(new, back)
+
+
+def test_diff_shows_old_and_new_as_plain_json():
+    old = effective([THING], None, 1)
+    new = effective(
+        [THING, Source("site", "s.yaml", "customize: thing\nfields: [{name: size, min: 3}]\n")],
+        old,
+        2,
+    )
+    [change] = diff(old, new)
+    assert (change.id, change.old, change.new) == ("core.thing.size", {"min": None}, {"min": "3"})
+
+
+def test_changes_are_written_into_the_site_s_file_and_nothing_else_moves():
+    sources = [THING, OTHER, site(), ELSEWHERE]
+    running = effective(sources, None, 1)
+    changed = apply_changes(
+        sources,
+        [
+            {"op": "rename_field", "type": "thing", "field": "nick", "to": "alias"},
+            {
+                "op": "add_field",
+                "type": "thing",
+                "field": {"name": "n", "type": "boolean", "default": False},
+            },
+            {"op": "archive_field", "type": "thing", "field": "size"},
+            {
+                "op": "set_property",
+                "type": "thing",
+                "field": "code",
+                "property": "help",
+                "value": {"en": "null"},
+            },
+            {"op": "set_property", "type": "other", "property": "icon", "value": "box"},
+        ],
+        running,
+    )
+    assert changed[:2] == [THING, OTHER]
+    lines = list(difflib.ndiff(SITE.splitlines(), changed[2].text.splitlines()))
+    assert [line for line in lines if line[0] in "+-"] == [
+        "-   - {name: nick, type: text, default: True, label: {zh: 昵称}}   # short name",
+        "+   - {name: alias, type: text, default: True, label: {zh: 昵称}, was: nick}"
+        " # short name",
+        '-   - {name: size, required_when: "nick is not empty", max: 011}',
+        '+   - {name: size, required_when: "alias is not empty", max: 011}',
+        "-     formula: UPPER(nick)",
+        "+     formula: UPPER(alias)",
+        "+   - {name: n, type: boolean, default: false}",
+        '+   - {name: code, help: {en: "null"}}',
+        "-   - {check: 'nick != \"nick\"', message: {en: 12:00}}",
+        "+   - {check: 'alias != \"nick\"', message: {en: 12:00}}",
+        "-   - {name: nicks, columns: [nick, code], sort: [-nick], filter: nick > 'a'}",
+        "+   - {name: nicks, columns: [alias, code], sort: [-alias], filter: alias > 'a'}",
+        "+ archive:",
+        "+   - size",
+    ]
+    assert changed[3].text.endswith("formula: thing.alias}\nicon: box\n")
+
+
+def test_renaming_keeps_the_field_and_its_values():
+    sources = [THING, OTHER, site(SITE.replace(", max: 011", "")), ELSEWHERE]
+    first = effective(sources, None, 1)
+    renamed = apply_changes(
+        sources, [{"op": "rename_field", "type": "thing", "field": "nick", "to": "alias"}], first
+    )
+    second = effective(renamed, first, 2)
+    assert [one.kind for one in diff(first, second) if one.id == "site.thing.nick"] == [
+        "rename_field"
+    ]
+    assert second.types["thing"].field("alias").id == "site.thing.nick"
+
+
+def test_archiving_a_field_of_the_site_removes_it_from_its_file():
+    text = "customize: thing\nfields:\n  - {name: a, type: text}\n  - {name: b, type: text}\n"
+    changed = apply_changes(
+        [THING, site(text)], [{"op": "archive_field", "type": "thing", "field": "a"}], None
+    )
+    assert changed[1].text == "customize: thing\nfields:\n  - {name: b, type: text}\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"op": "explode"}, "changes.0"),
+        ({"op": ["add_field"]}, "changes.0"),
+        ("add_field", "changes.0"),
+        ({"op": "add_field", "type": "thing"}, "changes.0.field"),
+        ({"op": "add_field", "type": "thing", "field": "x"}, "changes.0.field"),
+        ({"op": "add_field", "type": 3, "field": {"name": "x"}}, "changes.0.type"),
+        ({"op": "add_field", "type": "nix", "field": {"name": "x"}}, "changes.0.type"),
+        ({"op": "archive_field", "type": "thing", "field": "nix"}, "changes.0.field"),
+        ({"op": "archive_field", "type": "thing", "field": "size", "why": 1}, "changes.0.why"),
+        ({"op": "rename_field", "type": "thing", "field": "size", "to": "big"}, "changes.0.field"),
+        ({"op": "rename_field", "type": "thing", "field": "nick", "to": "code"}, "changes.0.to"),
+        (
+            {"op": "set_property", "type": "thing", "field": "nix", "property": "min"},
+            "changes.0.field",
+        ),
+    ],
+)
+def test_bad_change_is_refused_naming_its_path(change, path):
+    text = SITE.replace(", max: 011", "")
+    with pytest.raises(SchemaError) as caught:
+        apply_changes([THING, site(text)], [change], None)
+    assert [problem.path for problem in caught.value.problems] == [path]
+
+
+@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.yaml")), ids=lambda path: path.name)
+def test_round_trip_of_a_shipped_file_changes_nothing(path):
+    text = path.read_text()
+    assert edited_text(text, lambda _: None) == text
+
+
+def test_ids_are_added_where_they_are_missing_and_nothing_else_moves():
+    text = (
+        "record_type: t  # c\nfields:\n  - name: x\n    type: table\n    fields:\n"
+        "      - {name: b, type: text}\n  - { name: c, type: text }\n"
+        "  - {id: f_1, name: d, type: text}\n"
+    )
+    numbers = iter(range(9))
+    assert add_ids(text, make=lambda: f"f_n{next(numbers)}") == (
+        "record_type: t  # c\nfields:\n  - id: f_n2\n    name: x\n    type: table\n    fields:\n"
+        "      - {id: f_n1, name: b, type: text}\n  - { id: f_n0, name: c, type: text }\n"
+        "  - {id: f_1, name: d, type: text}\n"
+    )
+    assert add_ids(add_ids(text)) != text
+    once = add_ids(text)
+    assert add_ids(once) == once
+
+
+def test_ids_of_a_change_go_to_new_fields_only():
+    text = "customize: t\nfields:\n  - {name: old, required: true}\n  - {name: new, type: text}\n"
+    assert add_ids(text, make=lambda: "f_x") == text.replace("{name: new", "{id: f_x, name: new")
+
+
+def test_ids_of_a_broken_file_are_refused():
+    with pytest.raises(SchemaError):
+        add_ids("a: [")
+
+
+@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.yaml")), ids=lambda path: path.name)
+def test_json_schema_accepts_the_shipped_files(path):
+    document = YAML(typ="safe", pure=True).load(path.read_text())
+    jsonschema.Draft202012Validator(json_schema()).validate(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("{record_type: a, fields: [{name: x, type: text}]}", True),
+        ("{customize: a, fields: [{name: x}], archive: [y]}", True),
+        ("{record_type: a, fields: [{name: x}]}", False),
+        ("{record_type: a, fields: [{name: x, type: zzz}]}", False),
+        ("{record_type: a, fields: [], archive: [y]}", False),
+        ("{record_type: a, lable: {en: x}, fields: []}", False),
+        ("{record_type: a, label: {english: x}, fields: []}", False),
+        ("{flow: a, version: 1, document: b, steps: [{id: x, approvers: {role: [y]}}]}", True),
+        ("{flow: a, version: 1, document: b, steps: [{id: x}]}", False),
+        ("{roles: [{name: x}]}", True),
+        ("{dashboard: x}", False),
+    ],
+)
+def test_json_schema_says_what_the_loader_says(text, good):
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    document = YAML(typ="safe", pure=True).load(text)
+    assert jsonschema.Draft202012Validator(schema).is_valid(document) is good
