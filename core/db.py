@@ -242,7 +242,8 @@ def _postgres_engine(url: sa.URL, pool_size: int) -> Engine:
         json_serializer=_to_json,
         json_deserializer=msgspec.json.decode,
         connect_args={
-            "options": f"-c timezone=UTC -c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s"
+            "options": "-c timezone=UTC -c datestyle=ISO"
+            f" -c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s"
         },
     )
     _begin_ourselves(engine)

@@ -4,10 +4,16 @@ SQLAlchemy builds, checks and renders every statement; the hot paths have it do 
 Afterwards a statement is a text, the places of its parameters and one converter per
 column, and running it costs what the driver costs. Errors are those that SQLAlchemy
 raises, so whoever handles them need not know the difference.
+
+Most of what a page costs is making Python values of cells that leave as text again, so
+instants, dates and decimals are fetched as the text that the database wrote; whoever
+wants values calls `Prebuilt.read`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +28,13 @@ Convert = Callable[[Any], Any] | None
 Values = Mapping[str, Any]
 Row = Sequence[Any]
 
+#: PostgreSQL's types that are fetched as text, by their number, with what makes values of it.
+_TEXTS: Mapping[int, tuple[str, Callable[[str], Any]]] = {
+    1082: ("date", date.fromisoformat),
+    1184: ("timestamptz", datetime.fromisoformat),
+    1700: ("numeric", Decimal),
+}
+
 
 class Prebuilt:
     """One statement in one dialect; never changes, safe to share between threads.
@@ -32,11 +45,21 @@ class Prebuilt:
     Attributes:
         sql: the text that the driver gets.
         types: the types of a SELECT's columns.
-        readers: the columns whose values the driver does not give as Python values, with
-            what makes them so; known once the statement ran.
+        readers: the columns whose values `raw` does not give as Python values, with what
+            makes them so; known once the statement ran.
+        texts: the columns that `raw` gives as PostgreSQL's text, with the name of the type.
     """
 
-    __slots__ = ("_arguments", "_dialect", "_has_run", "_open", "readers", "sql", "types")
+    __slots__ = (
+        "_arguments",
+        "_dialect",
+        "_has_run",
+        "_open",
+        "readers",
+        "sql",
+        "texts",
+        "types",
+    )
 
     def __init__(
         self, statement: Any, dialect: Dialect, names: Iterable[str] | None = None
@@ -73,6 +96,7 @@ class Prebuilt:
         self._has_run = False
         self.types = tuple(column.type for column in getattr(statement, "selected_columns", ()))
         self.readers: tuple[tuple[int, Callable[[Any], Any]], ...] = ()
+        self.texts: Mapping[int, str] = {}
         self.sql: str = state.statement
 
     def rows(self, connection: Connection, values: Values) -> list[Row]:
@@ -80,12 +104,14 @@ class Prebuilt:
         return [self.read(row) for row in self.raw(connection, values)]
 
     def raw(self, connection: Connection, values: Values) -> list[Row]:
-        """Return the rows of a SELECT as the driver gives them."""
+        """Return the rows of a SELECT as the database gives them."""
+        driver = connection.connection.driver_connection
+        if self._dialect.name != "sqlite":
+            driver = connection.info.get(_CURSOR) or _text_cursor(connection)
         try:
-            cursor = self._execute(connection, values)
+            cursor = self._execute(driver, values)
             if not self._has_run:
-                self.readers = self._compiled_readers(cursor.description)
-                self._has_run = True
+                self._learn(cursor.description)
             found: list[Row] = cursor.fetchall()
         except self._dialect.loaded_dbapi.Error as error:
             raise driver_failure(connection, self.sql, error) from error
@@ -94,7 +120,7 @@ class Prebuilt:
     def run(self, connection: Connection, values: Values) -> None:
         """Execute an INSERT, UPDATE or DELETE."""
         try:
-            self._execute(connection, values)
+            self._execute(connection.connection.driver_connection, values)
         except self._dialect.loaded_dbapi.Error as error:
             raise driver_failure(connection, self.sql, error) from error
 
@@ -107,22 +133,53 @@ class Prebuilt:
             made[index] = convert(made[index])
         return made
 
-    def _execute(self, connection: Connection, values: Values) -> Any:
+    def _execute(self, driver: Any, values: Values) -> Any:
         arguments = self._arguments.copy()
         for place, name, convert in self._open:
             value = values[name]
             arguments[place] = value if convert is None else convert(value)
-        return connection.connection.driver_connection.execute(  # type: ignore[union-attr]
-            self.sql, arguments
-        )
+        return driver.execute(self.sql, arguments)
 
-    def _compiled_readers(self, description: Any) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
+    def _learn(self, description: Any) -> None:
+        """Find out what makes Python values of the columns that the driver describes."""
         dialect = self._dialect
-        readers = [
-            (index, one.dialect_impl(dialect).result_processor(dialect, description[index][1]))
-            for index, one in enumerate(self.types)
-        ]
-        return tuple((index, convert) for index, convert in readers if convert is not None)
+        oids = [] if dialect.name == "sqlite" else [column[1] for column in description]
+        self.texts = {index: _TEXTS[oid][0] for index, oid in enumerate(oids) if oid in _TEXTS}
+        readers = []
+        for index, one in enumerate(self.types):
+            convert = one.dialect_impl(dialect).result_processor(dialect, description[index][1])
+            if index in self.texts:
+                convert = _from_text(_TEXTS[oids[index]][1], convert)
+            if convert is not None:
+                readers.append((index, convert))
+        self.readers = tuple(readers)
+        self._has_run = True
+
+
+#: Where a pooled connection keeps its cursor that leaves texts alone.
+_CURSOR = "gx_text_cursor"
+
+
+def _text_cursor(connection: Connection) -> Any:
+    """Return the cursor for SELECTs of a PostgreSQL connection, which serves one at a time."""
+    from psycopg.types.string import TextLoader  # noqa: PLC0415  SQLite starts without it
+
+    driver: Any = connection.connection.driver_connection
+    cursor = driver.cursor()
+    for name, _ in _TEXTS.values():
+        cursor.adapters.register_loader(name, TextLoader)
+    connection.info[_CURSOR] = cursor
+    return cursor
+
+
+def _from_text(read: Callable[[str], Any], convert: Convert) -> Callable[[str | None], Any]:
+    """Return what reads a text, and then what SQLAlchemy would make of the driver's value."""
+
+    def value(text: str | None) -> Any:
+        found = None if text is None else read(text)
+        return found if convert is None else convert(found)
+
+    return value
 
 
 @contextmanager

@@ -33,7 +33,9 @@ class DirectWriter:
         readers = dict(prebuilt.readers)
         self._converts = []
         for index, name in enumerate(names):
-            convert = _composed(prebuilt.types[index], readers.get(index), dumps.get(name))
+            read, dump = readers.get(index), dumps.get(name)
+            column_type, text = prebuilt.types[index], prebuilt.texts.get(index, "")
+            convert = _composed(column_type, text, read, dump)
             if convert is not None:
                 self._converts.append((index, convert))
 
@@ -49,10 +51,16 @@ class DirectWriter:
         return [dict(zip(names, row)) for row in zip(*columns)]  # noqa: B905  masks follow
 
 
-def _composed(column_type: TypeEngine[Any], read: Convert, dump: Dump | None) -> Convert:
-    """Return what makes the wire value of one driver's value that is not null."""
+def _composed(
+    column_type: TypeEngine[Any], text: str, read: Convert, dump: Dump | None
+) -> Convert:
+    """Return what makes the wire value of one raw value that is not null."""
     if read is None or dump is None:
         return read or _shortest(dump)
+    if text == "timestamptz" and _is_instant(dump):
+        return instant_of_text
+    if text == "numeric" and _function(dump) is DecimalType.dump:
+        return None
     if _is_kept_as_text(column_type, dump):
         return None
     if isinstance(column_type, ScaledDecimal) and _function(dump) is DecimalType.dump:
@@ -67,7 +75,7 @@ def _composed(column_type: TypeEngine[Any], read: Convert, dump: Dump | None) ->
 
 def _shortest(dump: Dump | None) -> Convert:
     """Return what writes the same as `dump`, without the call in between."""
-    if _function(dump) is DateType.dump and isinstance(getattr(dump, "__self__", None), DateType):
+    if _is_day(dump):
         return date.isoformat
     return instant_text if _function(dump) is DatetimeType.dump else dump
 
@@ -76,15 +84,34 @@ def _function(dump: Dump | None) -> Any:
     return getattr(dump, "__func__", None)
 
 
-def _is_kept_as_text(column_type: TypeEngine[Any], dump: Dump) -> bool:
-    """Return whether the text that SQLite keeps is what goes out, to the letter."""
-    if isinstance(column_type, Instant):
-        return dump is instant_text or _function(dump) is DatetimeType.dump
-    return (
-        isinstance(column_type, Date)
-        and _function(dump) is DateType.dump
-        and isinstance(getattr(dump, "__self__", None), DateType)
+def _is_day(dump: Dump | None) -> bool:
+    return _function(dump) is DateType.dump and isinstance(
+        getattr(dump, "__self__", None), DateType
     )
+
+
+def _is_instant(dump: Dump) -> bool:
+    return dump is instant_text or _function(dump) is DatetimeType.dump
+
+
+def _is_kept_as_text(column_type: TypeEngine[Any], dump: Dump) -> bool:
+    """Return whether the text that the database gives is what goes out, to the letter."""
+    if isinstance(column_type, Instant):
+        return _is_instant(dump)
+    return isinstance(column_type, Date) and _is_day(dump)
+
+
+def instant_of_text(text: str) -> str:
+    """Return an instant in UTC as PostgreSQL writes it in the form that goes out.
+
+    >>> instant_of_text("2026-03-04 05:06:07.5+00")
+    '2026-03-04T05:06:07.500000Z'
+    """
+    return f"{text[:10]}T{text[11:-3]}{_FRACTION[len(text)]}"
+
+
+#: What is missing behind the seconds of such a text, by its length.
+_FRACTION = {22: ".000000Z"} | {23 + digits: "0" * (6 - digits) + "Z" for digits in range(1, 7)}
 
 
 def scaled_text(scale: int) -> Callable[[int], str]:
