@@ -5,6 +5,7 @@ Readers see one snapshot (`BEGIN`); writers on SQLite take the write lock at onc
 without waiting. Tables of the product itself are declared on `metadata`.
 """
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from core.errors import Malformed, Unavailable
 from core.i18n import N_
@@ -148,6 +150,39 @@ def _say(connection: Connection, words: str) -> None:
         raise driver_failure(connection, words, error) from error
 
 
+#: PostgreSQL's types that reading leaves as text: whoever needs values of them says so.
+TEXT_TYPES = ("date", "timestamptz", "numeric", "jsonb")
+
+#: Where a pooled connection keeps the cursor that reads them so.
+_CURSOR = "gx_cursor"
+
+
+def reading_cursor(connection: Connection | PoolProxiedConnection) -> Any:
+    """Return what executes a statement that reads, past SQLAlchemy, on a connection.
+
+    On PostgreSQL it is one cursor for the life of the connection, since making one costs
+    as much as a small answer; fetch everything before the next statement. Values of
+    `TEXT_TYPES` come as the text that the database writes.
+    """
+    cursor = connection.info.get(_CURSOR)
+    if cursor is None:
+        cursor = connection.info[_CURSOR] = _new_cursor(connection)
+    return cursor
+
+
+def _new_cursor(connection: Connection | PoolProxiedConnection) -> Any:
+    pooled = connection.connection if isinstance(connection, Connection) else connection
+    driver: Any = pooled.driver_connection
+    if isinstance(driver, sqlite3.Connection):
+        return driver  # makes its cursors itself, at next to no cost
+    from psycopg.types.string import TextLoader  # noqa: PLC0415  SQLite starts without it
+
+    cursor = driver.cursor()
+    for name in TEXT_TYPES:
+        cursor.adapters.register_loader(name, TextLoader)
+    return cursor
+
+
 def driver_failure(connection: Connection, sql: str, error: Exception) -> BaseException:
     """Return a driver's error as SQLAlchemy raises it; a connection that died is given up."""
     dialect = connection.dialect
@@ -237,6 +272,7 @@ def _postgres_engine(url: sa.URL, pool_size: int) -> Engine:
         pool_size=pool_size,
         max_overflow=16,
         pool_pre_ping=False,
+        pool_reset_on_return=None,
         isolation_level="AUTOCOMMIT",
         query_cache_size=2000,
         json_serializer=_to_json,
@@ -246,6 +282,13 @@ def _postgres_engine(url: sa.URL, pool_size: int) -> Engine:
             f" -c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s"
         },
     )
+
+    @sa.event.listens_for(engine, "reset")
+    def _reset(driver: Any, _record: Any, _state: Any) -> None:
+        # Readers begin nothing, and a rollback of nothing still costs each of them.
+        if driver.pgconn.transaction_status:
+            driver.rollback()
+
     _begin_ourselves(engine)
     return engine
 

@@ -6,8 +6,8 @@ column, and running it costs what the driver costs. Errors are those that SQLAlc
 raises, so whoever handles them need not know the difference.
 
 Most of what a page costs is making Python values of cells that leave as text again, so
-instants, dates and decimals are fetched as the text that the database wrote; whoever
-wants values calls `Prebuilt.read`.
+instants, dates, decimals and JSON are fetched as the text that the database wrote;
+whoever wants values calls `Prebuilt.read`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,10 +17,11 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
-from core.db import driver_failure
+from core.db import driver_failure, reading_cursor
 
 #: Converts one value of the driver, None included; None where it is right already.
 Convert = Callable[[Any], Any] | None
@@ -28,11 +29,12 @@ Convert = Callable[[Any], Any] | None
 Values = Mapping[str, Any]
 Row = Sequence[Any]
 
-#: PostgreSQL's types that are fetched as text, by their number, with what makes values of it.
+#: The types of `core.db.TEXT_TYPES` by PostgreSQL's numbers, with what makes values of a text.
 _TEXTS: Mapping[int, tuple[str, Callable[[str], Any]]] = {
     1082: ("date", date.fromisoformat),
     1184: ("timestamptz", datetime.fromisoformat),
     1700: ("numeric", Decimal),
+    3802: ("jsonb", msgspec.json.decode),
 }
 
 
@@ -105,11 +107,8 @@ class Prebuilt:
 
     def raw(self, connection: Connection, values: Values) -> list[Row]:
         """Return the rows of a SELECT as the database gives them."""
-        driver = connection.connection.driver_connection
-        if self._dialect.name != "sqlite":
-            driver = connection.info.get(_CURSOR) or _text_cursor(connection)
         try:
-            cursor = self._execute(driver, values)
+            cursor = self._execute(reading_cursor(connection), values)
             if not self._has_run:
                 self._learn(cursor.description)
             found: list[Row] = cursor.fetchall()
@@ -154,22 +153,6 @@ class Prebuilt:
                 readers.append((index, convert))
         self.readers = tuple(readers)
         self._has_run = True
-
-
-#: Where a pooled connection keeps its cursor that leaves texts alone.
-_CURSOR = "gx_text_cursor"
-
-
-def _text_cursor(connection: Connection) -> Any:
-    """Return the cursor for SELECTs of a PostgreSQL connection, which serves one at a time."""
-    from psycopg.types.string import TextLoader  # noqa: PLC0415  SQLite starts without it
-
-    driver: Any = connection.connection.driver_connection
-    cursor = driver.cursor()
-    for name, _ in _TEXTS.values():
-        cursor.adapters.register_loader(name, TextLoader)
-    connection.info[_CURSOR] = cursor
-    return cursor
 
 
 def _from_text(read: Callable[[str], Any], convert: Convert) -> Callable[[str | None], Any]:

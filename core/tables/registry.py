@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.db import Database, Opening, driver_failure
+from core.db import Database, Opening, driver_failure, reading_cursor
 from core.errors import NotFound, ReleaseChanged
 from core.expression import Expression, compile_expression
 from core.expression.types import Kind
@@ -122,29 +122,15 @@ def _tables(release: Release, previous: Registry | None) -> dict[str, TypeTables
     return found
 
 
-class _Cursor(Protocol):
-    """A driver's cursor, as far as reading one row needs it."""
-
-    def fetchone(self) -> tuple[int, int, int] | None:
-        """Return the next row."""
-
-
-class _Driver(Protocol):
-    """A driver's connection, as far as reading one row needs it."""
-
-    def execute(self, sql: str) -> _Cursor:
-        """Return a cursor with the rows."""
-
-
-def _fetch(driver: _Driver) -> Revision:
-    row = driver.execute(REVISION_SQL).fetchone()
+def _fetch(cursor: Any) -> Revision:
+    row = cursor.execute(REVISION_SQL).fetchone()
     return Revision(*row) if row else Revision()
 
 
 def _read(connection: Connection) -> Revision:
     """Return the revisions in force; past SQLAlchemy, since every request asks."""
     try:
-        return _fetch(cast("_Driver", connection.connection.driver_connection))
+        return _fetch(reading_cursor(connection))
     except connection.dialect.loaded_dbapi.Error as error:
         raise driver_failure(connection, REVISION_SQL, error) from error
 
@@ -202,7 +188,7 @@ class Registries:
         pooled = self._db.engine.raw_connection()
         try:
             # Outside a transaction there is no BEGIN before and no ROLLBACK after.
-            revision = _fetch(cast("_Driver", pooled.driver_connection))
+            revision = _fetch(reading_cursor(pooled))
         except self._driver_error:
             # A connection that died is thrown away, and SQLAlchemy tries with a new one.
             pooled.invalidate()
