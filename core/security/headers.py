@@ -2,10 +2,14 @@
 
 import re
 import secrets
+from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, g, request
 
 from core.ids import new_id
+
+#: An answer's headers as WSGI has them.
+Headers = list[tuple[str, str]]
 
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
@@ -47,31 +51,36 @@ def request_id() -> str:
     return known
 
 
-def secured(response: Response, *, is_https: bool) -> Response:
-    """Add what every answer carries; what a view has set itself stays."""
-    headers = response.headers
-    given = {name.lower() for name, _value in headers}
-    for name in given & _LOWERED:
-        del headers[name]
-    added = [*_COMMON.items(), ("X-Request-Id", request_id())]
+def completed(headers: Headers, *, is_https: bool) -> Headers:
+    """Return an answer's headers and what every answer carries; what a view has set stays."""
+    given = {name.lower(): value for name, value in headers}
+    if not _LOWERED.isdisjoint(given):
+        headers = [pair for pair in headers if pair[0].lower() not in _LOWERED]
+    added = [*headers, *_COMMON.items(), ("X-Request-Id", request_id())]
     if is_https:
         added.append(_HTTPS_ONLY)
     if "content-security-policy" not in given:
-        is_page = response.mimetype == "text/html"
+        is_page = given.get("content-type", "").startswith("text/html")
         policy = _PAGE_POLICY.format(nonce=csp_nonce()) if is_page else DATA_POLICY
         added.append(("Content-Security-Policy", policy))
     if "cache-control" not in given:  # files bring their own
         added.append(("Cache-Control", "no-store"))
-    # Setting one by one looks for each name among all the others.
-    headers.extend(added)
-    return response
+    return added
 
 
 def add_headers(app: Flask, *, is_https: bool) -> None:
-    """Have `app` send the headers with every answer, errors included."""
+    """Have `app` send the headers with every answer, errors included.
 
-    @app.after_request
-    def _secure(response: Response) -> Response:
-        return secured(response, is_https=is_https)
+    They are added where the answer leaves, as plain pairs: Flask's own place for it
+    checks and copies each one twice.
+    """
+    inner = app.wsgi_app
 
+    def sealed(environ: Any, start_response: Any) -> Any:
+        def start(status: str, headers: Headers, error: Any = None) -> Any:
+            return start_response(status, completed(headers, is_https=is_https), error)
+
+        return inner(environ, start)
+
+    app.wsgi_app = sealed  # type: ignore[method-assign]
     app.jinja_env.globals["csp_nonce"] = csp_nonce

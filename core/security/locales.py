@@ -15,7 +15,7 @@ def request_locale() -> str:
     """Return the language of this request: chosen, configured, asked by the browser, English."""
     if not has_request_context():
         return "en"
-    chosen = request.cookies.get(COOKIE) if request.cookies else None
+    chosen = request.cookies.get(COOKIE) if "HTTP_COOKIE" in request.environ else None
     if chosen in LOCALES:
         return str(chosen)
     return services().settings.locale or accepted_locale(request.headers.get("Accept-Language"))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Flask, Request
+from flask import Flask, Request, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 
@@ -20,11 +20,15 @@ class QuietSessions(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> Any:
         """Return the request's session; empty where a token speaks for the caller."""
-        if "HTTP_AUTHORIZATION" in request.environ:
+        if _has_token(request):
             return SecureCookieSession()
         return super().open_session(app, request)
 
     def save_session(self, app: Flask, session: Any, response: Any) -> None:
-        """Send the cookie when something in it changed."""
-        if session.accessed or session.modified:
+        """Send the cookie when something in it changed; never to who brought a token."""
+        if (session.accessed or session.modified) and not _has_token(request):
             super().save_session(app, session, response)
+
+
+def _has_token(incoming: Request) -> bool:
+    return "HTTP_AUTHORIZATION" in incoming.environ
