@@ -19,6 +19,7 @@ from core.schema.model import Field, Model, RecordType, Release
 from core.tables.build import identifier, main_name, stored_names, sub_name
 from core.tables.computed import COMPUTED, computed_text
 from core.tables.indexes import IndexSpec, indexes_of
+from core.tables.search import fingerprint, search_fields, search_table
 from core.tables.storage import Storage, has_column, storage_of
 
 #: Changes of a field's type that keep every value readable as it stands.
@@ -58,6 +59,7 @@ class _Planner:
             for name in _table_names(new)
         ]
         self.steps += [create_index(spec, "switch") for spec in indexes_of(new)]
+        self.steps += _searching(None, new)
 
     def set_type_aside(self, old: RecordType) -> None:
         """Free the names of a type whose successor has another id."""
@@ -83,6 +85,7 @@ class _Planner:
         self.steps += self._additions(old, new)
         self._indexes(old, new, moved)
         self.steps += _backfills(old, new)
+        self.steps += _searching(old, new)
 
     # -- fields -------------------------------------------------------------------------
 
@@ -337,6 +340,14 @@ def _backfills(old: RecordType, new: RecordType) -> Iterator[Step]:
     yield from _backfill(main_name(new.name), new.name, old.fields, new.fields)
 
 
+def _searching(old: RecordType | None, new: RecordType) -> Iterator[Step]:
+    """Yield the indexing of searchable texts where other fields are searchable than before."""
+    if fingerprint(new) and (old is None or fingerprint(old) != fingerprint(new)):
+        columns = tuple((one.name, False) for one in search_fields(new))
+        table = str(search_table.name)
+        yield Step(op="build_search", phase="after", table=table, name=new.name, columns=columns)
+
+
 def _backfill(table: str, name: str, old: Iterable[Field], new: Iterable[Field]) -> Iterator[Step]:
     had = {one.id: one for one in old}
     # A rollup over a table field follows the computed columns of its rows.
@@ -390,6 +401,7 @@ _OPERATIONS = (
     "add_column",
     "create_index",
     "backfill",
+    "build_search",
 )
 
 

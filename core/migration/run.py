@@ -31,6 +31,7 @@ from core.migration.backfill import backfill
 from core.migration.facts import duplicate_problems
 from core.migration.locks import exclusive
 from core.migration.plan import Plan, make_plan
+from core.migration.searchindex import build_missing, build_search
 from core.migration.steps import Step, Taker
 from core.schema.model import Release
 from core.tables.columns import JSON, TEXT
@@ -42,6 +43,7 @@ from core.tables.releases import (
     load_release,
     read_revision,
 )
+from core.tables.search import set_state
 
 #: How long the switch may make others wait on PostgreSQL, all its locks together.
 LOCK_MILLISECONDS = 120
@@ -140,7 +142,11 @@ def publish(db: Database, publication: Publication, *, on_step: OnStep = _ignore
 def resume(db: Database, *, on_step: OnStep = _ignore) -> int:
     """Take the steps that a crash or a failure left, and return how many are still open."""
     with exclusive(db):
-        return _finish(db, on_step)
+        failed = _finish(db, on_step)
+        with db.read() as connection:
+            release = release_in_force(connection)
+        build_missing(db, release)
+        return failed
 
 
 def open_steps(connection: Connection) -> list[tuple[Step, str, str]]:
@@ -193,6 +199,9 @@ def _switch_in(
     for step in plan.of_phase("switch"):
         on_step(step)
         taker.take(step)
+    for step in plan.of_phase("after"):
+        if step.op == "build_search":
+            set_state(connection, step.name, "")
     rows = [
         {
             "release": plan.number,
@@ -257,6 +266,8 @@ def _finish(db: Database, on_step: OnStep) -> int:
         try:
             if step.op == "backfill":
                 backfill(db, release, step, _Bookmark(key, cursor))
+            elif step.op == "build_search":
+                build_search(db, release.types[step.name], _Bookmark(key, cursor))
             else:
                 _persist(partial(_take_alone, db, release, step))
         except (DBAPIError, GuanxiError) as error:

@@ -28,7 +28,7 @@ Phase = Literal["prepare", "switch", "after"]
 
 Operation = Literal[
     "create_table", "rename_table", "add_column", "rename_column", "create_index",
-    "rename_index", "drop_index", "backfill",
+    "rename_index", "drop_index", "backfill", "build_search",
 ]  # fmt: skip
 
 
@@ -36,7 +36,8 @@ class Step(Model, frozen=True, kw_only=True):
     """One step of a plan.
 
     Attributes:
-        name: the column or index it is about; for `backfill` the record type; for
+        name: the column or index it is about; for `backfill` and `build_search` the record
+            type; for
             `create_table` the name under which an earlier one of the same id was kept.
         to: the new name, for renames.
         kind: storage kind of a new column; `scale` its digits after the point.
@@ -80,6 +81,7 @@ SENTENCES: dict[Operation, str] = {
     "rename_index": N_("rename index {name} to {to}"),
     "drop_index": N_("drop index {name}"),
     "backfill": N_("compute {list} for existing records of {name}"),
+    "build_search": N_("index {list} of existing records of {name} for search"),
 }
 
 

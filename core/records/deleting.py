@@ -19,6 +19,7 @@ from core.records.binding import bound
 from core.records.children import attach
 from core.records.events import announce, field_changes, history_event
 from core.records.proposals import DROPPED, find_proposal, set_proposal_status
+from core.records.searching import index_removal
 from core.records.stored import check_version, lock_record
 from core.records.updating import check_open, write_version
 from core.records.usage import MOST, MOST_DEPTH, Pointer, owners, pointers_to
@@ -218,6 +219,7 @@ def _erase(
     for table in (*tables.children.values(), *tables.links.values()):
         connection.execute(table.delete().where(table.c.record_id == values["id"]))
     connection.execute(tables.main.delete().where(tables.main.c.id == values["id"]))
+    index_removal(connection, record_type, values["id"])
     audit.append(connection, [event])
     gone_for_good = (record_type.name, values["id"], record["version"])
     announce(ctx, connection, "record.deleted", [gone_for_good])

@@ -26,7 +26,8 @@ from core.records.cursor import decode_cursor, encode_cursor
 from core.records.expanding import expand_records
 from core.records.projection import Projection
 from core.records.proposals import find_proposal
-from core.records.selection import Selection, check_fields, read_filter, search_pattern
+from core.records.searching import find_search
+from core.records.selection import Selection, check_fields, read_filter
 from core.records.wire import dump_mapping
 
 Record = dict[str, Any]
@@ -47,7 +48,7 @@ class Query:
         sort: field names, descending with a leading `-`; newest first when empty.
         fields: names of the fields wanted; None is all but table and links fields.
         after: the `next` of the page before.
-        search: text looked for in the searchable fields.
+        search: words looked for in the searchable fields, all of which must be found.
         count: also count the records that match, exactly or up to `CAP`.
         expand: link fields to inline.
     """
@@ -216,7 +217,9 @@ def _asked(ctx: Context, rights: Access, query: Query, *, limit: int) -> _Asked:
     type_name = rights.record_type.name
     asked = read_filter(ctx, type_name, query.filter) if query.filter else None
     shape = asked.opened.shape if asked else None
-    key = ("records.list", type_name, roles, shape, query.sort, query.fields, bool(query.search))
+    search = find_search(ctx, rights, query.search) if query.search else None
+    sought = search.shape if search else None
+    key = ("records.list", type_name, roles, shape, query.sort, query.fields, sought)
     selection = compiled(
         ctx.registry,
         key,
@@ -226,14 +229,14 @@ def _asked(ctx: Context, rights: Access, query: Query, *, limit: int) -> _Asked:
             asked=asked,
             sort=query.sort,
             fields=query.fields,
-            is_searching=bool(query.search),
+            search=search,
         ),
     )
     values = bound(ctx, limit=limit)
     if asked is not None:
         values.update(asked.opened.values)
-    if query.search:
-        values["search"] = search_pattern(query.search)
+    if search is not None:
+        values.update(search.values)
     return _Asked(selection, values)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.context import Context
-from core.errors import Forbidden, Invalid, Problem
+from core.errors import Invalid, Problem
 from core.expression import Expression, ExpressionError
 from core.expression.sql import sql_clause, sql_order
 from core.i18n import N_
@@ -18,15 +18,13 @@ from core.prebuilt import Prebuilt
 from core.records.cursor import READERS, Read
 from core.records.loading import printable
 from core.records.projection import Projection
+from core.records.searching import Search, search_conditions
 from core.records.wire import system_names
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import RecordType
 from core.schema.texttypes import check_characters
 from core.tables.computed import COMPUTED, computed_text
 from core.tables.indexes import list_order
-
-#: Longest text that is searched for.
-_LONGEST = 100
 
 #: Fields one list can be sorted by.
 _MOST_SORTS = 5
@@ -86,18 +84,19 @@ class Selection:
         asked: Expression | None,
         sort: Sequence[str],
         fields: Sequence[str] | None,
-        is_searching: bool,
+        search: Search | None = None,
     ) -> None:
         """Compile the question; raises Invalid or Forbidden when it cannot be asked.
 
-        It serves every filter that has the shape of `asked`, with that filter's values.
+        It serves every filter and search of the shape of `asked` and `search`, with that
+        one's values.
         """
         record_type = rights.record_type
         self._dialect, self._engine_dialect = ctx.db.dialect, ctx.db.engine.dialect
         self._table = ctx.registry.tables[record_type.name].main
         check_fields(record_type, fields or (), "fields")
         self.projection = Projection(ctx, rights, fields, whole=False)
-        self._conditions = _conditions(ctx, rights, asked, is_searching=is_searching)
+        self._conditions = _conditions(ctx, rights, asked, search)
         columns = list(self.projection.columns)
         self._keys = _keys(ctx, rights, sort, columns, self.projection.names)
         self._columns = columns
@@ -213,7 +212,7 @@ def _same(position: int, key: Key) -> sa.ColumnElement[bool]:
 
 
 def _conditions(
-    ctx: Context, rights: Access, asked: Expression | None, *, is_searching: bool
+    ctx: Context, rights: Access, asked: Expression | None, search: Search | None
 ) -> list[sa.ColumnElement[bool]]:
     table = ctx.registry.tables[rights.record_type.name].main
     found: list[sa.ColumnElement[bool]] = [table.c.deleted_at.is_(None)]
@@ -222,8 +221,8 @@ def _conditions(
         found.append(clause)
     if asked is not None:
         found.append(sql_clause(asked, guarded_columns(ctx, rights), is_open=True))
-    if is_searching:
-        found.append(_search(rights, table))
+    if search is not None:
+        found += search_conditions(rights, table, search, ctx.db.dialect)
     return found
 
 
@@ -254,47 +253,6 @@ def read_filter(ctx: Context, type_name: str, text: str) -> Expression:
                 for one in error.problems
             ]
         ) from error
-
-
-def _search(rights: Access, table: sa.Table) -> sa.ColumnElement[bool]:
-    """Return the condition that a searchable text contains the text searched for.
-
-    Raises:
-        Invalid: the type has no searchable field.
-        Forbidden: it has some, but none that the actor may ask about.
-    """
-    record_type = rights.record_type
-    names = [one.name for one in record_type.fields if one.searchable]
-    if not names and record_type.title_field:
-        names = [record_type.title_field]
-    names = [name for name in names if name in table.c and _kind(record_type, name) == "text"]
-    if not names:
-        text = N_("This form has no searchable field.")
-        raise Invalid(problems=[Problem("search", "query.not_searchable", text)])
-    allowed = [name for name in names if name in rights.certain]
-    if not allowed:
-        raise Forbidden
-    wanted = sa.bindparam("search", type_=sa.Text())
-    return sa.or_(*(table.c[name].ilike(wanted, escape="\\") for name in allowed))
-
-
-def search_pattern(text: str) -> str:
-    """Return the LIKE pattern that finds `text` anywhere, taken literally.
-
-    Raises:
-        Invalid: it is too long or has characters that no text can hold.
-    """
-    try:
-        check_characters(text)
-    except FieldError as error:
-        wrong = Problem("search", error.code, error.text, error.params)
-        raise Invalid(problems=[wrong]) from error
-    if len(text) > _LONGEST:
-        long = N_("At most {limit} characters.")
-        raise Invalid(problems=[Problem("search", "query.too_long", long, {"limit": _LONGEST})])
-    for special in "\\%_":
-        text = text.replace(special, "\\" + special)
-    return f"%{text}%"
 
 
 def _keys(

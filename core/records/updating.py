@@ -20,6 +20,7 @@ from core.records.creating import forbidden_fields
 from core.records.events import announce, field_changes, history_event
 from core.records.proposals import SUBMITTED, Proposal, find_proposal, save_proposal
 from core.records.references import taken_fields
+from core.records.searching import index_change
 from core.records.stored import Stored, check_version, lock_record
 from core.records.validation import Candidate, Validator, compile_validator
 from core.records.wire import wire_of
@@ -326,6 +327,7 @@ def write_version(
             audit.append(connection, [event])
             for topic in topics:
                 announce(ctx, connection, topic, [(type_name, before["id"], record["version"])])
+        index_change(connection, record_type, record, changed)
     except IntegrityError as error:
         raise taken_by(ctx, record_type, error) from error
     return record

@@ -1,0 +1,209 @@
+"""The search index: one row per record that has searchable text, on either database.
+
+`content` is that text. PostgreSQL finds rows by the numbers of its pieces (`grams`, a
+GIN index); SQLite by the same numbers as words of a contentless FTS5 table, whose
+`rowid` is `doc`. Whoever writes a record writes its row in the same transaction.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Connection
+
+from core.db import metadata
+from core.schema.model import Field, RecordType
+from core.tables.columns import ID
+from core.tables.grams import needed, numbered, pieces
+from core.tables.storage import has_column, storage_of
+
+search_table = sa.Table(
+    "gx_search",
+    metadata,
+    sa.Column("doc", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("record_type", sa.String(80), nullable=False),
+    sa.Column("record_id", ID, nullable=False),
+    sa.Column("content", sa.Text, nullable=False, doc="the searchable texts, a line each"),
+    sa.Column(
+        "grams",
+        postgresql.ARRAY(sa.Integer).with_variant(sa.Text, "sqlite"),
+        doc="numbers of the pieces; empty on SQLite",
+    ),
+    sa.UniqueConstraint("record_type", "record_id", name="ux_gx_search__record"),
+)
+sa.Index("ix_gx_search__grams", search_table.c.grams, postgresql_using="gin").ddl_if(
+    dialect="postgresql"
+)
+sa.event.listen(
+    search_table,
+    "after_create",
+    sa.DDL(  # type: ignore[no-untyped-call]
+        "CREATE VIRTUAL TABLE IF NOT EXISTS gx_search_grams"
+        " USING fts5(grams, content='', detail=none, tokenize='ascii')"
+    ).execute_if(dialect="sqlite"),
+)
+
+#: Which fields of a type are in the index for every record; see `fingerprint`.
+state_table = sa.Table(
+    "gx_search_state",
+    metadata,
+    sa.Column("record_type", sa.String(80), primary_key=True),
+    sa.Column("fields", sa.Text, nullable=False),
+)
+
+#: Part of the fingerprint: another way to take texts to pieces makes every index anew.
+_FORM = "1"
+
+
+def search_fields(record_type: RecordType) -> tuple[Field, ...]:
+    """Return the `searchable` fields of a type whose values are texts that may be told."""
+    return tuple(
+        one
+        for one in record_type.fields
+        if one.searchable
+        and one.sensitive != "secret"
+        and has_column(one)
+        and storage_of(one).kind == "text"
+    )
+
+
+def fingerprint(record_type: RecordType) -> str:
+    """Return what the index of a type is made of; empty for a type without one."""
+    ids = sorted(one.id for one in search_fields(record_type))
+    return ",".join((_FORM, *ids)) if ids and not record_type.archived else ""
+
+
+def content_of(fields: Iterable[Field], values: Mapping[str, Any]) -> str:
+    """Return the searchable texts of a record's values; empty for a deleted record."""
+    if values.get("deleted_at") is not None:
+        return ""
+    return "\n".join(text for one in fields if (text := values.get(one.name)))
+
+
+def put(
+    connection: Connection, type_name: str, contents: Mapping[str, str], *, are_new: bool = False
+) -> None:
+    """Bring the index rows of records (id -> searchable texts) to what they say now.
+
+    Args:
+        connection: the write transaction that changes the records.
+        type_name: the records' type.
+        contents: an empty text takes the record out of the index.
+        are_new: the records were not there before, so nothing needs to be looked up.
+    """
+    if connection.dialect.name == "sqlite":
+        _put_sqlite(connection, type_name, contents, are_new=are_new)
+    else:
+        _put_postgres(connection, type_name, contents, are_new=are_new)
+
+
+def _row(type_name: str, record_id: str, content: str) -> dict[str, Any]:
+    return {"record_type": type_name, "record_id": record_id, "content": content}
+
+
+def _put_postgres(
+    connection: Connection, type_name: str, contents: Mapping[str, str], *, are_new: bool
+) -> None:
+    gone = [record_id for record_id, content in contents.items() if not content]
+    if gone and not are_new:
+        connection.execute(search_table.delete().where(_mine(type_name, gone)))
+    rows = [
+        _row(type_name, record_id, content) | {"grams": numbered(type_name, pieces(content))}
+        for record_id, content in contents.items()
+        if content
+    ]
+    if rows:
+        insert = postgresql.insert(search_table)
+        changed = {name: insert.excluded[name] for name in ("content", "grams")}
+        key = [search_table.c.record_type, search_table.c.record_id]
+        connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed), rows)
+
+
+def _mine(type_name: str, ids: Iterable[str]) -> sa.ColumnElement[bool]:
+    return sa.and_(search_table.c.record_type == type_name, search_table.c.record_id.in_(ids))
+
+
+_ADD = "INSERT INTO gx_search_grams (rowid, grams) VALUES (?, ?)"
+_TAKE = "INSERT INTO gx_search_grams (gx_search_grams, rowid, grams) VALUES ('delete', ?, ?)"
+
+
+def _put_sqlite(
+    connection: Connection, type_name: str, contents: Mapping[str, str], *, are_new: bool
+) -> None:
+    known = {} if are_new else _known(connection, type_name, list(contents))
+    changed = {
+        record_id: content
+        for record_id, content in contents.items()
+        if content != known.get(record_id, (0, ""))[1]
+    }
+    gone = [known[record_id] for record_id in changed if record_id in known]
+    if gone:
+        taken = [(doc, _words(type_name, pieces(content))) for doc, content in gone]
+        connection.exec_driver_sql(_TAKE, taken)
+        connection.execute(
+            search_table.delete().where(search_table.c.doc == sa.bindparam("_doc")),
+            [{"_doc": doc} for doc, _ in gone],
+        )
+    fresh = [(record_id, content) for record_id, content in changed.items() if content]
+    if fresh:
+        # The write lock is held, so nobody else takes these numbers.
+        highest = connection.execute(sa.select(sa.func.max(search_table.c.doc))).scalar() or 0
+        rows = [
+            {"doc": doc, "grams": None, **_row(type_name, *one)}
+            for doc, one in enumerate(fresh, start=highest + 1)
+        ]
+        connection.execute(search_table.insert(), rows)
+        added = [(row["doc"], _words(type_name, pieces(row["content"]))) for row in rows]
+        connection.exec_driver_sql(_ADD, added)
+
+
+def _known(connection: Connection, type_name: str, ids: list[str]) -> dict[str, tuple[int, str]]:
+    columns = search_table.c
+    query = sa.select(columns.record_id, columns.doc, columns.content)
+    rows = connection.execute(query.where(_mine(type_name, ids)))
+    return {record_id: (doc, content) for record_id, doc, content in rows}
+
+
+def _words(type_name: str, found: set[str]) -> str:
+    return " ".join(f"{number & 0xFFFFFFFF:x}" for number in numbered(type_name, found))
+
+
+def candidates(
+    connection: Connection, type_name: str, texts: Iterable[str], *, most: int
+) -> list[str] | None:
+    """Return the ids of records that may hold all of `texts`.
+
+    None when there are more than `most`, or when the texts are too short to be looked up.
+    """
+    wanted = set[str]().union(*map(needed, texts))
+    if not wanted:
+        return None
+    if connection.dialect.name == "sqlite":
+        sql = (
+            "SELECT record_id FROM gx_search WHERE doc IN (SELECT rowid FROM gx_search_grams"
+            " WHERE gx_search_grams MATCH ? LIMIT ?)"
+        )
+        found = connection.exec_driver_sql(sql, (_words(type_name, wanted), most + 1))
+    else:
+        statement = (
+            sa.select(search_table.c.record_id)
+            .where(search_table.c.grams.contains(numbered(type_name, wanted)))
+            .limit(most + 1)
+        )
+        found = connection.execute(statement)
+    ids = [row[0] for row in found]
+    return ids if len(ids) <= most else None
+
+
+def is_built(connection: Connection, record_type: RecordType) -> bool:
+    """Return whether every record of a type is in the index with its present fields."""
+    query = sa.select(state_table.c.fields).where(state_table.c.record_type == record_type.name)
+    return connection.execute(query).scalar() == fingerprint(record_type)
+
+
+def set_state(connection: Connection, type_name: str, fields: str) -> None:
+    """Write down which fields of a type are in the index for every record; empty for none."""
+    connection.execute(state_table.delete().where(state_table.c.record_type == type_name))
+    if fields:
+        connection.execute(state_table.insert().values(record_type=type_name, fields=fields))
