@@ -72,9 +72,14 @@ def test_a_refused_write_leaves_the_index_as_it_was(world):
     outcomes = create_many(ctx, "member", [a_member(1, name="重复"), a_member(2, name="李四")])
     assert not isinstance(outcomes[0], dict)
     assert (found(ctx, "重复"), found(ctx, "李四")) == ([], ["M0002"])
-    with pytest.raises(ZeroDivisionError), ctx.writing():
-        update_record(ctx, "member", made["id"], {"name": "赵六"}, version=1)
-        raise ZeroDivisionError
+
+    def write_and_fail():
+        with ctx.writing():
+            update_record(ctx, "member", made["id"], {"name": "赵六"}, version=1)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail()
     assert (found(ctx, "赵六"), found(ctx, "王小明")) == ([], ["M0001"])
 
 
@@ -83,7 +88,11 @@ def test_existing_records_are_indexed_when_a_field_becomes_searchable(world):
     many = [a_member(number, remark=f"备注{number}号") for number in range(1, 40)]
     create_many(ctx, "member", many)
     more = [
-        Source(one.layer, one.path, one.text.replace("type: long_text", "type: long_text, searchable: true"))
+        Source(
+            one.layer,
+            one.path,
+            one.text.replace("type: long_text", "type: long_text, searchable: true"),
+        )
         for one in SOURCES
     ]
     release = effective(more, None, 2)
