@@ -1,7 +1,7 @@
 """A compiled expression: what everything else holds and asks."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from core.expression.functions import FUNCTIONS, Function
 from core.expression.jsontree import to_json
 from core.expression.opened import Opened, opened
 from core.expression.parser import parse
+from core.expression.reach import Reach, reach_of
 from core.expression.types import Env, ExpressionError, Kind, Scope, Type, problem
 from core.i18n import N_
 
@@ -69,20 +70,59 @@ class Expression:
         """
         return self.run(row, env)
 
+    @cached_property
+    def reach(self) -> Reach:
+        """Return what must be at hand to compute it."""
+        return reach_of(self.node)
+
+    @cached_property
+    def parts(self) -> "tuple[Part, ...]":
+        """Return each part that decides the value, in reading order, the whole first."""
+        return tuple(
+            Part(
+                self.part(node),
+                frozenset(
+                    (use.owner, use.name)
+                    for use in self.uses
+                    if node.start <= use.start and use.end <= node.end
+                ),
+            )
+            for node in _deciding(self.node)
+        )
+
+    def part(self, node: nodes.Node) -> "Expression":
+        """Return the part of it that `node`, outside any list, stands for."""
+        text = self.text[node.start : node.end]
+        return replace(self, text=text, type=node.type, uses=(), node=node)
+
     def trace(self, row: Mapping[str, Any], env: Env) -> list[dict[str, Any]]:
-        """Return each part that decides the value, with its own value, in reading order."""
-        counted = Counted(env)
+        """Return the text and the value of each part that decides the value."""
         return [
-            {
-                "text": self.text[part.start : part.end],
-                "value": compile_node(part, self.table)(row, counted),
-            }
-            for part in _deciding(self.node)
+            {"text": part.expression.text, "value": part.expression.evaluate(row, env)}
+            for part in self.parts
         ]
 
     def to_json(self) -> Any:
         """Return the tree as plain JSON values, which `expression.js` computes."""
         return to_json(self.node, self.table)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of an expression that decides its value.
+
+    Attributes:
+        expression: the part on its own, over the same record.
+        reads: (record type, field) of everything that it names.
+    """
+
+    expression: Expression
+    reads: frozenset[tuple[str, str]]
+
+    @property
+    def is_value(self) -> bool:
+        """Return whether it is a field's value rather than a condition on some."""
+        return isinstance(self.expression.node, (nodes.Field, nodes.Linked))
 
 
 def _deciding(node: nodes.Node) -> Iterator[nodes.Node]:

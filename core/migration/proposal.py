@@ -24,7 +24,7 @@ from core.migration.sources import Stored, read_stored
 from core.migration.steps import SENTENCES, Step, sentence_params
 from core.schema.diff import Change, diff
 from core.schema.layers import effective
-from core.schema.model import Policy, RecordType, Release
+from core.schema.model import Action, Policy, RecordType, Release
 from core.tables.registry import Registries
 from core.tables.releases import load_release, load_sources, read_revision
 
@@ -200,7 +200,9 @@ _TOUCHING = frozenset({"archive_field", "rename_field", "retype_field", "change_
 
 def impact(proposal: Proposal) -> dict[str, Any]:
     """Return how much a change touches: records per type, and what uses the changed fields."""
-    used: dict[str, set[str]] = {"views": set(), "policies": set(), "expressions": set()}
+    used: dict[str, set[str]] = {
+        kind: set() for kind in ("views", "policies", "rules", "expressions")
+    }
     for change in proposal.changes:
         record_type = proposal.running.release.types.get(change.type)
         if change.kind not in _TOUCHING or record_type is None:
@@ -232,6 +234,7 @@ def _uses(release: Release, record_type: RecordType, name: str) -> Iterator[tupl
         columns = (*view.columns, *(one.removeprefix("-") for one in view.sort))
         if name in columns or _mentions(name, view.filter):
             yield "views", f"{record_type.name}.{view.name}"
+    yield from (("rules", place) for place in _rule_uses(record_type, name))
     for policy in (*record_type.policies, *release.policies):
         applies = not policy.types or {"*", record_type.name} & set(policy.types)
         if applies and _policy_uses(policy, name):
@@ -241,6 +244,22 @@ def _uses(release: Release, record_type: RecordType, name: str) -> Iterator[tupl
         for place, text in _expressions(other):
             if wanted in text and _mentions(name, text):
                 yield "expressions", f"{other.name}.{place}"
+
+
+def _rule_uses(record_type: RecordType, name: str) -> Iterator[str]:
+    """Yield the rules and stages that name a field of their type."""
+    for rule in record_type.rules:
+        if any(name in _acted_on(action) for action in rule.then):
+            yield f"{record_type.name}.{rule.name}"
+    for stage in record_type.stages:
+        if name in (stage.field, *stage.require, *stage.lock):
+            yield f"{record_type.name}.{stage.state}"
+
+
+def _acted_on(action: Action) -> tuple[str, ...]:
+    """Return the fields that an action of a rule names."""
+    single = action.set, action.limit_options
+    return (*single, *action.clear, *action.require, *action.lock, *action.show, *action.fields)
 
 
 def _policy_uses(policy: Policy, name: str) -> bool:
@@ -259,6 +278,9 @@ def _expressions(record_type: RecordType) -> Iterator[tuple[str, str]]:
                 yield (f"{inner.name}.options_when.{option}", text)
     for number, check in enumerate(record_type.checks):
         yield (f"checks.{number}", check.check)
+    for rule in record_type.rules:
+        yield (f"rules.{rule.name}", rule.when)
+        yield from ((f"rules.{rule.name}.then", action.to) for action in rule.then)
     if record_type.delete:
         yield ("delete", record_type.delete.allow_when)
 

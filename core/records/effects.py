@@ -10,6 +10,7 @@ from core.actor import SYSTEM
 from core.context import Context
 from core.errors import Invalid, NotFound
 from core.records.children import attach
+from core.records.proposals import Proposal
 from core.records.rules import Subject
 from core.records.updating import write_record
 from core.records.validation import Candidate, compile_validator, copied
@@ -67,7 +68,12 @@ def put_effect(
             candidate = Candidate(record_id, Subject(after, before, given))
             # Approved links need not be readable by the last approver.
             system = replace(ctx, actor=SYSTEM)
-            compile_validator(registry, type_name).check(system, connection, [candidate])
+            compile_validator(registry, type_name).check(
+                system,
+                connection,
+                [candidate],
+                moment="submit" if after["status"] == "submitted" else "save",
+            )
             if candidate.problems:
                 raise Invalid(problems=candidate.problems)
             after = candidate.values
@@ -75,3 +81,24 @@ def put_effect(
             ctx, connection, record_type, before, after, action=action, reason=reason
         )
     return {**after, **stamp}
+
+
+def check_proposal(
+    ctx: Context, type_name: str, record: Mapping[str, Any], proposal: Proposal
+) -> None:
+    """Check every rule of a change that is about to be submitted; nothing is written.
+
+    `record` has the Python values in force, with every table and links field.
+
+    Raises:
+        Invalid: the document would break rules with the change.
+    """
+    validator = compile_validator(ctx.registry, type_name)
+    after = validator.trusted(record, proposal.values)
+    subject = Subject(after, record, frozenset(proposal.values))
+    candidate = Candidate(str(record["id"]), subject)
+    with ctx.reading() as connection:
+        system = replace(ctx, actor=SYSTEM)
+        validator.check(system, connection, [candidate], moment="submit")
+    if candidate.problems:
+        raise Invalid(problems=candidate.problems)

@@ -1,34 +1,34 @@
 """The rules a record must meet, compiled from its type; they look at values only.
 
-Order: defaults, formulas, visibility (hidden values are cleared or refused), formulas
-again, then every rule at once. Children are checked by the same rules, row by row.
-Conditions are read through the expression language with an environment that can
-follow links.
+Order: defaults, formulas, what rules fill in, visibility (hidden values are cleared or
+refused), formulas again, then every rule at once. Children are checked by the same rules,
+row by row. Conditions are read through the expression language with an environment that
+can follow links; what each of them says is in `core.records.conditions`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
-from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 
 from core.errors import Problem
 from core.expression import Env, Expression
-from core.expression.types import Kind
 from core.i18n import N_, pick
+from core.records.conditions import (
+    Compile,
+    Conditions,
+    FieldConditions,
+    Situation,
+    Step,
+    first_holding,
+)
+from core.records.fitting import default_value, fitted, fitting
 from core.records.loading import read_only
 from core.schema.fieldtypes import field_type
-from core.schema.model import Check, Field
-from core.tables.columns import DIGITS
+from core.schema.model import Check, Field, Label, Rule, Stage
 from core.tables.computed import COMPUTED, computed_text
 
 Values = dict[str, Any]
-
-#: Compiles the text of an expression in the scope of the record or of its rows.
-Compile = Callable[[str, Kind | None], Expression]
-
-_HALF_UP = Context(prec=60, rounding=ROUND_HALF_UP)
-_MAX_INTEGER = 999_999_999_999_999
 
 
 @dataclass(slots=True)
@@ -71,6 +71,7 @@ class Rules:
     """The compiled rules of a set of fields: a record type's, or a table field's columns.
 
     Attributes:
+        conditions: why fields are shown, required, locked or limited.
         paths: dotted names that the expressions read.
         is_plain: a new row has nothing but defaults, formulas and required columns to meet,
             for which there are quicker ways.
@@ -78,16 +79,18 @@ class Rules:
 
     __slots__ = (
         "_blank",
+        "_by_name",
         "_checks",
+        "_choosing",
         "_conditional",
         "_defaults",
         "_formulas",
         "_hiding",
         "_locking",
         "_once",
-        "_options",
         "_required",
         "_tables",
+        "conditions",
         "is_plain",
         "paths",
     )
@@ -98,17 +101,16 @@ class Rules:
         checks: Iterable[Check],
         compile_text: Compile,
         rows: "Mapping[str, Rules] | None" = None,
+        *,
+        rules: Sequence[Rule] = (),
+        stages: Sequence[Stage] = (),
     ) -> None:
         """Compile the rules of `fields`; `rows` has those of each table field."""
         every = list(fields)
         self.paths: set[str] = set()
-
-        def condition(text: str) -> Expression:
-            expression = compile_text(text, "boolean")
-            self.paths.update(expression.paths)
-            return expression
-
-        self._blank = {one.name: _default(one) for one in every if one.type != "backlink"}
+        self.conditions = Conditions(every, compile_text, rules, stages)
+        self._by_name = {one.name: one for one in every}
+        self._blank = {one.name: default_value(one) for one in every if one.type != "backlink"}
         self._defaults = [
             (one, compile_text(one.default_expr, field_type(one.type).expression_type(one).kind))
             for one in every
@@ -122,35 +124,42 @@ class Rules:
             ]
         )
         self._formulas = [(one.name, found.run, fitting(one)) for one, found in formulas]
-        for _field, expression in (*self._defaults, *formulas):
-            self.paths.update(expression.paths)
-        self._hiding = [(one, condition(one.visible_when)) for one in every if one.visible_when]
-        self._required = [one.name for one in every if one.required]
-        self._conditional = [
-            (one.name, condition(one.required_when)) for one in every if one.required_when
-        ]
-        self._locking = [
-            (one.name, condition(one.read_only_when)) for one in every if one.read_only_when
-        ]
+        self._sort_conditions()
         self._once = [one.name for one in every if one.set_once]
-        self._options = [
-            (one.name, {value: condition(text) for value, text in one.options_when.items()})
-            for one in every
-            if one.options_when
-        ]
         self._tables = [(one, (rows or {})[one.name]) for one in every if one.type == "table"]
-        self._checks = [(one, condition(one.check)) for one in checks]
+        self._checks = [(one, compile_text(one.check, "boolean")) for one in checks]
+        compiled = [found for _, found in (*self._defaults, *formulas, *self._checks)]
+        for expression in (*compiled, *self.conditions.expressions):
+            self.paths.update(expression.paths)
         for field, inner in self._tables:
             self.paths.update(f"{field.name}.{path}" for path in inner.paths)
         self.is_plain = not (
             self._hiding
             or self._conditional
             or self._locking
-            or self._options
+            or self._choosing
             or self._checks
             or self._defaults
             or self._tables
+            or self.conditions.steps
         )
+
+    def _sort_conditions(self) -> None:
+        """Sort out which fields each kind of condition is about, for the loops over records."""
+        told = self.conditions.fields
+        self._required = [
+            name
+            for name, one in told.items()
+            if any(it.source == "required" for it in one.required)
+        ]
+        self._conditional = [
+            (name, conditional)
+            for name, one in told.items()
+            if (conditional := [it for it in one.required if it.source != "required"])
+        ]
+        self._hiding = [(name, one) for name, one in told.items() if one.visible or one.shown]
+        self._locking = [(name, one.locked) for name, one in told.items() if one.locked]
+        self._choosing = [(name, one) for name, one in told.items() if one.options or one.limits]
 
     def complete(self, subject: Subject, env: Env, problems: list[Problem]) -> None:
         """Fill in defaults and formulas of the record and its rows."""
@@ -163,7 +172,7 @@ class Rules:
             for one, expression in self._defaults:
                 if one.name not in subject.given:
                     found = expression.evaluate(subject.row, env)
-                    values[one.name] = _loaded(one, found, subject.path, problems)
+                    values[one.name] = fitted(one, found, subject.path, problems)
             if self._defaults:
                 self.compute(subject, env, problems)
 
@@ -216,13 +225,16 @@ class Rules:
                 if not row.get(name, True) and is_empty(row[name])
             ]
 
-    def check(self, subject: Subject, env: Env, problems: list[Problem], locale: str) -> None:
+    def check(
+        self, subject: Subject, env: Env, problems: list[Problem], situation: Situation
+    ) -> None:
         """Apply every rule to the record and its rows; what is broken goes to `problems`."""
-        hidden = self._hide(subject, env, problems)
-        self._check_required(subject, env, problems, hidden)
-        self._check_locked(subject, env, problems)
-        for name, conditions in self._options:
-            self._check_options(subject, env, problems, (name, conditions))
+        self._act(subject, env, problems, situation)
+        hidden = self._hide(subject, env, problems, situation)
+        self._check_required(subject, env, problems, (hidden, situation))
+        self._check_locked(subject, env, problems, situation)
+        for name, one in self._choosing:
+            self._check_options(subject, env, problems, (name, one, situation))
         for table, inner in self._tables:
             if table.name not in hidden:
                 self._check_rows(subject, table, problems)
@@ -230,10 +242,52 @@ class Rules:
                     inner.check_new(*_new_rows(subject, table), problems)
                     continue
                 for row in self._rows(subject, table):
-                    inner.check(row, env, problems, locale)
-        for one, expression in self._checks:
+                    inner.check(row, env, problems, situation)
+        self._tell(subject, env, problems, situation)
+
+    def _tell(
+        self, subject: Subject, env: Env, problems: list[Problem], situation: Situation
+    ) -> None:
+        """Say what checks and rules have to say about a record."""
+        for check, expression in self._checks:
             if expression.evaluate(subject.row, env) is not True:
-                problems.append(_broken(one, subject.path, locale))
+                found = _told("check.failed", check.message, check.fields, subject.path)
+                _say(found, check.severity, problems, situation)
+        for step in self.conditions.steps:
+            action = step.action
+            label, severity = (action.error, "error") if action.error else (action.warn, "warn")
+            if (
+                label
+                and step.condition.applies(situation)
+                and step.condition.holds(subject.row, env)
+            ):
+                found = _told("rule.failed", label, action.fields, subject.path, rule=step.rule)
+                _say(found, severity, problems, situation)
+
+    def _act(
+        self, subject: Subject, env: Env, problems: list[Problem], situation: Situation
+    ) -> None:
+        """Fill in and empty what rules say, one after the other."""
+        acted = False
+        for step in self.conditions.steps:
+            action = step.action
+            names = (action.set,) if action.set else action.clear
+            if not names or not step.condition.applies(situation):
+                continue
+            if step.on == "change":
+                names = _left_alone(step, subject, names)
+            if not names or not step.condition.holds(subject.row, env):
+                continue
+            for name in names:
+                found = None if step.value is None else step.value.evaluate(subject.row, env)
+                field = self._by_name[name]
+                value = fitted(field, found, subject.path, problems)
+                if value is None and field.type in {"table", "links"}:
+                    value = []
+                subject.values[name] = value
+                acted = True
+        if acted:
+            self.compute(subject, env, problems)
 
     def _rows(self, subject: Subject, table: Field) -> Iterable[Subject]:
         before = (subject.before or {}).get(table.name) or ()
@@ -243,21 +297,22 @@ class Rules:
             stored = known.get(str(row.get("id", "")))
             yield Subject(row, stored, frozenset(row), path)
 
-    def _hide(self, subject: Subject, env: Env, problems: list[Problem]) -> set[str]:
+    def _hide(
+        self, subject: Subject, env: Env, problems: list[Problem], situation: Situation
+    ) -> set[str]:
         """Return the hidden fields, having cleared or refused what they hold."""
         if not self._hiding:
             return set()
         hidden: set[str] = set()
         for _round in range(3):  # clearing one field may hide the next
-            hidden, cleared = self._clear_hidden(subject, env)
+            hidden, cleared = self._clear_hidden(subject, env, situation)
             if not cleared:
                 break
             self.compute(subject, env, problems)
-        for one, _condition in self._hiding:
-            name = one.name
+        for name, _conditions in self._hiding:
             if (
                 name in hidden
-                and one.when_hidden == "reject"
+                and self._by_name[name].when_hidden == "reject"
                 and not is_empty(subject.values.get(name))
                 and subject.changed(name)
             ):
@@ -265,41 +320,50 @@ class Rules:
                 problems.append(Problem(subject.path + name, "field.hidden", text))
         return hidden
 
-    def _clear_hidden(self, subject: Subject, env: Env) -> tuple[set[str], bool]:
+    def _clear_hidden(
+        self, subject: Subject, env: Env, situation: Situation
+    ) -> tuple[set[str], bool]:
         values, hidden, cleared = subject.values, set(), False
-        for one, condition in self._hiding:
-            if condition.evaluate(subject.row, env) is True:
+        for name, conditions in self._hiding:
+            if not conditions.is_hidden(subject.row, env, situation):
                 continue
-            hidden.add(one.name)
-            if one.when_hidden == "clear" and not is_empty(values.get(one.name)):
-                values[one.name] = [] if one.type in {"table", "links"} else None
+            hidden.add(name)
+            field = self._by_name[name]
+            if field.when_hidden == "clear" and not is_empty(values.get(name)):
+                values[name] = [] if field.type in {"table", "links"} else None
                 cleared = True
         return hidden, cleared
 
     def _check_required(
-        self, subject: Subject, env: Env, problems: list[Problem], hidden: set[str]
+        self,
+        subject: Subject,
+        env: Env,
+        problems: list[Problem],
+        about: tuple[set[str], Situation],
     ) -> None:
-        values = subject.values
+        values, (hidden, situation) = subject.values, about
         missing = [name for name in self._required if name in values and is_empty(values[name])]
         missing += [
             name
-            for name, condition in self._conditional
+            for name, conditions in self._conditional
             if name in values
             and is_empty(values[name])
             and name not in missing
-            and condition.evaluate(subject.row, env) is True
+            and first_holding(conditions, subject.row, env, situation) is not None
         ]
         problems += [_missing(subject.path + name) for name in missing if name not in hidden]
 
-    def _check_locked(self, subject: Subject, env: Env, problems: list[Problem]) -> None:
+    def _check_locked(
+        self, subject: Subject, env: Env, problems: list[Problem], situation: Situation
+    ) -> None:
         before = subject.before
-        for name, condition in self._locking:
+        for name, conditions in self._locking:
             # What is stored decides: the same change could otherwise lift its own lock.
             state = subject.row if before is None else subject.stored
             if (
                 subject.changed(name)
                 and not (before is None and is_empty(subject.values.get(name)))
-                and condition.evaluate(state, env) is True
+                and first_holding(conditions, state, env, situation) is not None
             ):
                 problems.append(read_only(subject.path + name))
         if before is None:
@@ -314,15 +378,16 @@ class Rules:
         subject: Subject,
         env: Env,
         problems: list[Problem],
-        rule: tuple[str, Mapping[str, Expression]],
+        about: tuple[str, FieldConditions, Situation],
     ) -> None:
-        name, conditions = rule
+        name, conditions, situation = about
         value = subject.values.get(name)
-        if is_empty(value) or (subject.before is not None and not subject.changed(name)):
+        if is_empty(value):
+            return
+        if subject.before is not None and subject.before.get(name) == value:
             return
         for chosen in value if isinstance(value, list) else (value,):
-            condition = conditions.get(str(chosen))
-            if condition is not None and condition.evaluate(subject.row, env) is not True:
+            if not conditions.is_offered(str(chosen), subject.row, env, situation):
                 text = N_("{option} cannot be chosen here.")
                 problems.append(
                     Problem(subject.path + name, "field.option", text, {"option": chosen})
@@ -354,19 +419,36 @@ def _too_large(path: str) -> Problem:
     return Problem(path, "field.too_large", N_("The computed value is too large."))
 
 
-def _broken(check: Check, path: str, locale: str) -> Problem:
-    """Return the problem of a check that does not hold, in the person's language."""
-    place = path + check.fields[0] if check.fields else path.rstrip(".")
-    message = pick(check.message, locale, check.check)
-    params = {"message": message, "fields": list(check.fields)}
-    return Problem(place, "check.failed", "{message}", params)
+def _told(code: str, message: Label, fields: Sequence[str], path: str, **params: Any) -> Problem:
+    """Return the problem of something that does not hold, before it is put into words."""
+    place = path + fields[0] if fields else path.rstrip(".")
+    return Problem(
+        place, code, "{message}", {"message": message, "fields": list(fields), **params}
+    )
 
 
-def _default(field: Field) -> Any:
-    """Return what a new record has in a field that nobody gives."""
-    if field.default is not None:
-        return field_type(field.type).load(field.default, field)
-    return [] if field.type in {"table", "links"} else None
+def _say(problem: Problem, severity: str, problems: list[Problem], situation: Situation) -> None:
+    """Note a problem in the person's language, as a refusal or as a warning."""
+    message = pick(problem.params["message"], situation.locale, problem.code)
+    found = Problem(
+        problem.path, problem.code, problem.text, {**problem.params, "message": message}
+    )
+    if severity == "warn":
+        situation.warn(found)
+    else:
+        problems.append(found)
+
+
+def _left_alone(step: Step, subject: Subject, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields that a rule on change may fill in: nobody else gave them a value.
+
+    None when nothing that the rule reads was changed.
+    """
+    if subject.before is not None and not any(
+        subject.values.get(name) != subject.before.get(name) for name in step.reads
+    ):
+        return ()
+    return tuple(name for name in names if not subject.changed(name))
 
 
 def _in_order(formulas: list[tuple[Field, Expression]]) -> list[tuple[Field, Expression]]:
@@ -384,64 +466,3 @@ def _in_order(formulas: list[tuple[Field, Expression]]) -> list[tuple[Field, Exp
     for field, _expression in formulas:
         place(field.name)
     return ordered
-
-
-def _loaded(field: Field, value: Any, path: str, problems: list[Problem]) -> Any:
-    """Return what an expression gave as the field's own Python value."""
-    if value is None:
-        return None
-    kind = field_type(field.type)
-    try:
-        return kind.load(_plain(value), field)
-    except ValueError:
-        text = N_("The default value does not fit.")
-        problems.append(Problem(path + field.name, "field.default", text))
-        return None
-
-
-def _plain(value: Any) -> Any:
-    """Return a value that an expression gave in a form that loaders read."""
-    if value is None or isinstance(value, bool | int | str | Decimal | list):
-        return value
-    return value.isoformat()
-
-
-def fitting(field: Field) -> Callable[[Any], Any] | None:
-    """Return what brings a computed value into the precision of the field's column, half up.
-
-    It raises OverflowError for a number without room there. None where nothing is to do.
-    """
-    storage = field_type(field.result or field.type).storage(field)
-    if storage.kind == "integer":
-        return _fit_integer
-    if storage.kind != "decimal":
-        return None
-    unit, limit = Decimal(1).scaleb(-storage.scale), Decimal(10) ** (DIGITS - storage.scale)
-    quantize = _HALF_UP.quantize
-
-    def fit(value: Any) -> Any:
-        if type(value) is not Decimal:
-            if type(value) is not int:
-                return value
-            value = Decimal(value)
-        try:
-            number = quantize(value, unit)
-            if -limit < number < limit:
-                return number
-        except InvalidOperation:
-            pass  # far too large, or no number
-        raise OverflowError
-
-    return fit
-
-
-def _fit_integer(value: Any) -> Any:
-    if type(value) is int:
-        whole = value
-    elif type(value) is Decimal:
-        whole = int(value.to_integral_value(ROUND_HALF_UP))
-    else:
-        return value
-    if abs(whole) > _MAX_INTEGER:
-        raise OverflowError
-    return whole

@@ -15,10 +15,11 @@ from core.context import Context
 from core.errors import Invalid, Problem
 from core.expression import Expression, compile_expression
 from core.expression.types import Kind
+from core.records.conditions import Compile, Conditions, Moment, Situation
 from core.records.environment import RecordEnv
 from core.records.loading import Loading
 from core.records.references import References
-from core.records.rules import Compile, Rules, Subject
+from core.records.rules import Rules, Subject
 from core.records.wire import Wire, instant_text, wire_of
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field, RecordType
@@ -77,14 +78,42 @@ class Validator:
             for one in record_type.fields
             if one.type == "table"
         }
-        self._rules = Rules(record_type.fields, record_type.checks, compile_text, rows)
+        self._rules = Rules(
+            record_type.fields,
+            record_type.checks,
+            compile_text,
+            rows,
+            rules=record_type.rules,
+            stages=record_type.stages,
+        )
         self._conditions = _conditions(record_type, compile_text, inside)
         self.needs = frozenset(
             one.name
             for one in record_type.fields
-            if one.type in {"table", "links"} and (one.required_when or one.visible_when)
+            if one.type in {"table", "links"} and one.name in self._looked_at()
         )
         self._followed = _followed(record_type, self._rules.paths)
+
+    @property
+    def conditions(self) -> Conditions:
+        """Return why fields are shown, required, locked or limited."""
+        return self._rules.conditions
+
+    def _looked_at(self) -> frozenset[str]:
+        """Return the fields whose conditions or rules need their present value.
+
+        A field that is always required is checked when it changes, as nothing else can
+        take its value away.
+        """
+        always = {one.name for one in self.record_type.fields if one.required}
+        told = self.conditions.fields
+        alone = {
+            name
+            for name in always
+            if name in told
+            and not (told[name].visible or told[name].shown or told[name].required[1:])
+        }
+        return self.conditions.touched() - alone
 
     def load_new(self, record_id: str, values: Any) -> Candidate:
         """Return a new record from wire values, with the problems of single values."""
@@ -142,8 +171,19 @@ class Validator:
         values.update(loaded)
         candidate.subject.given |= frozenset(loaded)
 
-    def check(self, ctx: Context, connection: Connection, candidates: Sequence[Candidate]) -> None:
-        """Complete the candidates and check every rule; problems go to each candidate."""
+    def check(
+        self,
+        ctx: Context,
+        connection: Connection,
+        candidates: Sequence[Candidate],
+        *,
+        moment: Moment = "save",
+    ) -> None:
+        """Complete the candidates and check every rule; problems go to each candidate.
+
+        What rules have to say without refusing goes to the context's warnings.
+        """
+        situation = Situation(ctx.door, moment, ctx.locale, ctx.warnings)
         env = RecordEnv(ctx, connection)
         self._prefetch(candidates, env)
         references = References(ctx, connection, self._conditions)
@@ -155,7 +195,7 @@ class Validator:
                 subject.stored = env.view(self.record_type.name, subject.before)
             found: list[Problem] = []
             self._rules.complete(subject, env, found)
-            self._rules.check(subject, env, found, ctx.locale)
+            self._rules.check(subject, env, found, situation)
             references.collect(self.record_type.fields, subject, env, problems)
             problems += [one for one in found if not _is_echo(one, broken)]
         references.check()

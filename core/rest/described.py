@@ -39,6 +39,8 @@ def describe_type(ctx: Context, name: str) -> dict[str, Any]:
         "system_fields": [*SYSTEM_FIELDS, *(DOCUMENT_FIELDS if record_type.document else ())],
         "no_access": hidden,
         "checks": record_type.checks,
+        "rules": record_type.rules,
+        "stages": record_type.stages,
         "layout": record_type.layout,
         "views": record_type.views,
         "release": ctx.registry.release.number,

@@ -18,6 +18,7 @@ from core.records.operations import (
     update_record,
 )
 from core.records.queries import Query, get_wire, list_wire
+from core.records.why import explain_field
 from core.records.wire import wire_of
 from core.rest import described
 from core.rest.errors import problems_body
@@ -140,6 +141,13 @@ def history(ctx: Context, type_name: str, record_id: str) -> Any:
     """Answer with who changed what, newest first."""
     query_keys()
     return {"items": record_history(ctx, type_name, record_id)}
+
+
+@route("/records/<type_name>/<record_id>/why", "GET", in_one_read=True)
+def why(ctx: Context, type_name: str, record_id: str) -> Any:
+    """Answer with why a field is shown, required or locked, value by value."""
+    query = query_keys("field")
+    return explain_field(ctx, type_name, record_id, query.get("field", ""))
 
 
 @route("/records/<type_name>/<record_id>/restore", "POST")

@@ -264,6 +264,8 @@ LABEL_KEYS = frozenset(
         "message",
         "title",
         "tab",
+        "error",
+        "warn",
     ]
 )
 

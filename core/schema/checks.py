@@ -11,6 +11,7 @@ from core.schema.draft import Draft
 from core.schema.fieldchecks import check_fields
 from core.schema.flowchecks import check_flows
 from core.schema.model import ACTIONS, DOCUMENT_FIELDS, SYSTEM_FIELDS, Policy, RecordType, Release
+from core.schema.rulechecks import check_rules, check_stages
 from core.schema.yamlnodes import Node
 
 TYPE_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
@@ -134,7 +135,7 @@ def _sortable(type_name: str) -> bool:
     return type_name not in NOT_SORTABLE
 
 
-def _check_rules(draft: Draft, record_type: RecordType, node: Node) -> None:
+def _check_constraints(draft: Draft, record_type: RecordType, node: Node) -> None:
     """Check `checks`, `unique_together` and `delete`."""
     names = {one.name for one in record_type.fields}
     scope = draft.scope(record_type.name)
@@ -223,6 +224,8 @@ _TYPE_CHECKS: tuple[Callable[[Draft, RecordType, Node], None], ...] = (
     _check_title,
     _check_layout,
     _check_views,
-    _check_rules,
+    _check_constraints,
+    check_rules,
+    check_stages,
     _check_own_policies,
 )

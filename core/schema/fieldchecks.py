@@ -34,7 +34,7 @@ _ALWAYS = frozenset(
 )
 _WRITTEN = frozenset(
     {
-        *("required", "set_once", "default", "default_expr", "when_hidden"),
+        *("required", "set_once", "copyable", "default", "default_expr", "when_hidden"),
         *("required_when", "read_only_when"),
     }
 )
@@ -315,7 +315,8 @@ def _check_conditions(draft: Draft, field: Field, node: Node, scope: Scope) -> N
         if text and key in node.entries:
             draft.expression(node.at(key), text, scope)
     if field.default_expr:
-        draft.expression(node.at("default_expr"), field.default_expr, scope, None)
+        expected = field_type(field.type).expression_type(field).kind
+        draft.expression(node.at("default_expr"), field.default_expr, scope, expected)
     if field.type == "rollup" and field.filter:
         _check_rollup_filter(draft, field, node)
 

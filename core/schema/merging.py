@@ -23,6 +23,8 @@ _SPECIAL = frozenset(
         "views",
         "policies",
         "checks",
+        "rules",
+        "stages",
         "unique_together",
         "layout",
         "archive",
@@ -127,7 +129,8 @@ class _Change:
         self._merge("fields", self._merge_field)
         self._merge("views", overlaid)
         self._merge("policies", overlaid)
-        for name in ("checks", "unique_together"):
+        self._merge("rules", overlaid)
+        for name in ("checks", "stages", "unique_together"):
             self._append(name, over.listed(name))
         self._lay_out(over)
         self._archive(over)

@@ -55,6 +55,7 @@ class Field(Model, frozen=True, kw_only=True):
         formula: expression of a `formula` field.
         result: value type of a formula or rollup, found at publish: a field type's name.
         stored: whether a formula or rollup has a column (it reads nothing but its own record).
+        copyable: a duplicate of the record takes the value over.
         number: pattern of a `sequence`, such as `CP-{yyyy}{mm}-{0000}`.
         reset: when a sequence starts over.
     """
@@ -71,6 +72,7 @@ class Field(Model, frozen=True, kw_only=True):
     unique: bool = False
     no_reuse: bool = False
     set_once: bool = False
+    copyable: bool = True
     searchable: bool = False
     index: bool = False
     sensitive: Literal["none", "pii", "secret"] = "none"
@@ -109,11 +111,85 @@ class Field(Model, frozen=True, kw_only=True):
 
 
 class Check(Model, frozen=True, kw_only=True):
-    """A condition that every saved record meets; `message` says what is wrong when it does not."""
+    """A condition that every saved record meets; `message` says what is wrong when it does not.
+
+    With the severity `warn` it is said and the record is saved.
+    """
 
     check: str
     message: Label
+    severity: Literal["error", "warn"] = "error"
     fields: tuple[str, ...] = ()
+
+
+#: Doors that a rule can be for, in the words of the history.
+DOORS = ("form", "api", "import", "bulk", "flow", "automation", "plugin", "cli")
+
+Door = Literal["form", "api", "import", "bulk", "flow", "automation", "plugin", "cli"]
+
+
+class Action(Model, frozen=True, kw_only=True):
+    """One thing that a rule does while its condition holds; exactly one key besides its details.
+
+    Attributes:
+        set: the field that gets the value of the expression `to`.
+        clear: fields that are emptied.
+        require: fields that must be filled in.
+        lock: fields that cannot be changed.
+        show: fields that are hidden unless a rule shows them.
+        limit_options: the select field that takes `options` only.
+        error: why the record cannot be saved, told at `fields`.
+        warn: what is told at `fields`; the record is saved.
+    """
+
+    set: str = ""
+    to: str = ""
+    clear: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+    lock: tuple[str, ...] = ()
+    show: tuple[str, ...] = ()
+    limit_options: str = ""
+    options: tuple[str, ...] = ()
+    error: Label = {}
+    warn: Label = {}
+    fields: tuple[str, ...] = ()
+
+
+#: What an action can do; each has one of these keys.
+ACTION_KINDS = ("set", "clear", "require", "lock", "show", "limit_options", "error", "warn")
+
+
+class Rule(Model, frozen=True, kw_only=True):
+    """What holds while a condition does, beyond what single fields say.
+
+    Attributes:
+        on: `save` holds at every save; `change` sets and clears only when something that the
+            rule reads was changed, so that people may overwrite it; `submit` is looked at when
+            a document is sent into approval.
+        when: the condition; empty is always.
+        applies_to: doors for which the rule is; empty is every door.
+    """
+
+    name: str
+    on: Literal["change", "save", "submit"] = "save"
+    when: str = ""
+    then: tuple[Action, ...]
+    applies_to: tuple[Door, ...] = ()
+
+
+class Stage(Model, frozen=True, kw_only=True):
+    """What a record needs in one state of its life.
+
+    Attributes:
+        state: the option of `field` that it is about.
+        require: fields that must be filled in while the record is in that state.
+        lock: fields that cannot be changed any more in that state.
+    """
+
+    state: str
+    field: str = "status"
+    require: tuple[str, ...] = ()
+    lock: tuple[str, ...] = ()
 
 
 class UniqueTogether(Model, frozen=True, kw_only=True):
@@ -230,6 +306,8 @@ class RecordType(Model, frozen=True, kw_only=True):
     soft_delete: bool = True
     fields: tuple[Field, ...]
     checks: tuple[Check, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    stages: tuple[Stage, ...] = ()
     unique_together: tuple[UniqueTogether, ...] = ()
     delete: DeleteRule | None = None
     layout: tuple[Tab, ...] = ()

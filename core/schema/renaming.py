@@ -12,6 +12,11 @@ Tree = MutableMapping[str, Any]
 
 _CONDITIONS = ("visible_when", "required_when", "read_only_when", "default_expr", "formula")
 
+#: Keys of rules' actions and of stages that name fields.
+_ACTED_ON = frozenset(
+    {"set", "clear", "require", "lock", "show", "limit_options", "fields", "field"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Rename:
@@ -72,13 +77,29 @@ class Rename:
         for view in _maps(tree, "views"):
             self._rename_in(view.get("columns"))
             self._rename_in(view.get("sort"))
-        for key in ("checks", "unique_together"):
-            for rule in _maps(tree, key):
-                self._rename_in(rule.get("fields"))
+        self._rename_rules(tree)
         for policy in _maps(tree, "policies"):
             rights = policy.get("fields") or {}
             self._rename_in(rights.get("view"))
             self._rename_in(rights.get("edit"))
+
+    def _rename_rules(self, tree: Tree) -> None:
+        for key in ("checks", "unique_together"):
+            for rule in _maps(tree, key):
+                self._rename_in(rule.get("fields"))
+        for rule in _maps(tree, "rules"):
+            for action in _maps(rule, "then"):
+                self._rename_action(action)
+        for stage in _maps(tree, "stages"):
+            self._rename_action(stage)
+
+    def _rename_action(self, action: Tree) -> None:
+        """Change the fields that an action of a rule, or a stage, names."""
+        for key, named in action.items():
+            if key in _ACTED_ON and named == self.old:
+                action[key] = self.new
+            elif key in _ACTED_ON:
+                self._rename_in(named)
 
     def _rename_flow(self, tree: Tree) -> None:
         self._rename_in(tree.get("subject"))
@@ -158,6 +179,10 @@ def _rules(tree: Tree) -> Iterator[tuple[Tree, str]]:
     for key, word in (("checks", "check"), ("views", "filter"), ("policies", "rows")):
         for one in _maps(tree, key):
             yield one, word
+    for rule in _maps(tree, "rules"):
+        yield rule, "when"
+        for action in _maps(rule, "then"):
+            yield action, "to"
     if isinstance(tree.get("delete"), MutableMapping):
         yield tree["delete"], "allow_when"
 

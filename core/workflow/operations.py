@@ -17,7 +17,7 @@ from core.context import Context
 from core.errors import Forbidden, NotFound
 from core.ids import new_id
 from core.policies.access import access
-from core.records.effects import put_effect
+from core.records.effects import check_proposal, put_effect
 from core.records.environment import RecordEnv
 from core.records.proposals import SUBMITTED, Proposal, find_proposal, set_proposal_status
 from core.schema.model import Flow, Release, encode
@@ -156,8 +156,10 @@ def _mark_submitted(
 
     Raises:
         NothingToSubmit: it is in force and nobody proposed a change.
+        Invalid: the proposed change breaks rules by now.
     """
     if found is not None:
+        check_proposal(ctx, type_name, record, found)
         set_proposal_status(connection, found.id, SUBMITTED)
         return record
     if record["status"] not in _SUBMITTABLE:

@@ -21,6 +21,7 @@ ROUTES = {
     ("/records/<type_name>/<record_id>", "DELETE"): (401, 428, 428),
     ("/records/<type_name>/<record_id>/history", "GET"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/restore", "POST"): (401, 422, 422),
+    ("/records/<type_name>/<record_id>/why", "GET"): (401, 404, 404),
     ("/records/<type_name>/bulk", "POST"): (401, 200, 200),
     ("/records/<type_name>/<record_id>/submit", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/remind", "POST"): (401, 404, 404),

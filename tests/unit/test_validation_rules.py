@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from core.expression import PlainEnv, compile_expression
+from core.records.conditions import Situation
 from core.records.loading import Loading
 from core.records.rules import Rules, Subject
 from core.schema.model import Check, Field, Option, RecordType, Release
@@ -24,7 +25,7 @@ def judge(compiled, values, before=None):
     subject = Subject({**(before or {}), **values}, before, frozenset(values))
     problems = []
     compiled.complete(subject, PlainEnv(), problems)
-    compiled.check(subject, PlainEnv(), problems, "en")
+    compiled.check(subject, PlainEnv(), problems, Situation())
     return subject.values, [(one.path, one.code) for one in problems]
 
 
@@ -130,7 +131,7 @@ def test_check_speaks_the_language_of_the_person():
     compiled = rules(field("a", "integer"), checks=(check,))
     subject = Subject({"a": 1}, None, frozenset(("a",)))
     problems = []
-    compiled.check(subject, PlainEnv(), problems, "zh")
+    compiled.check(subject, PlainEnv(), problems, Situation(locale="zh"))
     assert [(one.path, one.code, str(one)) for one in problems] == [
         ("a", "check.failed", "a: 太小")
     ]
