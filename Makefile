@@ -7,13 +7,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: run test check bench nightly front-end browser docs translations pictures clean
+.PHONY: run test check bench nightly front-end browser docs compiled pictures clean
 
-run: $(VENV)/run.stamp front-end
+run: $(VENV)/run.stamp front-end compiled
 	@$(BIN)/guanxi init --demo
 	@exec $(BIN)/guanxi serve
 
-test: $(VENV)/test.stamp front-end browser
+test: $(VENV)/test.stamp front-end browser compiled
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 check: $(VENV)/check.stamp front-end
@@ -27,7 +27,7 @@ check: $(VENV)/check.stamp front-end
 	$(BIN)/python -m tests.contract.documents --check
 	$(BIN)/python -m core.web.vendor types
 
-bench: $(VENV)/test.stamp
+bench: $(VENV)/test.stamp compiled
 	@$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON))
 
 nightly: $(VENV)/test.stamp front-end browser
@@ -43,6 +43,10 @@ pictures: $(VENV)/test.stamp front-end browser
 
 front-end: $(VENV)/run.stamp
 	@$(BIN)/python -m core.web.vendor
+
+# As installing a package does: a server starts a fifth sooner, even where Python may not write.
+compiled: $(VENV)/run.stamp
+	@$(BIN)/python -m compileall -q core plugins
 
 browser: $(VENV)/test.stamp
 	@$(BIN)/python -m core.testing.browser

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from core.actor import Actor
 from core.clock import Clock
 from core.db import Database
-from core.errors import Problem
+from core.errors import Problem, ReleaseChanged
 from core.tables.registry import Registries, Registry
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Context:
         connection: the transaction under way, if any; see `reading` and `writing`.
         warnings: what rules had to say without refusing; the edges show them.
         time_zone: the store day's zone where no store is linked.
+        is_presumed: the release and the actor's rights are those that this process saw
+            last; an answer counts once `confirm` found that they still hold.
     """
 
     actor: Actor
@@ -45,7 +47,27 @@ class Context:
     time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
     connection: Connection | None = None
     is_writing: bool = False
+    is_presumed: bool = False
     warnings: list[Problem] = field(default_factory=list)
+
+    def confirm(self, connection: Connection, revision: str | None) -> None:
+        """Make sure that what was presumed held when a row was read.
+
+        Args:
+            connection: the one that read it.
+            revision: what the row says of it (`core.tables.releases.REVISION_TEXT`), None
+                when no row was found.
+
+        Raises:
+            ReleaseChanged: it did not hold.
+        """
+        if not self.is_presumed:
+            return
+        if revision is None:
+            revision = self.registries.current(connection).revision.text
+        if revision != self.registry.revision.text:
+            raise ReleaseChanged
+        self.is_presumed = False
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

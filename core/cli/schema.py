@@ -3,6 +3,7 @@
 import secrets
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import click
@@ -61,9 +62,12 @@ def plan(paths: tuple[Path, ...]) -> None:
 def apply(paths: tuple[Path, ...], note: str) -> None:
     """Publish the files while the server runs; it picks them up at its next request."""
     services = _installed()
+    begin = time.perf_counter()
     number = apply_paths(services, paths, note=note)
+    seconds = time.perf_counter() - begin
     services.db.dispose()
-    click.echo("Nothing to publish." if number is None else f"Published release {number}.")
+    done = f"Published release {number} in {seconds:.2f} s."
+    click.echo("Nothing to publish." if number is None else done)
 
 
 @schema.command()

@@ -186,19 +186,22 @@ def _persist(attempt: Callable[[], None]) -> None:
 
 def _switch(db: Database, plan: Plan, publication: Publication, on_step: OnStep) -> None:
     with db.write(durable=True) as connection:
-        _lock_tables(connection, plan)
-        _switch_in(connection, plan, publication, on_step)
+        taker = Taker(connection, publication.release)
+        taker.make_ready()
+        tables = _tables_of(plan)
+        _hold_writers(connection, len(tables))
+        if read_revision(connection).schema != plan.base:
+            raise Overtaken(release=plan.base + 1)
+        _store(connection, plan, publication)
+        # Last, because from here on readers wait too.
+        _lock_tables(connection, tables)
+        for step in plan.of_phase("switch"):
+            on_step(step)
+            taker.take(step)
 
 
-def _switch_in(
-    connection: Connection, plan: Plan, publication: Publication, on_step: OnStep
-) -> None:
-    if read_revision(connection).schema != plan.base:
-        raise Overtaken(release=plan.base + 1)
-    taker = Taker(connection, publication.release)
-    for step in plan.of_phase("switch"):
-        on_step(step)
-        taker.take(step)
+def _store(connection: Connection, plan: Plan, publication: Publication) -> None:
+    """Store the release and the steps that remain after the switch."""
     for step in plan.of_phase("after"):
         if step.op == "build_search":
             set_state(connection, step.name, "")
@@ -226,18 +229,26 @@ def _switch_in(
         publication.also(connection, plan.number)
 
 
-def _lock_tables(connection: Connection, plan: Plan) -> None:
-    """Take every lock of the switch at once, on PostgreSQL; the first refusal ends the try."""
-    if connection.dialect.name == "sqlite":
-        return
+def _tables_of(plan: Plan) -> list[str]:
+    """Return the tables that the switch changes and that are there before it."""
     steps = plan.of_phase("switch")
     created = {step.table for step in steps if step.op == "create_table"}
     moved = {step.to for step in steps if step.op == "rename_table"}
-    tables = sorted({step.table for step in steps} - created - moved)
-    share = max(10, LOCK_MILLISECONDS // (len(tables) + 1))
+    return sorted({step.table for step in steps} - created - moved)
+
+
+def _hold_writers(connection: Connection, tables: int) -> None:
+    """Wait until nobody writes under the release in force; on PostgreSQL, for a share each."""
+    if connection.dialect.name == "sqlite":
+        return
+    share = max(10, LOCK_MILLISECONDS // (tables + 1))
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{share}ms'")
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({RELEASE_LOCK})")
-    if tables:
+
+
+def _lock_tables(connection: Connection, tables: list[str]) -> None:
+    """Take every table's lock at once, on PostgreSQL; the first refusal ends the try."""
+    if tables and connection.dialect.name != "sqlite":
         quote = connection.dialect.identifier_preparer.quote
         names = ", ".join(map(quote, tables))
         connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")

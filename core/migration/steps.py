@@ -104,6 +104,10 @@ class Taker:
     release: Release
     concurrently: bool = False
 
+    def make_ready(self) -> None:
+        """Load what taking steps needs; call it before anything is locked, for it takes long."""
+        _ = self._operations
+
     @cached_property
     def _operations(self) -> "Operations":
         from alembic.migration import MigrationContext  # noqa: PLC0415  slow

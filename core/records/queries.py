@@ -29,6 +29,7 @@ from core.records.proposals import find_proposal
 from core.records.searching import find_search
 from core.records.selection import Selection, check_fields, read_filter
 from core.records.wire import dump_mapping
+from core.tables.releases import REVISION_TEXT
 
 Record = dict[str, Any]
 
@@ -132,6 +133,7 @@ def _get(
         rows = prebuilt.raw(connection, bound(ctx, record=record_id))
         if not rows:
             raise NotFound
+        ctx.confirm(connection, rows[0][-1])
         records = _records(ctx, connection, projection, prebuilt, rows=rows, as_wire=as_wire)
         expand_records(ctx, connection, rights, records, expand)
         if rights.record_type.document and names is None:
@@ -189,6 +191,7 @@ def _list(ctx: Context, type_name: str, query: Query, *, as_wire: bool) -> Page:
     selection, cursor = asked.selection, None
     with ctx.reading() as connection:
         prebuilt, rows = _rows(connection, asked, query)
+        ctx.confirm(connection, rows[-1][-1] if rows else None)
         if len(rows) > query.limit:
             del rows[query.limit :]
             last = prebuilt.read(rows[-1])
@@ -272,7 +275,7 @@ def _getting(
 ) -> tuple[Projection, Prebuilt]:
     projection = Projection(ctx, rights, names, whole=True)
     table = ctx.registry.tables[rights.record_type.name].main
-    statement = sa.select(*projection.columns).where(
+    statement = sa.select(*projection.columns, REVISION_TEXT).where(
         table.c.id == sa.bindparam("record"), table.c.deleted_at.is_(None)
     )
     clause = rights.row_clause("view")

@@ -25,6 +25,7 @@ from core.schema.model import RecordType
 from core.schema.texttypes import check_characters
 from core.tables.computed import COMPUTED, computed_text
 from core.tables.indexes import list_order
+from core.tables.releases import REVISION_TEXT
 
 #: Fields one list can be sorted by.
 _MOST_SORTS = 5
@@ -99,7 +100,7 @@ class Selection:
         self._conditions = _conditions(ctx, rights, asked, search)
         columns = list(self.projection.columns)
         self._keys = _keys(ctx, rights, sort, columns, self.projection.names)
-        self._columns = columns
+        self._columns = [*columns, REVISION_TEXT]
         self.in_two = self._keys[0].is_nullable
         self.readers = [key.read for key in self._keys]
         self.signature = ",".join(f"{'-' * key.is_down}{key.name}" for key in self._keys)

@@ -71,19 +71,23 @@ def context_for_request(
     *,
     registry: Registry | None = None,
     connection: Connection | None = None,
+    is_presumed: bool = False,
 ) -> Context:
     """Return the context of this request: its actor, the release in force, its language.
 
-    With a `connection` everything is read through it, the release to begin with.
+    With a `connection` everything is read through it, the release to begin with, unless
+    that `is_presumed` to be the one that was read last (`Context.confirm`).
 
     Raises:
         Unauthenticated: a token or session is not good.
     """
     own = services()
-    registry = registry or own.registries.current(connection)
+    presumed = own.registries.presumed() if is_presumed else None
+    registry = registry or presumed or own.registries.current(connection)
     actor = current_actor(own, registry.revision.rights)
     context = context_of(own, registry, actor, door=door)
     context.connection = connection
+    context.is_presumed = presumed is not None
     return context
 
 

@@ -170,6 +170,10 @@ class Registries:
             return current
         return self._swap(revision, connection)
 
+    def presumed(self) -> Registry | None:
+        """Return the registry that was in force when this process last asked, if it ever did."""
+        return self._current
+
     def holding(self, registry: Registry) -> Opening:
         """Return what opens a write transaction that keeps `registry`'s release in force.
 

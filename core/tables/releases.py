@@ -46,6 +46,12 @@ revision_table = sa.Table(
 #: Read on every request, so one constant text that the driver prepares once.
 REVISION_SQL = 'SELECT "schema", rights, settings FROM gx_revision WHERE id = 1'
 
+#: The same as one text, to select besides the columns of another statement.
+REVISION_TEXT: sa.ColumnElement[str] = sa.literal_column(
+    "(SELECT \"schema\" || ',' || rights || ',' || settings FROM gx_revision WHERE id = 1)",
+    sa.Text,
+).label("gx_revision")
+
 
 @dataclass(frozen=True, slots=True)
 class Revision:
@@ -54,6 +60,11 @@ class Revision:
     schema: int = 0
     rights: int = 0
     settings: int = 0
+
+    @property
+    def text(self) -> str:
+        """Return the three as `REVISION_TEXT` selects them."""
+        return f"{self.schema},{self.rights},{self.settings}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,17 +142,13 @@ def publishing(database: str, environ: Mapping[str, str], folder: Path) -> Itera
     more = "  - {id: b_21, name: wechat, type: text}\nchecks:"
     path.write_text(text.replace("checks:", more), "utf-8")
     with _Reader(services.db, services.registries) as reader:
-        begin = time.perf_counter()
-        guanxi(environ, "schema", "apply", str(path))
-        whole = time.perf_counter() - begin
-    begin = time.perf_counter()
-    guanxi(environ, "schema", "plan", str(path))
-    seconds = whole - (time.perf_counter() - begin)
+        said = guanxi(environ, "schema", "apply", str(path))
+    seconds = float(said.split()[-2])
     assert services.registries.current().record_type("bench_member").field("wechat")
     yield Result(
         database,
         "publish a field on 1,000,000 rows",
-        note=f"{seconds:.2f} s ({whole:.2f} s with the command's own start)",
+        note=f"{seconds:.2f} s",
         limit="1 s",
         is_met=seconds <= 1,
     )

@@ -1,0 +1,74 @@
+"""Reads are tried under what a process saw last, and answered under what is in force."""
+
+import pytest
+
+from core.app import create_app
+from core.cli.console import system_context
+from core.migration.drafts import create_draft, publish_draft
+from core.security.services import EXTENSION
+
+MEMBER = "/api/v1/records/member"
+
+RENAMED = """
+customize: member
+fields:
+  - {id: site.member.taste, name: flavour, was: taste, type: text}
+"""
+
+
+@pytest.fixture
+def stale(site):
+    """The site's clients, whose process saw a field that another process then renamed."""
+    site.publish("customize: member\nfields: [{name: taste, type: text}]")
+    client = site.client("clerk")
+    made = client.post(MEMBER, json={"no": "M1", "name": "王小明", "taste": "龙井"}).json
+    assert client.get(f"{MEMBER}/{made['id']}").json["taste"] == "龙井"
+    return client, made["id"]
+
+
+@pytest.fixture
+def other(site):
+    """The application of another process on the same database."""
+    app = create_app(site.settings)
+    yield app
+    app.extensions[EXTENSION].db.dispose()
+
+
+def _rename(other):
+    author = system_context(other.extensions[EXTENSION])
+    publish_draft(author, create_draft(author, yaml=RENAMED), "rename")
+
+
+def test_read_after_a_rename_elsewhere_has_the_new_name(site, stale, other):
+    client, record = stale
+    _rename(other)
+    assert site.services.registries.presumed().release.number == 2
+    assert client.get(f"{MEMBER}/{record}").json["flavour"] == "龙井"
+
+
+def test_list_after_a_rename_elsewhere_has_the_new_name(site, stale, other):
+    client, _ = stale
+    assert len(client.get(f"{MEMBER}?filter=taste == '龙井'").json["items"]) == 1
+    _rename(other)
+    refused = client.get(f"{MEMBER}?filter=taste == '龙井'")
+    assert refused.status_code == 422
+    assert [one["flavour"] for one in client.get(MEMBER).json["items"]] == ["龙井"]
+
+
+def test_empty_list_after_a_rename_elsewhere_knows_the_new_name(site, stale, other):
+    client, _ = stale
+    assert client.get(f"{MEMBER}?filter=no == 'none'").json["items"] == []
+    _rename(other)
+    assert client.get(f"{MEMBER}?filter=no == 'none' and flavour is empty").json["items"] == []
+    assert site.services.registries.presumed().release.number == 3
+
+
+def test_right_taken_elsewhere_is_gone_at_the_next_read(site, stale, other):
+    client, record = stale
+    with other.app_context():
+        manager = other.appbuilder.sm
+        clerk = manager.find_user("clerk")
+        clerk.active = False
+        manager.update_user(clerk)
+    assert client.get(f"{MEMBER}/{record}").status_code == 401
+    assert client.get(MEMBER).status_code == 401
