@@ -231,8 +231,9 @@ def _mentions(name: str, *texts: str) -> bool:
 def _uses(release: Release, record_type: RecordType, name: str) -> Iterator[tuple[str, str]]:
     """Yield (kind, place) of everything in a release that names a field of a type."""
     for view in record_type.views:
-        columns = (*view.columns, *(one.removeprefix("-") for one in view.sort))
-        if name in columns or _mentions(name, view.filter):
+        columns = (*view.columns, *(one.removeprefix("-") for one in view.sort), *view.totals)
+        texts = (view.filter, view.group_by, *(rule.when for rule in view.color_when))
+        if name in columns or name == view.date_field or _mentions(name, *texts):
             yield "views", f"{record_type.name}.{view.name}"
     yield from (("rules", place) for place in _rule_uses(record_type, name))
     for policy in (*record_type.policies, *release.policies):

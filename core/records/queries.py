@@ -179,7 +179,7 @@ def count_records(ctx: Context, type_name: str, query: Query) -> int:
     rights = access(ctx, type_name)
     rights.require("view")
     with ctx.reading() as connection:
-        return _count(connection, _asked(ctx, rights, query, limit=0), query)
+        return _count(connection, asked_query(ctx, rights, query, limit=0), query)
 
 
 def _list(ctx: Context, type_name: str, query: Query, *, as_wire: bool) -> Page:
@@ -187,7 +187,7 @@ def _list(ctx: Context, type_name: str, query: Query, *, as_wire: bool) -> Page:
     rights.require("view")
     if not 1 <= query.limit <= MOST:
         raise Malformed(N_("The limit must be from 1 to {most}."), most=MOST)
-    asked = _asked(ctx, rights, query, limit=query.limit + 1)
+    asked = asked_query(ctx, rights, query, limit=query.limit + 1)
     selection, cursor = asked.selection, None
     with ctx.reading() as connection:
         prebuilt, rows = _rows(connection, asked, query)
@@ -204,14 +204,14 @@ def _list(ctx: Context, type_name: str, query: Query, *, as_wire: bool) -> Page:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """A question of one request: what is compiled for its shape, and its own values."""
 
     selection: Selection
     values: dict[str, Any]
 
 
-def _asked(ctx: Context, rights: Access, query: Query, *, limit: int) -> _Asked:
+def asked_query(ctx: Context, rights: Access, query: Query, *, limit: int) -> Asked:
     """Return the compiled question; the literal words and bounds are bound later."""
     if query.expand:
         check_fields(rights.record_type, query.expand, "expand")
@@ -240,10 +240,10 @@ def _asked(ctx: Context, rights: Access, query: Query, *, limit: int) -> _Asked:
         values.update(asked.opened.values)
     if search is not None:
         values.update(search.values)
-    return _Asked(selection, values)
+    return Asked(selection, values)
 
 
-def _rows(connection: Connection, asked: _Asked, query: Query) -> tuple[Prebuilt, list[Row]]:
+def _rows(connection: Connection, asked: Asked, query: Query) -> tuple[Prebuilt, list[Row]]:
     """Return up to one raw row more than the page holds, and a statement that reads them."""
     selection, values = asked.selection, asked.values
     last: list[Any] | None = None
@@ -265,7 +265,7 @@ def _after(values: dict[str, Any], selection: Selection, last: list[Any] | None)
     return values if last is None else values | selection.cursor_values(last)
 
 
-def _count(connection: Connection, asked: _Asked, query: Query) -> int:
+def _count(connection: Connection, asked: Asked, query: Query) -> int:
     prebuilt = asked.selection.counting(is_capped=query.count == "capped")
     return int(prebuilt.raw(connection, asked.values | {"limit": CAP + 1})[0][0])
 

@@ -72,6 +72,7 @@ class Selection:
     """A compiled question over one record type under one set of rights.
 
     Attributes:
+        conditions: what the rows of the list meet.
         in_two: rows without a value in the leading field are read after the others.
         readers: how the values of a cursor are read, in order.
         signature: tells a cursor of this order from those of others.
@@ -97,7 +98,7 @@ class Selection:
         self._table = ctx.registry.tables[record_type.name].main
         check_fields(record_type, fields or (), "fields")
         self.projection = Projection(ctx, rights, fields, whole=False)
-        self._conditions = _conditions(ctx, rights, asked, search)
+        self.conditions = _conditions(ctx, rights, asked, search)
         columns = list(self.projection.columns)
         self._keys = _keys(ctx, rights, sort, columns, self.projection.names)
         self._columns = [*columns, REVISION_TEXT]
@@ -136,14 +137,14 @@ class Selection:
 
     def _counting(self, *, is_capped: bool) -> sa.Select[Any]:
         if not is_capped:
-            return sa.select(sa.func.count()).select_from(self._table).where(*self._conditions)
+            return sa.select(sa.func.count()).select_from(self._table).where(*self.conditions)
         some: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(self._table)
-        some = some.where(*self._conditions).limit(sa.bindparam("limit", type_=sa.Integer))
+        some = some.where(*self.conditions).limit(sa.bindparam("limit", type_=sa.Integer))
         return sa.select(sa.func.count()).select_from(some.subquery())
 
     def _build(self, half: str, *, after: bool) -> sa.Select[Any]:
         keys = list(enumerate(self._keys))
-        statement = sa.select(*self._columns).where(*self._conditions)
+        statement = sa.select(*self._columns).where(*self.conditions)
         if self.in_two:
             first = self._keys[0].element
             if half == "nulls":

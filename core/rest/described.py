@@ -5,6 +5,7 @@ from typing import Any
 from core.context import Context
 from core.errors import NotFound
 from core.policies.access import access
+from core.records.views import schema_views
 from core.schema.model import ACTIONS, DOCUMENT_FIELDS, SYSTEM_FIELDS, RecordType
 
 
@@ -42,7 +43,7 @@ def describe_type(ctx: Context, name: str) -> dict[str, Any]:
         "rules": record_type.rules,
         "stages": record_type.stages,
         "layout": record_type.layout,
-        "views": record_type.views,
+        "views": schema_views(ctx, record_type),
         "release": ctx.registry.release.number,
     }
 

@@ -10,15 +10,14 @@ from core.i18n import N_
 from core.schema.draft import Draft
 from core.schema.fieldchecks import check_fields
 from core.schema.flowchecks import check_flows
-from core.schema.model import ACTIONS, DOCUMENT_FIELDS, SYSTEM_FIELDS, Policy, RecordType, Release
+from core.schema.model import ACTIONS, Policy, RecordType, Release
 from core.schema.rulechecks import check_rules, check_stages
+from core.schema.viewchecks import NOT_SORTABLE, listed_names, view_flaws
 from core.schema.yamlnodes import Node
 
 TYPE_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 MAX_TYPE_NAME = 40
 MAX_FIELDS = 300
-#: Types that no list can sort by or show in a column.
-NOT_SORTABLE = frozenset({"table", "links", "backlink", "json", "multi_select"})
 NOT_TITLES = NOT_SORTABLE | {"long_text", "boolean", "color"}
 
 
@@ -57,12 +56,6 @@ def _check_type_name(draft: Draft, name: str, running: Release) -> None:
     if len(draft.types[name].fields) > MAX_FIELDS:
         text = N_("A record type has at most {limit} fields.")
         draft.add(place, "too_many", text, limit=MAX_FIELDS)
-
-
-def listed_names(record_type: RecordType) -> set[str]:
-    """Return every name that a list of a record type can show."""
-    names = {one.name for one in record_type.fields} | set(SYSTEM_FIELDS)
-    return names | set(DOCUMENT_FIELDS) if record_type.document else names
 
 
 def _check_names(draft: Draft, node: Node, names: Iterable[str], known: Iterable[str]) -> None:
@@ -109,8 +102,7 @@ def _check_layout(draft: Draft, record_type: RecordType, node: Node) -> None:
 
 
 def _check_views(draft: Draft, record_type: RecordType, node: Node) -> None:
-    names = listed_names(record_type)
-    unsortable = {one.name for one in record_type.fields if not _sortable(one.type)}
+    scope = draft.scope(record_type.name)
     seen: set[str] = set()
     for at, view in enumerate(record_type.views):
         place = node.at("views", at)
@@ -120,19 +112,13 @@ def _check_views(draft: Draft, record_type: RecordType, node: Node) -> None:
         if not TYPE_NAME.fullmatch(view.name):
             text = N_("A name is of small letters, digits and single _; not {name}.")
             draft.add(place.at("name"), "bad_name", text, name=view.name[:80])
-        _check_names(draft, place.at("columns"), view.columns, names)
-        sorts = [name.removeprefix("-") for name in view.sort]
-        _check_names(draft, place.at("sort"), sorts, names)
-        for n, name in enumerate(sorts):
-            if name in unsortable:
-                text = N_("A list cannot be sorted by {name}.")
-                draft.add(place.at("sort", n), "not_sortable", text, name=name)
+        for flaw in view_flaws(record_type, view):
+            draft.add(place.at(*flaw.path), flaw.code, flaw.text, **flaw.params)
         if view.filter:
-            draft.expression(place.at("filter"), view.filter, draft.scope(record_type.name))
-
-
-def _sortable(type_name: str) -> bool:
-    return type_name not in NOT_SORTABLE
+            draft.expression(place.at("filter"), view.filter, scope)
+        for number, rule in enumerate(view.color_when):
+            draft.expression(place.at("color_when", number, "when"), rule.when, scope)
+        draft.check_roles(place.at("shared_with"), view.shared_with)
 
 
 def _check_constraints(draft: Draft, record_type: RecordType, node: Node) -> None:

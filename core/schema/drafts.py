@@ -323,6 +323,12 @@ def _forget(tree: CommentedMap, name: str) -> None:
     for view in tree.get("views") or ():
         _remove(view.get("columns"), {name})
         _remove(view.get("sort"), {name, f"-{name}"})
+        if (
+            str(view.get("group_by", "")).partition(".")[0] == name
+            and view.get("type") != "kanban"
+        ):
+            del view["group_by"]
+        (view.get("totals") or {}).pop(name, None)
 
 
 def _remove(names: Any, words: set[str]) -> None:

@@ -261,6 +261,11 @@ def _forget(node: Node, name: str) -> None:
     for view in node.listed("views"):
         _drop(view, "columns", {name})
         _drop(view, "sort", {name, f"-{name}"})
+        if view.word("group_by").partition(".")[0] == name and view.word("type") != "kanban":
+            del view.entries["group_by"]
+        totals = view.get("totals")
+        if totals is not None:
+            totals.entries.pop(name, None)
 
 
 def _drop(node: Node, key: str, words: set[str]) -> None:

@@ -223,15 +223,36 @@ class Tab(Model, frozen=True, kw_only=True):
     visible_when: str = ""
 
 
+class ColorRule(Model, frozen=True, kw_only=True):
+    """A colour for the records of a view for which `when` holds; the first that holds counts."""
+
+    when: str
+    color: str
+
+
 class View(Model, frozen=True, kw_only=True):
-    """A list view; `sort` entries are field names, descending with a leading `-`."""
+    """A way to look at the records of a type.
+
+    Attributes:
+        sort: field names, descending with a leading `-`.
+        group_by: field whose values make the groups of a list or the columns of a board;
+            `FIELD.day`, `.month` and `.year` group a list by parts of a date.
+        totals: field -> what is told of it for each group and for all.
+        date_field: the date that a calendar shows records by.
+        shared_with: roles that get the view; empty is everybody who sees the type.
+    """
 
     name: str
-    type: Literal["list"] = "list"
+    type: Literal["list", "kanban", "calendar"] = "list"
     label: Label = {}
     columns: tuple[str, ...]
     filter: str = ""
     sort: tuple[str, ...] = ()
+    group_by: str = ""
+    totals: dict[str, Literal["sum", "avg", "min", "max"]] = {}
+    date_field: str = ""
+    color_when: tuple[ColorRule, ...] = ()
+    shared_with: tuple[str, ...] = ()
 
 
 class Who(Model, frozen=True, kw_only=True):

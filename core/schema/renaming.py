@@ -77,6 +77,7 @@ class Rename:
         for view in _maps(tree, "views"):
             self._rename_in(view.get("columns"))
             self._rename_in(view.get("sort"))
+            self._rename_view(view)
         self._rename_rules(tree)
         for policy in _maps(tree, "policies"):
             rights = policy.get("fields") or {}
@@ -100,6 +101,16 @@ class Rename:
                 action[key] = self.new
             elif key in _ACTED_ON:
                 self._rename_in(named)
+
+    def _rename_view(self, view: Tree) -> None:
+        name, dot, bucket = str(view.get("group_by", "")).partition(".")
+        if name == self.old:
+            view["group_by"] = f"{self.new}{dot}{bucket}"
+        if view.get("date_field") == self.old:
+            view["date_field"] = self.new
+        totals = view.get("totals")
+        if isinstance(totals, MutableMapping) and self.old in totals:
+            totals[self.new] = totals.pop(self.old)
 
     def _rename_flow(self, tree: Tree) -> None:
         self._rename_in(tree.get("subject"))
@@ -179,6 +190,8 @@ def _rules(tree: Tree) -> Iterator[tuple[Tree, str]]:
     for key, word in (("checks", "check"), ("views", "filter"), ("policies", "rows")):
         for one in _maps(tree, key):
             yield one, word
+            for rule in _maps(one, "color_when"):
+                yield rule, "when"
     for rule in _maps(tree, "rules"):
         yield rule, "when"
         for action in _maps(rule, "then"):

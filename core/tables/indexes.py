@@ -19,6 +19,7 @@ from core.expression.nodes import Apply, Constant, Name, Operation, Written
 from core.expression.parser import parse
 from core.i18n import N_
 from core.schema.model import SYSTEM_FIELDS, Field, RecordType, View
+from core.schema.viewchecks import split_group
 from core.tables.build import identifier, main_name, sub_name
 from core.tables.storage import has_column, storage_of
 
@@ -87,6 +88,14 @@ def list_order(sort: Iterable[str]) -> tuple[tuple[str, bool], ...]:
     if "id" not in dict(order):
         order.append(("id", order[-1][1] if order else True))
     return tuple(order)
+
+
+def view_order(view: View) -> tuple[str, ...]:
+    """Return what a view's records are read by: its groups or days first, then its sort."""
+    first = view.date_field if view.type == "calendar" else split_group(view.group_by)[0]
+    sort = {name.removeprefix("-"): name for name in view.sort}
+    order = {first: sort.get(first, first), **sort} if first else sort
+    return tuple(order.values())
 
 
 def indexes_of(record_type: RecordType) -> tuple[IndexSpec, ...]:
@@ -224,7 +233,7 @@ def _view_columns(record_type: RecordType, view: View) -> tuple[tuple[str, bool]
     sortable.update(ALWAYS_SORTABLE if record_type.document else SYSTEM_FIELDS)
     equal = [name for name in equality_fields(view.filter) if name in sortable]
     columns = dict.fromkeys(equal, False)
-    for name, is_down in list_order(view.sort):
+    for name, is_down in list_order(view_order(view)):
         if name not in sortable:
             # Order beyond a field without a column cannot come from the index.
             break
