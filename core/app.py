@@ -21,6 +21,7 @@ from core.extension.discovery import Plugin, load_hooks
 from core.extension.hooks import Hooks
 from core.i18n import LOCALES
 from core.jobs import plugin_events
+from core.records import edits
 from core.rest import errors, exchange, routes
 from core.rest.errors import ShapedResponse, error_of_status, error_response
 from core.rest.openapi import OpenApiView
@@ -32,7 +33,7 @@ from core.security.orm import SharedSQLA
 from core.security.services import EXTENSION, Services
 from core.security.sessions import QuietSessions
 from core.security.tokens import ACCESS_LIFETIME, ALGORITHM, REFRESH_LIFETIME, signing_key
-from core.security.users import active_holders
+from core.security.users import active_holders, active_user
 from core.settings import MAX_BODY, Settings
 from core.web.page import error_page
 from core.web.pages import install
@@ -103,6 +104,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
         notices.register()
         plugin_events.register()
         register_directory(active_holders)
+        edits.register(active_user)
         _registered.append(True)
     return hooks, plugins
 

@@ -1,6 +1,6 @@
 """Every JSON route of the product; importing this declares them all on `rest`."""
 
-from core.rest import plugin_settings, records, schema, tasks, views
+from core.rest import edits, plugin_settings, records, schema, tasks, views
 from core.rest.exchange import rest
 
-__all__ = ["plugin_settings", "records", "rest", "schema", "tasks", "views"]
+__all__ = ["edits", "plugin_settings", "records", "rest", "schema", "tasks", "views"]

@@ -14,6 +14,7 @@ from flask_appbuilder.security.sqla import models
 from sqlalchemy.engine import Connection
 
 from core.actor import Actor
+from core.context import Context
 from core.db import Database
 from core.security.stores import list_stores
 
@@ -55,6 +56,11 @@ def active_holders(connection: Connection, roles: Collection[str]) -> frozenset[
         .where(_users.c.active.is_(True), _roles.c.name.in_(list(roles)))
     )
     return frozenset(map(str, connection.execute(query).scalars()))
+
+
+def active_user(ctx: Context, user_id: str) -> Actor | None:
+    """Return the user with this id as an actor of this moment; None when not active."""
+    return Actors(ctx.db, "").find(user_id, ctx.registry.revision.rights)
 
 
 class Actors:
