@@ -22,6 +22,7 @@ from core.extension.hooks import Hooks
 from core.i18n import LOCALES
 from core.jobs import plugin_events
 from core.records import edits
+from core.records.people import PEOPLE
 from core.rest import errors, exchange, routes
 from core.rest.errors import ShapedResponse, error_of_status, error_response
 from core.rest.openapi import OpenApiView
@@ -30,6 +31,7 @@ from core.security.headers import add_headers
 from core.security.locales import request_locale
 from core.security.manager import GuanxiSecurityManager, check_form_password
 from core.security.orm import SharedSQLA
+from core.security.people import UserDirectory
 from core.security.services import EXTENSION, Services
 from core.security.sessions import QuietSessions
 from core.security.tokens import ACCESS_LIFETIME, ALGORITHM, REFRESH_LIFETIME, signing_key
@@ -105,6 +107,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
         plugin_events.register()
         register_directory(active_holders)
         edits.register(active_user)
+        PEOPLE.register(UserDirectory())
         _registered.append(True)
     return hooks, plugins
 

@@ -143,7 +143,16 @@ class Checker(Calls):
             return self.fail(each, "nested_list", N_("A list of lists cannot be used like this."))
         return replace(each, type=Type("list", element=each.item.type))
 
+    def _part(self, written: nodes.Dot, base: Node) -> Node:
+        parts = base.type.fields or {}
+        if written.name not in parts:
+            return self._unknown(written, written.at, written.name, list(parts))
+        self.paths.add(_path(written))
+        return nodes.Part(parts[written.name], written.start, written.end, base, written.name)
+
     def _linked(self, written: nodes.Dot, base: Node) -> Node:
+        if base.type.kind == "structure":
+            return self._part(written, base)
         if base.type.kind != "record":
             return self.fail(
                 written.at,
@@ -292,7 +301,7 @@ class Checker(Calls):
         if kinds == {"date", "datetime"}:
             return coerce.to_datetime(left), coerce.to_datetime(right)
         found = common_type([left.type, right.type])
-        if found is None or found.kind in {"any", "rows", "records", "list", "choices"}:
+        if found is None or found.kind in _INCOMPARABLE:
             self.fail(
                 at,
                 "cannot_compare",
@@ -379,6 +388,10 @@ class Checker(Calls):
             Type("list", element=item.type), array.start, array.end, tuple(values)
         )
         return nodes.Within(BOOLEAN, written.start, written.end, item, listed)
+
+
+#: Kinds whose values are compared part by part, or not at all.
+_INCOMPARABLE = frozenset({"any", "structure", "rows", "records", "list", "choices"})
 
 
 def _path(written: Written) -> str:

@@ -7,6 +7,7 @@ shapes (a field against a literal) get closures of their own: they are most of a
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from core.expression import arithmetic, nodes
@@ -119,6 +120,16 @@ class _Compiler:
             return None if found is None else found.get(name)
 
         return follow
+
+    def _part(self, node: nodes.Part) -> Run:
+        base, name, is_number = self.run(node.base), node.name, node.type.kind == "number"
+
+        def part(row: Any, env: Any) -> Any:
+            found = base(row, env)
+            value = None if found is None else found.get(name)
+            return Decimal(value) if is_number and value is not None else value
+
+        return part
 
     # -- operators ------------------------------------------------------------------------
 

@@ -67,6 +67,9 @@ class _Writer:
     def _linked(self, node: nodes.Linked) -> Json:
         return ["linked", node.type.kind, self.write(node.base), node.target, node.name]
 
+    def _part(self, node: nodes.Part) -> Json:
+        return ["part", node.type.kind, self.write(node.base), node.name]
+
     def _rows(self, node: nodes.Rows) -> Json:
         base = None if node.base is None else self.write(node.base)
         links = node.type.target if node.type.kind == "records" else ""

@@ -117,6 +117,14 @@ class Linked(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Part(Node):
+    """Part `name` of the structured value `base`, such as the city of an address."""
+
+    base: Node
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rows(Node):
     """The rows of a table field, links or backlink `name`.
 

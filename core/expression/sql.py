@@ -20,7 +20,7 @@ from core.expression.compiled import Expression
 from core.expression.functions import INTERNAL, Function
 from core.expression.sqlfunctions import BY_KIND, function_name
 from core.expression.sqlnumbers import SIGNS, StoredNumber, against_number
-from core.expression.sqltypes import Instant, NumberText, Postgres, literal, typed
+from core.expression.sqltypes import Instant, NumberText, Postgres, json_part, literal, typed
 from core.expression.types import Env
 
 Element = ColumnElement[Any]
@@ -259,6 +259,11 @@ class _Builder:
     def _linked(self, node: nodes.Linked) -> Element:
         return self._looked_up(self._followed(node), node.name)
 
+    def _part(self, node: nodes.Part) -> Element:
+        text = json_part(self._build(node.base), node.name, is_sqlite=self._sqlite)
+        is_number = node.type.kind == "number"
+        return sa.cast(text, sa.Numeric) if is_number and not self._sqlite else text
+
     # -- conditions -----------------------------------------------------------------------
 
     def _compare(self, node: nodes.Compare) -> Element:
@@ -361,7 +366,8 @@ class _Builder:
         kind = operand.type.kind
         if kind in {"text", "choice", "record", "list"}:
             return sa.or_(value.is_(None), value == sa.literal_column("''"))
-        if kind in {"choices", "any"} and isinstance(operand, (nodes.Field, nodes.Linked)):
+        is_stored = isinstance(operand, (nodes.Field, nodes.Linked))
+        if is_stored and kind in {"choices", "any", "structure"}:
             text = sa.cast(sa.type_coerce(value, sa.Text()), sa.Text)
             return sa.or_(value.is_(None), text.in_(["[]", "{}", '""', "null"]))
         return value.is_(None)

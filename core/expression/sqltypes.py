@@ -79,6 +79,13 @@ def literal(value: Any, kind: str, *, is_sqlite: bool) -> Element:
     return sa.literal(value, _TYPES.get(kind, sa.Text()))
 
 
+def json_part(value: Element, name: str, *, is_sqlite: bool) -> Element:
+    """Return a part of a structured value as text; `name` is one that its type declares."""
+    if is_sqlite:
+        return sa.func.json_extract(sa.type_coerce(value, sa.Text()), f"$.{name}", type_=sa.Text())
+    return sa.func.jsonb_extract_path_text(sa.cast(value, JSONB), name, type_=sa.Text())
+
+
 class Postgres:
     """What a function's `postgresql` target builds with; hands SQLAlchemy in.
 

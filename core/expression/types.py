@@ -23,6 +23,7 @@ Kind = Literal[
     "record",
     "records",
     "rows",
+    "structure",
     "list",
     "any",
     "null",
@@ -65,7 +66,7 @@ class Type:
         options: values of a choice or of choices; None when they are not known.
         target: record type of a record, of records, or of rows that are records.
         element: type of a list's values.
-        fields: columns of a table field's rows.
+        fields: columns of a table field's rows; parts of a structure, such as a city.
     """
 
     kind: Kind

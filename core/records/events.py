@@ -12,11 +12,12 @@ from core.records.children import row_changes
 from core.records.rules import is_empty
 from core.records.wire import Wire, instant_text
 from core.schema.model import RecordType
+from core.schema.writtentypes import MASK
 
 Values = Mapping[str, Any]
 
 #: What the history shows instead of a secret.
-MASKED = "•••"
+MASKED = MASK
 
 
 def field_changes(

@@ -33,6 +33,9 @@ BYTE_ORDER_MARK = "\ufeff"
 #: The column that names the fields hidden in a row.
 NO_ACCESS = "no_access"
 
+#: What no file holds: records of another form, and what nobody may read.
+NEVER_EXPORTED = frozenset({"backlink", "secret"})
+
 Record = dict[str, Any]
 
 
@@ -60,7 +63,7 @@ class Exported:
         self.fields = [
             one
             for one in ctx.registry.record_type(type_name).fields
-            if one.type != "backlink" and one.name in wanted & rights.possible
+            if one.type not in NEVER_EXPORTED and one.name in wanted & rights.possible
         ]
         names = tuple(one.name for one in self.fields)
         key = key_field(rights.record_type)
@@ -107,7 +110,7 @@ class Exported:
         pointing = [
             (holder, one)
             for holder, one in places
-            if one.type in {"link", "links"} and holder.get(one.name)
+            if field_type(one.type).points and holder.get(one.name)
         ]
         wanted: dict[str, set[str]] = defaultdict(set)
         for holder, one in pointing:
@@ -145,9 +148,10 @@ def _csv_lines(exported: Exported) -> Iterator[str]:
 
 def text_writer(one: Field) -> Callable[[Any], str]:
     """Return what writes a field's values as text, links and table rows included."""
-    if one.type == "link":
+    points = field_type(one.type).points
+    if points == "one":
         return lambda value: value or ""
-    if one.type == "links":
+    if points == "many":
         return lambda value: join_texts(value or ())
     if one.type == "table":
         return lambda value: json.dumps(value, ensure_ascii=False) if value else ""
@@ -184,7 +188,7 @@ def export_json(ctx: Context, type_name: str, query: Query) -> Iterator[str]:
     rights = access(ctx, type_name)
     rights.require("export")
     record_type = ctx.registry.record_type(type_name)
-    own = [one.name for one in record_type.fields if one.type != "backlink"]
+    own = [one.name for one in record_type.fields if one.type not in NEVER_EXPORTED]
     names = [one for one in (*system_names(record_type), *own) if one in rights.possible]
     whole = replace(query, fields=query.fields or tuple(names), limit=MOST, count="")
     return _json_lines(ctx, type_name, whole)

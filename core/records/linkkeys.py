@@ -9,7 +9,9 @@ from core.context import Context
 from core.ids import is_id
 from core.policies.access import access
 from core.records.binding import bound
+from core.records.people import PEOPLE
 from core.schema.model import RecordType
+from core.schema.peopletypes import USERS
 
 #: Keys of linked records kept in memory, and how many are asked for in one statement.
 CACHE = 50_000
@@ -37,6 +39,11 @@ class LinkKeys:
     def ids(self, target: str, keys: set[str]) -> Callable[[str], str | None]:
         """Look up the keys that are not known yet; return what finds the id of any of them."""
         known = self._ids.setdefault(target, {})
+        if target == USERS:
+            with self._ctx.reading() as connection:
+                known.update(PEOPLE.ids(connection, keys))
+            # A file may also say a user's id; whether there is one is checked on saving.
+            return lambda key: known.get(key, key)
         if len(known) + len(keys) > CACHE:
             known.clear()
         missing = [key for key in keys if key not in known]
@@ -47,6 +54,9 @@ class LinkKeys:
 
     def keys(self, target: str, ids: Iterable[str]) -> dict[str, str]:
         """Return the keys of records by id; without those that have none to show."""
+        if target == USERS:
+            with self._ctx.reading() as connection:
+                return dict(PEOPLE.logins(connection, set(ids)))
         rows = self._rows(target, "id", sorted(set(ids)))
         return {found: str(key) for found, key in rows if key is not None}
 

@@ -180,7 +180,7 @@ class _Maker:
         kind = field_type(field.type)
         if field.type == "table":
             return _rows_reader(cell, field)
-        if field.type == "links":
+        if kind.points == "many":
             return _texts_reader(cell)
         if field.type == "datetime" and self._has_zone:
             zone = self._zone
@@ -277,7 +277,7 @@ def _links(table: str, fields: Mapping[str, Field], names: Any) -> dict[tuple[st
     found = {}
     for name in names:
         field = fields.get(name)
-        if field is not None and field.type in {"link", "links"}:
+        if field is not None and field_type(field.type).points:
             found[table, name] = field.target
         elif field is not None and field.type == "table":
             inner = {one.name: one for one in field.fields}

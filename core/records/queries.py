@@ -29,6 +29,7 @@ from core.records.proposals import find_proposal
 from core.records.searching import find_search
 from core.records.selection import Selection, check_fields, read_filter
 from core.records.wire import dump_mapping
+from core.schema.writtentypes import MASK
 from core.tables.releases import REVISION_TEXT
 
 Record = dict[str, Any]
@@ -331,5 +332,9 @@ def _proposal(
         return None
     shown, wire = projection.viewable(row), found.wire()
     for part in ("base", "values"):
-        wire[part] = {name: value for name, value in wire[part].items() if name in shown}
+        wire[part] = {
+            name: MASK if value is not None and name in projection.wire.masked else value
+            for name, value in wire[part].items()
+            if name in shown
+        }
     return wire

@@ -4,7 +4,7 @@ Also choices taken from other records' rows, and values that must be unique.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from typing import Any
@@ -14,15 +14,18 @@ from sqlalchemy.engine import Connection
 
 from core.context import Context
 from core.errors import Problem
-from core.expression import Expression
+from core.expression import Expression, ExpressionError
 from core.expression.sql import sql_clause
 from core.i18n import N_
 from core.policies.access import access
 from core.policies.bounded import compiled
 from core.records.binding import bound
 from core.records.environment import RecordEnv
+from core.records.people import PEOPLE
 from core.records.rules import Subject, is_empty
 from core.schema.model import Field, OptionSource, RecordType
+from core.schema.peopletypes import SINGLE_LINKS, USERS, role_names
+from core.schema.writtentypes import result_kind
 
 #: Values asked for in one statement; both databases bound the number of parameters.
 BATCH = 500
@@ -63,6 +66,7 @@ class References:
         links: (target, filter) -> wanted ids.
         columns: the same for the rows of new records.
         options: (type, field, filter) -> wanted values.
+        users: wanted ids of users.
     """
 
     ctx: Context
@@ -77,6 +81,7 @@ class References:
     options: dict[tuple[str, str, str], list[Wanted]] = attribute(
         default_factory=lambda: defaultdict(list)
     )
+    users: list[Wanted] = attribute(default_factory=list)
 
     def collect(
         self, fields: Iterable[Field], subject: Subject, env: RecordEnv, problems: list[Problem]
@@ -88,7 +93,7 @@ class References:
             if is_empty(value) or value == before.get(one.name):
                 continue
             path = subject.path + one.name
-            if one.type == "link":
+            if one.type in SINGLE_LINKS:
                 self.links[one.target, one.filter].append(Wanted(value, path, problems))
             elif one.type == "links":
                 self._collect_links(one, value, before.get(one.name) or (), (path, problems))
@@ -96,6 +101,10 @@ class References:
                 self._collect_rows(one, subject, env, problems)
             elif one.options_from:
                 self._collect_options(one, subject, env, (path, problems))
+            elif one.target == USERS:
+                self._collect_users(value, before.get(one.name), (path, problems))
+            elif one.type in _NAMED:
+                problems += _NAMED[one.type](self.ctx, one, value, path)
 
     def _collect_links(
         self,
@@ -110,20 +119,31 @@ class References:
                 wanted = Wanted(target_id, f"{place[0]}.{position}", place[1])
                 self.links[one.target, one.filter].append(wanted)
 
+    def _collect_users(
+        self, value: str | list[str], known: Any, place: tuple[str, list[Problem]]
+    ) -> None:
+        if isinstance(value, str):
+            self.users.append(Wanted(value, *place))
+            return
+        old = set(known or ())
+        for position, user_id in enumerate(value):
+            if user_id not in old:
+                self.users.append(Wanted(user_id, f"{place[0]}.{position}", place[1]))
+
     def _collect_rows(
         self, table: Field, subject: Subject, env: RecordEnv, problems: list[Problem]
     ) -> None:
         stored = {row["id"]: row for row in (subject.before or {}).get(table.name) or ()}
         pointing = [
-            one for one in table.fields if one.type in {"link", "links"} or one.options_from
+            one for one in table.fields if one.target or one.options_from or one.type in _NAMED
         ]
         rows = subject.values[table.name]
         if not stored:
             for one in pointing:
-                if one.type == "link":
+                if one.type in SINGLE_LINKS:
                     column = WantedColumn(rows, one.name, subject.path + table.name, problems)
                     self.columns[one.target, one.filter].append(column)
-            pointing = [one for one in pointing if one.type != "link"]
+            pointing = [one for one in pointing if one.type not in SINGLE_LINKS]
         if not pointing:
             return
         for position, row in enumerate(rows):
@@ -165,6 +185,13 @@ class References:
             for one in wanted:
                 if one.value not in found:
                     one.problems.append(_no_option(one.path, one.value))
+        if self.users:
+            active = PEOPLE.active(self.connection, {one.value for one in self.users})
+            for one in self.users:
+                if one.value not in active:
+                    text = N_("There is no such user who could be chosen.")
+                    one.problems.append(Problem(one.path, "user.not_found", text))
+        self.users.clear()
         self.links.clear()
         self.columns.clear()
         self.options.clear()
@@ -228,6 +255,35 @@ class References:
 def _no_option(path: str, value: str) -> Problem:
     text = N_("{option} cannot be chosen here.")
     return Problem(path, "field.option", text, {"option": value})
+
+
+def _check_role(ctx: Context, _field: Field, name: str, path: str) -> list[Problem]:
+    """Return that a role does not exist, where the schema declares roles at all."""
+    known = role_names(ctx.registry.release)
+    if not known or name in known:
+        return []
+    text = N_("There is no role {name}.")
+    return [Problem(path, "role.not_found", text, {"name": name})]
+
+
+def _check_expression(ctx: Context, field: Field, text: str, path: str) -> list[Problem]:
+    """Return what is wrong with an expression that somebody wrote, each with its column."""
+    try:
+        ctx.registry.expression(field.scope, text, result_kind(field))
+    except ExpressionError as error:
+        return [
+            Problem(path, one.code, one.text, {**one.params, "column": one.column})
+            for one in error.problems
+        ]
+    return []
+
+
+#: Field types whose values name something of the release -> what is wrong with a value.
+_NAMED: Mapping[str, Callable[[Context, Field, str, str], list[Problem]]] = {
+    "role": _check_role,
+    "condition": _check_expression,
+    "expression": _check_expression,
+}
 
 
 def unique_sets(record_type: RecordType) -> tuple[tuple[tuple[str, ...], bool], ...]:

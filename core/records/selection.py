@@ -293,7 +293,7 @@ def _sort_problems(record_type: RecordType, names: Sequence[str]) -> list[Proble
     problems = [
         Problem("sort", "query.not_sortable", text, {"name": name})
         for name in names
-        if _kind(record_type, name) not in _SORTABLE
+        if not _is_sortable(record_type, name)
     ]
     if len(names) > _MOST_SORTS or len(set(names)) < len(names):
         many = N_("Sort by at most {limit} fields, each once.")
@@ -309,6 +309,12 @@ def _kind(record_type: RecordType, name: str) -> str:
     kind = field_type(field.result or field.type)
     stored: str = kind.storage(field).kind
     return stored
+
+
+def _is_sortable(record_type: RecordType, name: str) -> bool:
+    field = record_type.field(name)
+    kind = None if field is None else field_type(field.result or field.type)
+    return _kind(record_type, name) in _SORTABLE and (kind is None or kind.sortable)
 
 
 def _computed(ctx: Context, rights: Access, name: str) -> sa.ColumnElement[Any]:

@@ -179,7 +179,7 @@ class Update:
     def _propose(self, before: Record, changes: Any, reason: str) -> None:
         """Write the document's proposal; the live row keeps its values."""
         wire = self._validator.wire
-        live = {name: wire.value(name, before.get(name)) for name in self._proposable()}
+        live = {name: wire.kept(name, before.get(name)) for name in self._proposable()}
         proposed = before
         if self._proposal is not None:
             proposed = self._validator.trusted(before, self._proposal.values)
@@ -189,7 +189,7 @@ class Update:
         hits = taken_fields(self._ctx, self._connection, self._type, [(before["id"], after)])
         if hits[0] is not None:
             raise taken(hits[0])
-        shape = {name: wire.value(name, after.get(name)) for name in self._proposable()}
+        shape = {name: wire.kept(name, after.get(name)) for name in self._proposable()}
         values = {name: value for name, value in shape.items() if value != live[name]}
         if not self._differs(proposed, after):
             return

@@ -7,7 +7,9 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.schema.fieldtypes import field_type
 from core.schema.model import Field
+from core.schema.peopletypes import SINGLE_LINKS
 from core.tables.registry import Registry
 
 #: Records that one deletion may change or delete along with it.
@@ -54,11 +56,11 @@ def pointers_to(registry: Registry, type_name: str) -> tuple[Pointer, ...]:
 def _pointers(registry: Registry, type_name: str) -> Iterator[Pointer]:
     for name in registry.tables:
         for field in registry.record_type(name).fields:
-            if field.target == type_name and field.type in {"link", "links"}:
+            if field.target == type_name and field_type(field.type).points:
                 yield Pointer(name, field)
             elif field.type == "table":
                 for inner in field.fields:
-                    if inner.target == type_name and inner.type == "link":
+                    if inner.target == type_name and inner.type in SINGLE_LINKS:
                         yield Pointer(name, inner, field.name)
 
 

@@ -23,6 +23,7 @@ from core.records.rules import Rules, Subject
 from core.records.wire import Wire, instant_text, wire_of
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field, RecordType
+from core.schema.peopletypes import SINGLE_LINKS
 from core.schema.scopes import row_scope
 from core.tables.registry import Registry
 
@@ -147,8 +148,12 @@ class Validator:
         """
         problems: list[Problem] = []
         given, known = {}, dict(before)
+        kept: Values = {}
         for one in self.record_type.fields:
             if one.name not in values or field_type(one.type).computed:
+                continue
+            if one.type == "secret":
+                kept[one.name] = values[one.name]  # its hash, which no loader takes
                 continue
             given[one.name] = value = values[one.name]
             if one.type == "table" and value:
@@ -161,12 +166,16 @@ class Validator:
         loaded = self._loading.load(given, problems, known)
         if problems:
             raise Invalid(problems=problems)
-        return {**before, **loaded}
+        return {**before, **loaded, **kept}
 
     def reload(self, candidate: Candidate, names: Iterable[str]) -> None:
         """Load values that a hook put in, as if they had come in from outside."""
         values, writable = candidate.values, self._loading
-        changed = {name: self.wire.value(name, values[name]) for name in names}
+        changed = {
+            # A hook sets a secret itself: its mask is nobody's.
+            name: values[name] if name in self.wire.masked else self.wire.value(name, values[name])
+            for name in names
+        }
         loaded = writable.load(changed, candidate.problems, candidate.subject.before)
         values.update(loaded)
         candidate.subject.given |= frozenset(loaded)
@@ -276,11 +285,11 @@ def _followed(record_type: RecordType, paths: Iterable[str]) -> dict[tuple[str, 
         field, second = own.get(first), rest.partition(".")
         if field is None or not rest:
             continue
-        if field.type == "link":
+        if field.type in SINGLE_LINKS:
             found["", first] = field.target
         elif field.type == "table" and second[1]:
             inner = next((one for one in field.fields if one.name == second[0]), None)
-            if inner is not None and inner.type == "link":
+            if inner is not None and inner.type in SINGLE_LINKS:
                 found[first, second[0]] = inner.target
     return found
 

@@ -68,9 +68,11 @@ class Wire:
     Attributes:
         dumps: name -> dump, for the fields that need one, system fields included.
         rows: table field name -> the same for its rows.
+        secrets: names whose values the history does not show.
+        masked: names whose values no answer shows.
     """
 
-    __slots__ = ("dumps", "rows", "secrets")
+    __slots__ = ("dumps", "masked", "rows", "secrets")
 
     def __init__(self, record_type: RecordType) -> None:
         """Compile the serializer of `record_type`."""
@@ -83,6 +85,7 @@ class Wire:
         self.secrets = frozenset(
             field.name for field in record_type.fields if field.sensitive == "secret"
         )
+        self.masked = frozenset(one.name for one in record_type.fields if one.type == "secret")
 
     def value(self, name: str, value: Any) -> Any:
         """Return the wire form of one field's value."""
@@ -93,6 +96,10 @@ class Wire:
             return [dump_mapping(row, cells) for row in value]
         dump = self.dumps.get(name)
         return value if dump is None else dump(value)
+
+    def kept(self, name: str, value: Any) -> Any:
+        """Return the wire form in which a proposal keeps a value: that of a secret is its hash."""
+        return value if name in self.masked else self.value(name, value)
 
     def record(self, record: Mapping[str, Any]) -> Record:
         """Return a whole record in wire form; names that are no fields pass as they are."""

@@ -89,7 +89,9 @@ def _inner(table: Field) -> Iterator[Column]:
         if not field_type(one.type).computed:
             kind = _kind(one)
             name = "number" if kind == "number" and one.type != "duration" else kind
-            yield one.name, _wire_text, name if name in {"number", "boolean"} else "text"
+            is_json = field_type(one.type).storage(one).kind == "json"
+            write = text_writer(one) if is_json else _wire_text
+            yield one.name, write, name if name in {"number", "boolean"} else "text"
 
 
 def _wire_text(value: Any) -> str:

@@ -45,6 +45,8 @@ def field_shape(field: Field, locale: str) -> Shape:
         shape["description"] = text
     if _is_computed(field):
         shape["readOnly"] = True
+    if field.type == "secret":
+        shape["writeOnly"] = True
     if not field.required and field.type != "table":
         shape["nullable"] = True
     return shape
@@ -64,6 +66,9 @@ def _value_shape(field: Field) -> Shape:
         return {"type": "array", "items": _ID}
     if field.result:
         kind = field_type(field.result)
+    own = kind.shape(field)
+    if own is not None:
+        return own
     shape = dict(_KINDS.get(kind.storage(field).kind, {}))
     options = [option.value for option in field.options if not option.archived]
     if options and shape.get("type") == "string":

@@ -18,7 +18,7 @@ from core.schema.yamlnodes import Node
 TYPE_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 MAX_TYPE_NAME = 40
 MAX_FIELDS = 300
-NOT_TITLES = NOT_SORTABLE | {"long_text", "boolean", "color"}
+NOT_TITLES = NOT_SORTABLE | {"long_text", "boolean", "color", "user", "role"}
 
 
 def check_release(draft: Draft, running: Release) -> None:

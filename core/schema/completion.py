@@ -5,6 +5,7 @@ import msgspec
 from core.schema.fieldtypes import field_type, field_type_names
 from core.schema.model import Field, Option, RecordType, Section, Tab, View
 from core.schema.numbertypes import DecimalType
+from core.schema.peopletypes import DEPARTMENTS, USERS
 
 #: States of a document, in the order it passes through them.
 DOCUMENT_STATES = ("draft", "submitted", "effective", "rejected", "void")
@@ -19,12 +20,14 @@ _STATE_LABELS = {
 _BASICS = {"zh": "基本", "en": "Basics"}
 _ALL = {"zh": "全部", "en": "All"}
 _FIRST_VIEW_COLUMNS = 6
-_NOT_IN_LISTS = frozenset({"table", "links", "backlink", "long_text", "json"})
+_NOT_IN_LISTS = frozenset(
+    {"table", "links", "backlink", "long_text", "json", "rich_text", "secret"}
+)
 
 
 def complete_type(declared: RecordType) -> RecordType:
     """Return a declared record type with everything that can be left out filled in."""
-    fields = tuple(_with_precision(one) for one in declared.fields)
+    fields = tuple(_with_details(one) for one in declared.fields)
     if declared.document and all(one.name != "status" for one in fields):
         status = _status(declared)
         fields = (*fields, status)
@@ -35,17 +38,25 @@ def complete_type(declared: RecordType) -> RecordType:
     return msgspec.structs.replace(made, layout=_layout(made), views=_views(made))
 
 
-def _with_precision(field: Field) -> Field:
-    """Return a field with its digits stated, so that no reader needs to know the defaults."""
+def _with_details(field: Field) -> Field:
+    """Return a field with what its type settles stated, so that no reader needs to know it."""
     if field.fields:
-        rows = tuple(_with_precision(one) for one in field.fields)
+        rows = tuple(_with_details(one) for one in field.fields)
         return msgspec.structs.replace(field, fields=rows)
     if field.type not in field_type_names():
         return field
     kind = field_type(field.type)
     if isinstance(kind, DecimalType) and field.precision is None:
         return msgspec.structs.replace(field, precision=kind.precision(field))
+    if field.type in _TARGETS:
+        return msgspec.structs.replace(field, target=_TARGETS[field.type])
+    if field.type == "secret":
+        return msgspec.structs.replace(field, sensitive="secret")
     return field
+
+
+#: Field types that always point to the same.
+_TARGETS = {"user": USERS, "users": USERS, "department": DEPARTMENTS}
 
 
 def _status(declared: RecordType) -> Field:

@@ -23,6 +23,8 @@ from core.i18n import N_
 from core.schema.model import Field
 
 Loader = Callable[[Any], Any]
+#: A part of a JSON Schema, as OpenAPI has it.
+Shape = dict[str, Any]
 
 StorageKind = Literal[
     "text",
@@ -154,6 +156,8 @@ class FieldType(ABC):
         operators: filter operators that screens offer, in order.
         widget: name of the form control.
         computed: nobody writes it; the product finds the value.
+        points: whether its values are ids of what `Field.target` names, of one or of many.
+        sortable: whether lists can be sorted by it, where its storage has an order.
     """
 
     name: ClassVar[str] = ""
@@ -161,6 +165,8 @@ class FieldType(ABC):
     operators: ClassVar[tuple[str, ...]] = ("==", "!=", "is empty", "is not empty")
     widget: ClassVar[str] = ""
     computed: ClassVar[bool] = False
+    points: ClassVar[Literal["", "one", "many"]] = ""
+    sortable: ClassVar[bool] = True
 
     @abstractmethod
     def storage(self, field: Field) -> Storage:
@@ -199,6 +205,10 @@ class FieldType(ABC):
     def from_text(self, text: str, field: Field) -> Any:
         """Return the Python value of text that `to_text` wrote, or that people typed."""
         return self.load(text, field)
+
+    def shape(self, field: Field) -> Shape | None:  # noqa: ARG002  for types to override
+        """Return the JSON Schema of its wire value; None when its storage says it."""
+        return None
 
     def marshmallow_field(self, field: Field) -> LoadedField:
         """Return a marshmallow field that deserializes with this type's loader."""

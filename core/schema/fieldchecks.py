@@ -8,7 +8,8 @@ from core.i18n import N_
 from core.schema.draft import Draft
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import Field, RecordType
-from core.schema.scopes import row_scope
+from core.schema.peopletypes import DEPARTMENTS
+from core.schema.scopes import named_scope, row_scope
 from core.schema.texttypes import check_characters, compile_pattern
 from core.schema.yamlnodes import Node
 
@@ -25,9 +26,19 @@ RESERVED = frozenset(
 #: What further is taken inside a table field.
 RESERVED_IN_ROWS = RESERVED | {"position"}
 #: What can stand in a table field.
-NOT_IN_ROWS = frozenset({"table", "links", "backlink", "rollup", "sequence"})
+NOT_IN_ROWS = frozenset({"table", "links", "rollup", "sequence"})
 #: Kinds of fields whose values can be told apart by an index.
-NOT_INDEXED = frozenset({"table", "links", "backlink", "json", "multi_select", "long_text"})
+NOT_INDEXED = frozenset(
+    {
+        *("table", "links", "backlink", "json", "multi_select", "long_text", "rich_text"),
+        *("users", "address", "location", "secret", "condition", "expression"),
+    }
+)
+#: Kinds of fields that never stand in a table field, and why.
+NEVER_IN_ROWS = {
+    "backlink": N_("Nothing links to a row of a table field, so a backlink finds nothing there."),
+    "secret": N_("A secret stands in the record itself: its rows are shown and exported whole."),
+}
 
 _ALWAYS = frozenset(
     {"id", "was", "name", "type", "label", "help", "visible_when", "sensitive", "deprecated"}
@@ -79,7 +90,9 @@ def _check_rows(draft: Draft, table: Field, node: Node, owner: str) -> None:
     scope = row_scope(draft.types, table, owner)
     for column in table.fields:
         place = nodes.get(column.name, node)
-        if column.type in NOT_IN_ROWS:
+        if column.type in NEVER_IN_ROWS:
+            draft.add(place.at("type"), "not_in_rows", NEVER_IN_ROWS[column.type])
+        elif column.type in NOT_IN_ROWS:
             text = N_("A field of type {type} inside a table field is not yet supported.")
             draft.add(place.at("type"), "not_yet", text, type=column.type)
         _check_field(draft, column, place, scope, reserved=RESERVED_IN_ROWS)
@@ -102,7 +115,7 @@ def _check_field(
 ) -> None:
     _check_name(draft, field.name, node.at("name"), reserved)
     _check_properties(draft, field, node)
-    for check in (_check_bounds, _check_relation, _check_sequence, _check_default):
+    for check in _FIELD_CHECKS:
         check(draft, field, node)
     _check_choices(draft, field, node, scope)
     _check_conditions(draft, field, node, scope)
@@ -244,11 +257,12 @@ def _check_option(draft: Draft, value: str, place: Node) -> None:
 
 
 def _check_relation(draft: Draft, field: Field, node: Node) -> None:
-    if field.type in {"link", "links"}:
+    if field.type in {"link", "links", "department"}:
         if not field.target:
             draft.add(node, "missing", N_("“{key}” is missing."), key="target")
         elif field.target not in draft.types:
-            draft.add_unknown(node.at("target"), "type", field.target, draft.types)
+            place = node.at("type" if field.type == DEPARTMENTS else "target")
+            draft.add_unknown(place, "type", field.target, draft.types)
         elif field.filter:
             draft.expression(node.at("filter"), field.filter, draft.scope(field.target))
         if field.required and field.on_delete == "set_null":
@@ -256,6 +270,26 @@ def _check_relation(draft: Draft, field: Field, node: Node) -> None:
             draft.add(node.at("on_delete"), "contradiction", text)
     elif field.type == "backlink":
         _check_backlink(draft, field, node)
+
+
+def _check_scope(draft: Draft, field: Field, node: Node) -> None:
+    """Check that what a condition or expression is about exists."""
+    if "scope" not in field_type(field.type).properties:
+        return
+    if not field.scope:
+        draft.add(node, "missing", N_("“{key}” is missing."), key="scope")
+    elif named_scope(draft.types, field.scope) is None:
+        names = [*draft.types, *_table_scopes(draft)]
+        draft.add_unknown(node.at("scope"), "type", field.scope, names)
+
+
+def _table_scopes(draft: Draft) -> list[str]:
+    return [
+        f"{name}.{one.name}"
+        for name, record_type in draft.types.items()
+        for one in record_type.fields
+        if one.type == "table"
+    ]
 
 
 def _check_backlink(draft: Draft, field: Field, node: Node) -> None:
@@ -307,6 +341,9 @@ def _check_default(draft: Draft, field: Field, node: Node) -> None:
         kind.load(field.default, field)
     except FieldError as error:
         draft.add(place, "bad_default", error.text, **error.params)
+
+
+_FIELD_CHECKS = (_check_bounds, _check_relation, _check_scope, _check_sequence, _check_default)
 
 
 def _check_conditions(draft: Draft, field: Field, node: Node, scope: Scope) -> None:

@@ -5,6 +5,9 @@
     date time datetime duration                      core.schema.timetypes
     select multi_select json                         core.schema.choicetypes
     link links table backlink formula rollup sequence    core.schema.relationtypes
+    user users role department                       core.schema.peopletypes
+    address location                                 core.schema.structuretypes
+    rich_text secret expression condition            core.schema.writtentypes
 
 `field_type(field.type).load(value, field)` is the one reader for forms, REST
 and imports; `loader(field)` gives the same as a function to keep.
@@ -13,7 +16,16 @@ and imports; `loader(field)` gives the same as a function to keep.
 from collections.abc import Callable
 from typing import Any
 
-from core.schema import choicetypes, numbertypes, relationtypes, texttypes, timetypes
+from core.schema import (
+    choicetypes,
+    numbertypes,
+    peopletypes,
+    relationtypes,
+    structuretypes,
+    texttypes,
+    timetypes,
+    writtentypes,
+)
 from core.schema.fieldbase import (
     FieldError,
     FieldType,
@@ -39,25 +51,24 @@ __all__ = [
 #: Types of the schema language that this version does not have.
 PLANNED = frozenset(
     [
-        "rich_text",
-        "address",
-        "location",
-        "secret",
-        "user",
-        "users",
-        "role",
-        "department",
         "file",
         "files",
         "image",
         "signature",
         "lookup",
-        "condition",
-        "expression",
     ]
 )
 
-for _module in (texttypes, numbertypes, timetypes, choicetypes, relationtypes):
+for _module in (
+    texttypes,
+    numbertypes,
+    timetypes,
+    choicetypes,
+    relationtypes,
+    peopletypes,
+    structuretypes,
+    writtentypes,
+):
     for _kind in _module.TYPES:
         register(_kind)
 

@@ -52,6 +52,8 @@ class Field(Model, frozen=True, kw_only=True):
         of: `TYPE.FIELD` of a backlink; the table or backlink field of a rollup.
         take: the field a rollup aggregates.
         how: sum, count, avg, min or max.
+        scope: what a `condition` or `expression` is about: a record type, or `TYPE.TABLE`.
+        gives: kind of value that an `expression` must have; empty is any.
         formula: expression of a `formula` field.
         result: value type of a formula or rollup, found at publish: a field type's name.
         stored: whether a formula or rollup has a column (it reads nothing but its own record).
@@ -97,6 +99,8 @@ class Field(Model, frozen=True, kw_only=True):
     of: str = ""
     take: str = ""
     how: Literal["", "sum", "count", "avg", "min", "max"] = ""
+    scope: str = ""
+    gives: Literal["", "text", "number", "boolean", "date", "time", "datetime", "duration"] = ""
     formula: str = ""
     result: str = ""
     stored: bool = False

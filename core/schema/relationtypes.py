@@ -56,6 +56,7 @@ class LinkType(FieldType):
     properties = frozenset({"target", "filter", "on_delete", "placeholder"})
     operators: ClassVar[tuple[str, ...]] = ("==", "!=", "in", "is empty", "is not empty")
     widget = "link"
+    points = "one"
 
     def storage(self, field: Field) -> Storage:  # noqa: ARG002  every id is kept alike
         """Return an id column."""
@@ -87,6 +88,7 @@ class LinksType(FieldType):
     properties = frozenset({"target", "filter", "on_delete"})
     operators: ClassVar[tuple[str, ...]] = ("contains", "is empty", "is not empty")
     widget = "links"
+    points = "many"
 
     def storage(self, field: Field) -> Storage:  # noqa: ARG002  every list is kept alike
         """Return a table of its own."""

@@ -56,6 +56,18 @@ def scope_in(types: Mapping[str, RecordType], name: str) -> Scope:
     )
 
 
+def named_scope(types: Mapping[str, RecordType], name: str) -> Scope | None:
+    """Return the scope called `TYPE`, or `TYPE.TABLE` for one row of a table field, or None."""
+    type_name, _, table_name = name.partition(".")
+    found = types.get(type_name)
+    if found is None or found.archived:
+        return None
+    if not table_name:
+        return scope_in(types, type_name)
+    table = found.field(table_name)
+    return row_scope(types, table, type_name) if table and table.type == "table" else None
+
+
 def record_scope(release: Release, type_name: str) -> Scope:
     """Return the scope of expressions over records of `type_name`."""
     return scope_in(release.types, type_name)

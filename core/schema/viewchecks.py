@@ -10,7 +10,12 @@ from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType,
 from core.schema.results import ORDERED, SUMMABLE
 
 #: Types that no list can sort by.
-NOT_SORTABLE = frozenset({"table", "links", "backlink", "json", "multi_select"})
+NOT_SORTABLE = frozenset(
+    {
+        *("table", "links", "backlink", "json", "multi_select", "rich_text", "users"),
+        *("address", "location", "secret", "condition", "expression"),
+    }
+)
 #: What a board's columns can stand for.
 BOARD_TYPES = frozenset({"select", "boolean", "link"})
 #: What a calendar can show records by.

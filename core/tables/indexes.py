@@ -19,6 +19,7 @@ from core.expression.nodes import Apply, Constant, Name, Operation, Written
 from core.expression.parser import parse
 from core.i18n import N_
 from core.schema.model import SYSTEM_FIELDS, Field, RecordType, View
+from core.schema.peopletypes import SINGLE_LINKS
 from core.schema.viewchecks import split_group
 from core.tables.build import identifier, main_name, sub_name
 from core.tables.storage import has_column, storage_of
@@ -136,8 +137,9 @@ def _unique_spec(table: str, fields: tuple[str, ...], *, no_reuse: bool) -> Inde
 
 def _single(table: str, fields: Iterable[Field]) -> Iterator[IndexSpec]:
     for one in fields:
-        if one.type == "link" or (one.index and is_sortable(one)):
-            reason = N_("{field} links to {target}") if one.type == "link" else N_("asked for")
+        is_link = one.type in SINGLE_LINKS
+        if is_link or (one.index and is_sortable(one)):
+            reason = N_("{field} links to {target}") if is_link else N_("asked for")
             params = (("field", one.name), ("target", one.target))
             name = identifier(f"ix_{table}", one.name)
             yield IndexSpec(name, table, ((one.name, False),), reason=reason, params=params)

@@ -10,10 +10,10 @@ from sqlalchemy.engine import Connection
 
 from core.db import Database, Opening, driver_failure, reading_cursor
 from core.errors import NotFound, ReleaseChanged
-from core.expression import Expression, compile_expression
+from core.expression import Expression, Scope, compile_expression
 from core.expression.types import Kind
 from core.schema.model import RecordType, Release
-from core.schema.scopes import record_scope
+from core.schema.scopes import named_scope
 from core.tables.build import TypeTables, build_tables, shape
 from core.tables.releases import REVISION_SQL, Revision, load_release, read_revision
 from core.tables.rows import Dialect, RecordColumns
@@ -81,19 +81,25 @@ class Registry:
         return found
 
     def expression(self, type_name: str, text: str, expect: Kind | None = None) -> Expression:
-        """Return `text` compiled over records of a type; raises ExpressionError.
+        """Return `text` compiled over records of a type, or rows of `TYPE.TABLE`.
+
+        Raises:
+            ExpressionError: it is not right, or there is no such type.
 
         Texts come from callers too, so only the latest `EXPRESSIONS` are kept.
         """
         key = (type_name, text, expect)
         found = self._expressions.get(key)
         if found is None:
-            scope = self.memo(("scope", type_name), lambda: record_scope(self.release, type_name))
+            scope = self.memo(("scope", type_name), lambda: self._scope(type_name))
             found = compile_expression(text, scope, expect=expect)
             if len(self._expressions) >= EXPRESSIONS:
                 self._expressions.clear()
             self._expressions[key] = found
         return found
+
+    def _scope(self, name: str) -> Scope:
+        return named_scope(self.release.types, name) or Scope({}, name=name)
 
     def columns(self, type_name: str, source: sa.FromClause | None = None) -> RecordColumns:
         """Return a type's fields for `core.expression.sql`, read from its table or an alias."""

@@ -6,11 +6,13 @@ from typing import Any
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
 
+from core.actor import PUBLIC
 from core.context import Context
-from core.errors import NotFound
+from core.errors import Forbidden, NotFound
 from core.expression import Expression, compile_expression
 from core.policies.access import access
 from core.records.environment import RecordEnv
+from core.records.people import PEOPLE
 from core.records.queries import Query, list_wire
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import Field, OptionSource, RecordType
@@ -21,6 +23,8 @@ from core.web.titles import OFFERED, title_name
 
 #: What the names of the row's own values begin with in the picker's question.
 _ROW = "row."
+#: Longest text that people are searched by.
+_LONGEST_SEARCH = 100
 
 
 @pages.get("/records/<type_name>/choices")
@@ -37,6 +41,19 @@ def offer_choices(ctx: Context, type_name: str) -> ResponseReturnValue:
     siblings = table.fields if table else record_type.fields
     source = _source(ctx, record_type, table, field=field, row=_row(siblings))
     items = [] if source is None else _offered(ctx, source, request.args.get("search", "").strip())
+    return jsonify({"items": items, "more": len(items) == OFFERED})
+
+
+@pages.get("/people/lookup")
+@page
+def find_people(ctx: Context) -> ResponseReturnValue:
+    """Answer what a picker of users offers for the text typed so far."""
+    if ctx.actor is PUBLIC:
+        raise Forbidden
+    text = request.args.get("search", "").strip()[:_LONGEST_SEARCH]
+    with ctx.reading() as connection:
+        found = PEOPLE.search(connection, text, OFFERED)
+    items = [{"id": one.id, "title": one.name, "note": one.login} for one in found]
     return jsonify({"items": items, "more": len(items) == OFFERED})
 
 

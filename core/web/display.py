@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping
 from colorsys import rgb_to_hsv
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from core.i18n import N_, pick, translate
 from core.schema.model import Field, Option
+from core.schema.richtext import plain_text
+from core.schema.structuretypes import AddressType
 
 #: Titles of linked records: (record type, id) -> title.
 Titles = Mapping[tuple[str, str], str]
@@ -17,16 +20,19 @@ Titles = Mapping[tuple[str, str], str]
 NUMBERS = frozenset({"integer", "decimal", "money", "rate", "percent", "rating"})
 
 #: Field types that span a whole row of a form.
-WIDE = frozenset({"table", "long_text", "rich_text", "json", "condition", "expression", "links"})
+WIDE = frozenset(
+    {"table", "long_text", "rich_text", "json", "condition", "expression", "links", "address"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How values are read: the language, the store day's zone and titles of links."""
+    """How values are read: the language, the store day's zone, titles of links, roles' labels."""
 
     locale: str
     zone: tzinfo
     titles: Titles
+    roles: Mapping[str, str] = dataclass_field(default_factory=dict)
 
 
 def local_text(wire: str, zone: tzinfo | None) -> str:
@@ -210,6 +216,24 @@ def _table(field: Field, value: Any, reading: Reading) -> str:
     return "\n".join(row_text(field, row, reading) for row in value)
 
 
+def _rich_text(_field: Field, value: Any, _reading: Reading) -> str:
+    return plain_text(value)
+
+
+def _address(_field: Field, value: Any, reading: Reading) -> str:
+    """Return an address as people write it: the largest part first in Chinese, else last."""
+    parts = dict.fromkeys(value[name] for name in AddressType.parts if value.get(name))
+    return "".join(parts) if reading.locale == "zh" else ", ".join(reversed(parts))
+
+
+def _location(_field: Field, value: Any, _reading: Reading) -> str:
+    return f"{value['lat']}, {value['lng']}"
+
+
+def _role(_field: Field, value: Any, reading: Reading) -> str:
+    return reading.roles.get(value, value)
+
+
 _SHOWERS: dict[str, Callable[[Field, Any, Reading], str]] = {
     "integer": _number,
     "decimal": _number,
@@ -223,6 +247,13 @@ _SHOWERS: dict[str, Callable[[Field, Any, Reading], str]] = {
     "link": _link,
     "links": _links,
     "table": _table,
+    "rich_text": _rich_text,
+    "address": _address,
+    "location": _location,
+    "user": _link,
+    "users": _links,
+    "role": _role,
+    "department": _link,
 }
 
 
@@ -258,11 +289,10 @@ def links_in(fields: Iterable[Field], values: Mapping[str, Any]) -> set[tuple[st
         value = values.get(field.name)
         if not value:
             continue
-        if field.type == "link" and isinstance(value, str):
-            found.add((field.target, value))
-        elif field.type == "links":
-            found.update((field.target, each) for each in value if isinstance(each, str))
-        elif field.type == "table":
+        if field.type == "table":
             for row in value:
                 found |= links_in(field.fields, row)
+        elif field.target:
+            ids = value if isinstance(value, list) else [value]
+            found.update((field.target, each) for each in ids if isinstance(each, str))
     return found

@@ -12,11 +12,15 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
+from markupsafe import Markup
+
 from core.clock import to_wire
 from core.errors import Invalid, Problem
-from core.i18n import N_, pick
+from core.i18n import N_, pick, translate
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field, RecordType, Section
+from core.schema.richtext import cleaned
+from core.schema.structuretypes import StructureType
 from core.web.display import (
     NUMBERS,
     WIDE,
@@ -43,11 +47,7 @@ INPUTS = {
     "datetime": "datetime-local",
     "color": "color",
     "barcode": "text",
-    "user": "text",
-    "role": "text",
-    "department": "text",
     "duration": "text",
-    "secret": "password",
 }
 
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?")
@@ -86,6 +86,7 @@ class Control:
     is_wide: bool = False
     is_number: bool = False
     is_badge: bool = False
+    parts: list["Part"] = dataclass_field(default_factory=list)
     choices: list[tuple[str, str]] = dataclass_field(default_factory=list)
     picked: list[tuple[str, str]] = dataclass_field(default_factory=list)
     problems: list[str] = dataclass_field(default_factory=list)
@@ -100,12 +101,17 @@ class Control:
     @property
     def is_picker(self) -> bool:
         """Return whether its values are found by typing, among other records."""
-        return self.kind in {"link", "links"} or bool(self.field.options_from)
+        return bool(field_type(self.field.type).points or self.field.options_from)
 
     @property
     def takes_many(self) -> bool:
         """Return whether it holds a list of values."""
-        return self.kind in {"links", "multi_select"}
+        return self.kind == "multi_select" or field_type(self.field.type).points == "many"
+
+    @property
+    def markup(self) -> Markup:
+        """Return formatted text as a page shows it: cleaned again, whatever the row holds."""
+        return Markup(cleaned(str(self.value or "")))  # noqa: S704  nh3 cleaned it
 
     @property
     def tone(self) -> str:
@@ -116,6 +122,16 @@ class Control:
     def input_type(self) -> str:
         """Return the type attribute of the control's input element."""
         return INPUTS.get(self.kind, "text")
+
+
+@dataclass(slots=True)
+class Part:
+    """One part of a structured value, with a control of its own."""
+
+    name: str
+    label: str
+    value: str
+    problems: list[str]
 
 
 @dataclass(slots=True)
@@ -247,6 +263,18 @@ class Drawing:
         _fill(made, reading)
         if field.type == "table":
             self._fill_table(made)
+        kind = field_type(field.type)
+        if isinstance(kind, StructureType):
+            held = value if isinstance(value, Mapping) else {}
+            made.parts = [
+                Part(
+                    part,
+                    translate(label, reading.locale),
+                    str(held.get(part) or ""),
+                    self.problems.get(f"{path}.{part}", []),
+                )
+                for part, label in kind.parts.items()
+            ]
         return made
 
     def _fill_table(self, made: Control) -> None:
@@ -285,7 +313,9 @@ def _fill(made: Control, reading: Reading) -> None:
             for option in field.options
             if not option.archived or option.value in chosen
         ]
-    elif made.kind in {"link", "links"}:
+    elif made.kind == "role":
+        made.choices = list(reading.roles.items())
+    elif field.target:
         made.picked = [
             (each, reading.titles.get((field.target, each), each)) for each in _several(value)
         ]
@@ -334,7 +364,7 @@ def parse_form(form: MultiValues, fields: Iterable[Field], zone: tzinfo) -> Post
         if field.type == "table":
             if field.name in form:
                 posted.values[field.name] = _parse_rows(form, field, zone, posted)
-        elif field.name in form:
+        elif _is_held(form, field, field.name):
             posted.values[field.name] = _parse_value(form, field, field.name, zone)
     return posted
 
@@ -357,7 +387,7 @@ def _parse_rows(form: MultiValues, table: Field, zone: tzinfo, posted: Posted) -
         row = {
             column.name: _parse_value(form, column, f"{path}.{column.name}", zone)
             for column in table.fields
-            if column.type not in COMPUTED and f"{path}.{column.name}" in form
+            if column.type not in COMPUTED and _is_held(form, column, f"{path}.{column.name}")
         }
         row_id = "".join(form.getlist(f"{path}.id")[-1:])
         # A blank line that was never saved is the place to type the next row, not a row.
@@ -368,12 +398,27 @@ def _parse_rows(form: MultiValues, table: Field, zone: tzinfo, posted: Posted) -
     return rows
 
 
+def _is_held(form: MultiValues, field: Field, path: str) -> bool:
+    """Return whether the form says something about a field."""
+    kind = field_type(field.type)
+    if isinstance(kind, StructureType):
+        return any(f"{path}.{part}" in form for part in kind.parts)
+    if field.type == "secret":
+        # An empty control keeps the secret, which the form could not show.
+        return bool("".join(form.getlist(path)) or form.getlist(f"{path}.clear"))
+    return path in form
+
+
 def _parse_value(form: MultiValues, field: Field, path: str, zone: tzinfo) -> Any:
     """Return one control's wire value; text that is no value stays, to be refused by name."""
+    kind = field_type(field.type)
+    if isinstance(kind, StructureType):
+        parts = {part: "".join(form.getlist(f"{path}.{part}")[-1:]).strip() for part in kind.parts}
+        return {name: text for name, text in parts.items() if text} or None
     posted = form.getlist(path)
-    if field.type in {"multi_select", "links"}:
+    if field.type == "multi_select" or kind.points == "many":
         return [each for each in posted if each]
-    text = posted[-1]
+    text = posted[-1] if posted else ""
     if field.type == "boolean":
         return {"true": True, "false": False, "": None}.get(text, text)
     text = text.replace("\r\n", "\n")
@@ -415,8 +460,11 @@ def same_value(field: Field, posted: Any, stored: Any) -> bool:
 
 def _plain(field: Field, value: Any) -> Any:
     """Return a wire value in a form in which equal values are equal."""
-    if field.type in {"multi_select", "links"}:
+    if isinstance(value, list):
         return list(value)
+    if isinstance(value, Mapping):
+        show = _number if field.type == "location" else str
+        return {name: show(part) for name, part in value.items()}
     if field.type in NUMBERS:
         return _number(value)
     if field.type == "datetime":

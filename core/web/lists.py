@@ -20,6 +20,7 @@ from core.records.exporting import export_csv
 from core.records.queries import CAP, Query, list_wire
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field, RecordType, View
+from core.schema.peopletypes import SINGLE_LINKS
 from core.web.display import NUMBERS, Reading, is_badge, option_tone, value_text
 from core.web.navigation import type_icon, type_label
 from core.web.page import page, pages, problem_body
@@ -35,7 +36,7 @@ _DEFAULT_COLUMNS = 6
 _CELL = Markup(' data-label="{}"')
 _NUMBER_CELL = Markup(' data-label="{}" class="gx-number"')
 
-_NO_COLUMN = frozenset({"table", "backlink", "long_text", "rich_text", "json", "links"})
+_NO_COLUMN = frozenset({"table", "backlink", "long_text", "rich_text", "json", "links", "secret"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,7 @@ def _cell(column: Column, value: Any, reading: Reading) -> Cell:
     text = value_text(field, value, reading)
     if value and column.has_badges:
         return Cell(column, text, option_tone(field, value))
-    if value and field.type == "link" and (field.target, value) in reading.titles:
+    if value and field.type in SINGLE_LINKS and (field.target, value) in reading.titles:
         return Cell(column, text, href=f"/records/{field.target}/{value}")
     return Cell(column, text)
 

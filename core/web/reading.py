@@ -8,7 +8,7 @@ from core.context import Context
 from core.i18n import N_, translate
 from core.schema.model import Field, RecordType
 from core.web.display import Reading, field_label, links_in, value_text
-from core.web.titles import find_titles
+from core.web.titles import find_titles, role_labels
 
 #: What the history calls each action.
 ACTION_TEXTS = {
@@ -149,7 +149,7 @@ def make_reading(
     wanted: set[tuple[str, str]] = set()
     for record in records:
         wanted |= links_in(fields, record)
-    return Reading(ctx.locale, ctx.time_zone, find_titles(ctx, wanted))
+    return Reading(ctx.locale, ctx.time_zone, find_titles(ctx, wanted), role_labels(ctx))
 
 
 def label_of(record_type: RecordType, name: str, locale: str) -> str:

@@ -7,10 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.context import Context
+from core.i18n import pick
 from core.ids import is_id
 from core.policies.access import access
 from core.records.binding import bound
+from core.records.people import PEOPLE
 from core.schema.model import RecordType
+from core.schema.peopletypes import USERS, role_names
 
 #: Records offered by a link picker at once.
 OFFERED = 20
@@ -31,16 +34,25 @@ def find_titles(ctx: Context, wanted: Iterable[tuple[str, str]]) -> dict[tuple[s
     """Return the titles of those records among `wanted` that the actor may see."""
     by_type: dict[str, set[str]] = defaultdict(set)
     for type_name, record_id in wanted:
-        if is_id(record_id):  # a form may hold any text in an id's place
+        if type_name == USERS or is_id(record_id):  # a form may hold any text in an id's place
             by_type[type_name].add(record_id)
     found: dict[tuple[str, str], str] = {}
     if by_type:
         with ctx.reading() as connection:
+            names = PEOPLE.names(connection, by_type.pop(USERS, set()))
+            found |= {(USERS, user_id): name for user_id, name in names.items()}
             for type_name, ids in by_type.items():
                 if ctx.registry.release.type(type_name) is not None:
                     for record_id, title in _titles_of(ctx, connection, type_name, sorted(ids)):
                         found[type_name, record_id] = title
     return found
+
+
+def role_labels(ctx: Context) -> dict[str, str]:
+    """Return the roles that a field may name, with their labels in the reader's language."""
+    release = ctx.registry.release
+    labels = {one.name: pick(one.label, ctx.locale, one.name) for one in release.roles}
+    return {name: labels.get(name, name) for name in sorted(role_names(release))}
 
 
 def _titles_of(ctx: Context, connection: Any, type_name: str, ids: list[str]) -> Iterable[Any]:

@@ -138,22 +138,45 @@ export class Conditions {
    * @param {ParentNode} root
    */
   read(path, kind, root) {
+    if (kind === "address" || kind === "location") return this.parts(path, root);
     const found = /** @type {HTMLInputElement[]} */ ([...root.querySelectorAll(`[name="${CSS.escape(path)}"]`)]);
     if (!found.length) return undefined;
-    if (kind === "multi_select" || kind === "links") {
+    if (kind === "multi_select" || kind === "links" || kind === "users") {
       return found.filter((each) => each.value && (each.type !== "checkbox" || each.checked)).map((each) => each.value);
     }
     const control = found[found.length - 1];
     if (kind === "boolean") return control.checked;
     const text = control.value.trim();
-    if (text === "") return null;
+    // A secret that is stored is not shown, but it is there.
+    if (text === "") return control.dataset.set === undefined ? null : "•••";
     if (kind === "datetime") {
       const instant = new Date(text);
       return Number.isNaN(instant.getTime()) ? null : instant.toISOString();
     }
-    return numeric.has(kind) && !/^[+-]?\d+(\.\d+)?$/.test(text) ? null : text;
+    return numeric.has(kind) && !isNumber(text) ? null : text;
+  }
+
+  /**
+   * @param {string} path
+   * @param {ParentNode} root
+   * @returns {Record<string, string> | null | undefined} the parts of a structured value that are filled in
+   */
+  parts(path, root) {
+    const place = root.querySelector(`[data-path="${CSS.escape(path)}"]`);
+    if (!place) return undefined;
+    /** @type {Record<string, string>} */
+    const parts = {};
+    for (const control of place.querySelectorAll("input")) {
+      const text = control.value.trim();
+      const isCoordinate = place.getAttribute("data-kind") === "location";
+      if (text && (!isCoordinate || isNumber(text))) parts[control.name.slice(path.length + 1)] = text;
+    }
+    return Object.keys(parts).length ? parts : null;
   }
 }
+
+/** @param {string} text */
+const isNumber = (text) => /^[+-]?\d+(\.\d+)?$/.test(text);
 
 const numeric = new Set(["integer", "decimal", "money", "rate", "percent", "rating"]);
 

@@ -176,6 +176,10 @@ const BUILD = {
       return record ? read(kind, record[name]) : null;
     };
   },
+  part([, kind, base, name], depth) {
+    const whole = build(base, depth);
+    return (frame, env) => read(kind, whole(frame, env)?.[name]);
+  },
   arithmetic([, operator, left, right], depth) {
     const [first, second] = [build(left, depth), build(right, depth)];
     const compute = ARITHMETIC[operator];

@@ -231,6 +231,10 @@ function collided(form, body) {
  */
 function put(form, path, other) {
   const place = form.querySelector(`[data-field="${CSS.escape(path)}"]`);
+  for (const part of /** @type {NodeListOf<HTMLElement>} */ (place?.querySelectorAll("[data-part]") ?? [])) {
+    const control = part.querySelector("input");
+    if (control) control.value = other.value?.[part.dataset.part ?? ""] ?? "";
+  }
   const controls = /** @type {HTMLInputElement[]} */ ([...form.querySelectorAll(`[name="${CSS.escape(path)}"]`)]);
   for (const control of controls) {
     if (control.type === "checkbox") {
