@@ -19,6 +19,7 @@ from core.records.conflicts import taken, taken_by
 from core.records.creating import forbidden_fields
 from core.records.events import announce, field_changes, history_event
 from core.records.proposals import SUBMITTED, Proposal, find_proposal, save_proposal
+from core.records.queries import get_record
 from core.records.references import taken_fields
 from core.records.searching import index_change
 from core.records.stored import Stored, check_version, lock_record
@@ -141,6 +142,7 @@ class Update:
         shown: Record = {"no_access": sorted(self._rights.names - self._stored.shown)}
         if self._type.document:
             shown["proposal"] = None if self._proposal is None else self._proposal.wire()
+        shown |= self._read(before, changes)
         candidate = self._validator.load_change(before, changes, shown)
         subject = candidate.subject
         refusal = forbidden_fields(
@@ -154,6 +156,16 @@ class Update:
         if candidate.problems:
             raise Invalid(problems=candidate.problems)
         return candidate
+
+    def _read(self, before: Record, changes: Any) -> Record:
+        """Return the values that the changes name and that are computed for whoever reads."""
+        if type(changes) is not dict or before["deleted_at"] is not None:
+            return {}
+        names = [name for name in changes if name in self._validator.computed]
+        if not names:
+            return {}
+        found = get_record(self._ctx, self._type.name, before["id"], fields=names)
+        return {name: found[name] for name in names if name in found}
 
     def _call_hooks(self, before: Record, candidate: Candidate) -> None:
         values = candidate.values

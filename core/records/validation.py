@@ -25,6 +25,7 @@ from core.schema.fieldtypes import field_type
 from core.schema.model import Field, RecordType
 from core.schema.peopletypes import SINGLE_LINKS
 from core.schema.scopes import row_scope
+from core.tables.computed import COMPUTED
 from core.tables.registry import Registry
 
 Values = dict[str, Any]
@@ -59,9 +60,19 @@ class Validator:
     Attributes:
         needs: table and links fields that must be loaded before the rules run; the rest is
             read by the rules themselves where they ask for it.
+        computed: fields whose values are computed for whoever reads them.
     """
 
-    __slots__ = ("_conditions", "_followed", "_loading", "_rules", "needs", "record_type", "wire")
+    __slots__ = (
+        "_conditions",
+        "_followed",
+        "_loading",
+        "_rules",
+        "computed",
+        "needs",
+        "record_type",
+        "wire",
+    )
 
     def __init__(self, registry: Registry, record_type: RecordType) -> None:
         """Compile the checks of `record_type`."""
@@ -92,6 +103,9 @@ class Validator:
             one.name
             for one in record_type.fields
             if one.type in {"table", "links"} and one.name in self._looked_at()
+        )
+        self.computed = frozenset(
+            one.name for one in record_type.fields if one.type in COMPUTED and not one.stored
         )
         self._followed = _followed(record_type, self._rules.paths)
 
