@@ -15,6 +15,7 @@ from core.i18n import N_, pick, translate
 from core.ids import new_id
 from core.records.counters import next_number
 from core.records.plugin_settings import plugin_settings
+from core.schema.actiontypes import ActionCall, PluginAction
 from core.schema.fieldtypes import FieldError, FieldType
 from core.schema.model import Field
 from core.schema.numbertypes import DecimalType, IntegerType
@@ -22,6 +23,7 @@ from core.schema.texttypes import TextType
 
 __all__ = [
     "N_",
+    "ActionCall",
     "Change",
     "Conflict",
     "Context",
@@ -35,6 +37,7 @@ __all__ = [
     "IntegerType",
     "Invalid",
     "NotFound",
+    "PluginAction",
     "Problem",
     "TextType",
     "UserError",

@@ -15,6 +15,7 @@ from flask_appbuilder.const import AUTH_DB
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from core.automation import registering
 from core.clock import Clock
 from core.errors import Unauthenticated
 from core.extension.discovery import Plugin, load_hooks
@@ -105,6 +106,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
         # Handlers and the directory are of the process, not of one application.
         notices.register()
         plugin_events.register()
+        registering.register()
         register_directory(active_holders)
         edits.register(active_user)
         PEOPLE.register(UserDirectory())

@@ -30,6 +30,7 @@ class Context:
         registry: the release that holds for the whole of it.
         connection: the transaction under way, if any; see `reading` and `writing`.
         warnings: what rules had to say without refusing; the edges show them.
+        cause: the automation's run that acts; events of its changes carry it on.
         time_zone: the store day's zone where no store is linked.
         is_presumed: the release and the actor's rights are those that this process saw
             last; an answer counts once `confirm` found that they still hold.
@@ -44,6 +45,7 @@ class Context:
     door: Door = "api"
     locale: str = "en"
     request_id: str = ""
+    cause: str = ""
     time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
     connection: Connection | None = None
     is_writing: bool = False

@@ -9,7 +9,9 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
@@ -32,6 +34,23 @@ _BACKENDS = ("sqlite", "postgresql")
 
 
 @dataclass(frozen=True, slots=True)
+class Mail:
+    """The mail server that e-mails go to.
+
+    Attributes:
+        security: `none`, `starttls` or `tls` (from the first byte).
+        sender: the address that mails come from, with or without a name.
+    """
+
+    host: str
+    port: int
+    sender: str
+    security: str = "none"
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that the environment decides.
 
@@ -46,6 +65,8 @@ class Settings:
         base_url: what absolute links start with; empty makes relative links only.
         schemas: the folder of the base schema.
         plugins: the folder that plugins are discovered in.
+        mail: the mail server; None sends no e-mail.
+        webhook_hosts: hosts inside one's own network that webhooks may call.
     """
 
     home: Path
@@ -58,6 +79,8 @@ class Settings:
     base_url: str = ""
     schemas: Path = ROOT / "schemas"
     plugins: Path = ROOT / "plugins"
+    mail: Mail | None = None
+    webhook_hosts: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -84,6 +107,7 @@ class Settings:
         settings = {
             "time_zone": _time_zone(environ.get("GUANXI_TIMEZONE") or "Asia/Shanghai", problems),
             "proxies": _proxies(environ.get("GUANXI_PROXIES") or "0", problems),
+            "mail": _mail(environ, problems),
             "database_url": _database_url(environ.get("GUANXI_DATABASE_URL"), home, problems),
         }
         if problems:
@@ -94,6 +118,11 @@ class Settings:
             secret_key=environ.get("GUANXI_SECRET_KEY") or kept_secret(home),
             is_production=is_production,
             locale=locale,
+            webhook_hosts=tuple(
+                one.strip().lower()
+                for one in (environ.get("GUANXI_WEBHOOK_HOSTS") or "").split(",")
+                if one.strip()
+            ),
             base_url=(environ.get("GUANXI_BASE_URL") or "").rstrip("/"),
             **settings,  # type: ignore[arg-type]  # each value was checked above
         )
@@ -181,6 +210,34 @@ def _proxies(text: str, problems: list[Problem]) -> int:
         return int(text)
     problems.append(_problem("GUANXI_PROXIES", N_("{value} is not a number from 0 to 9"), text))
     return 0
+
+
+#: Scheme of the mail server's address -> how it is secured, and its usual port.
+_MAIL_SCHEMES = {"smtp": ("none", 25), "smtp+starttls": ("starttls", 587), "smtps": ("tls", 465)}
+
+
+def _mail(environ: Mapping[str, str], problems: list[Problem]) -> Mail | None:
+    """Return the mail server that `GUANXI_SMTP_URL` and `GUANXI_SMTP_FROM` name."""
+    text, sender = environ.get("GUANXI_SMTP_URL"), environ.get("GUANXI_SMTP_FROM") or ""
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        scheme, host, port = parts.scheme, parts.hostname, parts.port
+    except ValueError:
+        scheme, host, port = "", None, None
+    if scheme not in _MAIL_SCHEMES or not host:
+        said = N_("must be an address such as smtp+starttls://user:password@mail.example.com")
+        problems.append(Problem("GUANXI_SMTP_URL", "settings.invalid", said))
+        return None
+    address = parseaddr(sender)[1]
+    if address.count("@") != 1 or not all(address.split("@")) or not address.isascii():
+        said = N_("must be the address that e-mails come from")
+        problems.append(Problem("GUANXI_SMTP_FROM", "settings.invalid", said))
+        return None
+    security, usual = _MAIL_SCHEMES[scheme]
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return Mail(host, port or usual, sender, security, user, password)
 
 
 def _database_url(text: str | None, home: Path, problems: list[Problem]) -> str:

@@ -21,6 +21,7 @@ from core.extension.deadline import run_within
 from core.extension.hooks import Hooks
 from core.extension.manifest import FILE, Manifest, load_manifest
 from core.i18n import N_, add_catalogue_folder
+from core.schema.actiontypes import register_actions
 from core.schema.fieldtypes import FieldType, field_type, field_type_names, register
 from core.schema.loader import load_documents
 from core.schema.yamlnodes import Source
@@ -95,6 +96,7 @@ def load_plugins(plugins: Iterable[Plugin], hooks: Hooks) -> None:
         if plugin.problems:
             hooks.register_broken(plugin.name, map(str, plugin.problems))
     _register_field_types(plugins, hooks)
+    _register_actions(hooks)
 
 
 def usable_sources(
@@ -270,6 +272,15 @@ def _register_field_types(plugins: Iterable[Plugin], hooks: Hooks) -> None:
                 register(_stand_in(new.name, field_type(new.like)))
                 if not plugin.problems:
                     hooks.register_broken(plugin.name, [f"no field type {new.name} came"])
+
+
+def _register_actions(hooks: Hooks) -> None:
+    """Let automations use what plugins offer; one that answers something else is broken."""
+    for name, actions in hooks.registered("guanxi_register_actions"):
+        try:
+            register_actions(name, actions)
+        except TypeError as error:
+            hooks.register_broken(name, [f"guanxi_register_actions: {error}"])
 
 
 def _stand_in(name: str, like: FieldType) -> FieldType:

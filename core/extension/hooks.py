@@ -31,6 +31,7 @@ from core.extension.hookspecs import PROJECT, Change, Document, Event
 if TYPE_CHECKING:
     from core.context import Context
     from core.extension.manifest import Manifest
+    from core.schema.actiontypes import ActionCall, PluginAction
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,38 @@ class Hooks:
         if busy is not None:
             raise busy
 
+    def run_action(self, ctx: "Context", action: "PluginAction", call: "ActionCall") -> object:
+        """Have a plugin do one of the things that it offers automations.
+
+        Raises:
+            PluginDisabled: the plugin does not run.
+            PluginError: it raised or hung; it is switched off and nothing may be written.
+        """
+        answers: list[object] = []
+
+        def run(ctx: "Context", call: "ActionCall") -> None:
+            answers.append(action.run(ctx, call))
+
+        wanted = _Implementation(
+            action.plugin, f"action {action.name}", run, ("ctx", "call"), None, is_core=False
+        )
+        if not self.is_running(ctx, action.plugin):
+            raise PluginDisabled(plugin=action.plugin)
+        self._guarded(ctx, wanted, BEFORE_SECONDS, {"ctx": ctx, "call": call})
+        return answers[0]
+
+    def is_running(self, ctx: "Context", layer: str) -> bool:
+        """Return whether the plugin that a layer belongs to runs; core and the site always do."""
+        if layer in _OWN_LAYERS or layer not in self._known:
+            return True
+        states = self._states(ctx)
+        known = states.get(layer)
+        return (
+            not self._known[layer]
+            and (known is None or known.enabled)
+            and not self._has_failed(layer, states)
+        )
+
     def registered(self, hook: str) -> list[tuple[str, Any]]:
         """Return (plugin, answer) of each `guanxi_register_…` hook; one that fails is broken."""
         answers = []
@@ -245,15 +278,7 @@ class Hooks:
             raise PluginDisabled(plugin=layer)
 
     def _is_running(self, ctx: "Context", call: _Implementation) -> bool:
-        if call.is_core:
-            return True
-        states = self._states(ctx)
-        known = states.get(call.plugin)
-        return (
-            not self._known[call.plugin]
-            and (known is None or known.enabled)
-            and not self._has_failed(call.plugin, states)
-        )
+        return call.is_core or self.is_running(ctx, call.plugin)
 
     def _has_failed(self, name: str, states: States) -> bool:
         failed = self._failed.get(name)

@@ -16,6 +16,7 @@ from core.errors import Problem
 
 if TYPE_CHECKING:
     from core.context import Context
+    from core.schema.actiontypes import PluginAction
     from core.schema.fieldtypes import FieldType
 
 PROJECT = "guanxi"
@@ -78,6 +79,11 @@ class Event:
 @hookspec
 def guanxi_register_field_types() -> "Sequence[FieldType]":  # type: ignore[empty-body]
     """Return field types that record types may then use."""
+
+
+@hookspec
+def guanxi_register_actions() -> "Sequence[PluginAction]":  # type: ignore[empty-body]
+    """Return what automations may have the plugin do."""
 
 
 @hookspec

@@ -39,6 +39,7 @@ class Handler:
             so its effect happens exactly once. Without it the handler runs outside any
             transaction, at least once, and must not mind a second call with the same `id`.
         lease: how long it may take before the event is given to someone else.
+        concerns: a further look at the event, without the database; None wants them all.
     """
 
     name: str
@@ -46,19 +47,46 @@ class Handler:
     handle: Handle
     in_transaction: bool = True
     lease: timedelta = timedelta(seconds=60)
+    concerns: Callable[["Context", Event], bool] | None = None
 
     def wants(self, topic: str) -> bool:
         """Return whether events of `topic` go to this handler."""
         return not self.prefix or topic == self.prefix or topic.startswith(f"{self.prefix}.")
 
 
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something that the worker does at intervals, in one process at a time.
+
+    Attributes:
+        name: unique and stable; the lease is called `chore:NAME`.
+        every: how long the worker waits between two times.
+        run: gets a context that acts as the system; it opens its own transactions, and
+            must not mind being called again after it was killed half-way.
+    """
+
+    name: str
+    every: timedelta
+    run: Callable[["Context"], None]
+
+
 class Handlers:
-    """The handlers of one process, by topic."""
+    """The handlers of one process, by topic, and its chores."""
 
     def __init__(self) -> None:
         """Start without any."""
         self._handlers: dict[str, Handler] = {}
         self._by_topic: dict[str, tuple[Handler, ...]] = {}
+        self._chores: dict[str, Chore] = {}
+
+    @property
+    def chores(self) -> tuple[Chore, ...]:
+        """Return what is done at intervals, in the order it was added."""
+        return tuple(self._chores.values())
+
+    def add_chore(self, chore: Chore) -> None:
+        """Add a chore; one with the same name is replaced."""
+        self._chores[chore.name] = chore
 
     def add(self, handler: Handler) -> None:
         """Add a handler; one with the same name is replaced."""

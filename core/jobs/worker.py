@@ -23,7 +23,7 @@ from core.db import Database
 from core.errors import ReleaseChanged
 from core.ids import new_id
 from core.jobs import delivery, leases
-from core.jobs.handlers import HANDLERS, Event, Handler, Handlers
+from core.jobs.handlers import HANDLERS, Chore, Event, Handler, Handlers
 from core.jobs.outbox import EMITTED
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,9 @@ ELECTED = "worker"
 POLL_SECONDS = 1.0
 #: A leader that is silent for this long is replaced.
 LEADER_LEASE = timedelta(seconds=15)
+
+#: How long a process that was killed at a chore keeps others from it.
+CHORE_LEASE = timedelta(seconds=30)
 
 _PURGE_EVERY = timedelta(minutes=10)
 _SILENT_FOR = timedelta(days=1)
@@ -78,6 +81,8 @@ class Worker:
         self._clock = Clock()
         self._leads_until: datetime | None = None
         self._next_purge = self._clock.now()
+        self._next_chore: dict[str, datetime] = {}
+        self._chore_until: dict[str, datetime] = {}
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -126,6 +131,7 @@ class Worker:
         now = self._clock.now()
         if not self._leads(now):
             return False
+        self._do_chores(now)
         with self._db.read() as connection:
             if not delivery.has_due(connection, now):
                 return False
@@ -140,6 +146,32 @@ class Worker:
             # A long batch must not cost the leader its lease.
             self._leads(self._clock.now())
         return bool(events or finished)
+
+    def _do_chores(self, now: datetime) -> None:
+        """Do the chores that are due, unless another process holds their lease."""
+        for chore in self._handlers.chores:
+            if now < self._next_chore.get(chore.name, now):
+                continue
+            self._next_chore[chore.name] = now + chore.every
+            try:
+                if self._holds_chore(chore, now):
+                    chore.run(self._make_context())
+            except Exception:  # a chore must not keep the worker from its events
+                log.exception("the chore %s failed; it is tried again", chore.name)
+
+    def _holds_chore(self, chore: Chore, now: datetime) -> bool:
+        """Return whether this process does a chore; its lease is renewed in good time."""
+        name, until = f"chore:{chore.name}", self._chore_until.get(chore.name)
+        if until is not None and now < until - CHORE_LEASE / 2:
+            return True
+        with self._db.read() as connection:
+            if not leases.is_free(connection, name, self.owner, now):
+                return False
+        with self._db.write() as connection:
+            held = leases.acquire(connection, name, self.owner, now=now, length=CHORE_LEASE)
+        if held:
+            self._chore_until[chore.name] = now + CHORE_LEASE
+        return held
 
     def _rest(self) -> None:
         self._wake.wait(POLL_SECONDS)
@@ -174,14 +206,17 @@ class Worker:
         if self._leads_until is None:
             return
         self._leads_until = None
+        chores, self._chore_until = list(self._chore_until), {}
         try:
             with self._db.write() as connection:
                 leases.release(connection, self._lease, self.owner)
+                for name in chores:
+                    leases.release(connection, f"chore:{name}", self.owner)
         except Exception:  # the lease runs out by itself
             log.warning("the worker's lease could not be given back", exc_info=True)
 
     def _deliver(self, event: Event) -> None:
-        handlers = self._handlers.of(event.topic)
+        handlers = self._wanting(event)
         is_alone = len(handlers) == 1
         errors: list[str] = []
         had = frozenset[str]()
@@ -200,6 +235,16 @@ class Worker:
                 errors.append(f"{handler.name}: {type(error).__name__}: {error}")
         if errors or not is_alone:
             self._close(event, errors)
+
+    def _wanting(self, event: Event) -> list[Handler]:
+        """Return who wants an event, those included that look at what it says."""
+        handlers = list(self._handlers.of(event.topic))
+        if any(one.concerns is not None for one in handlers):
+            context = self._make_context()
+            handlers = [
+                one for one in handlers if one.concerns is None or one.concerns(context, event)
+            ]
+        return handlers
 
     def _call(self, handler: Handler, event: Event, *, is_alone: bool) -> None:
         """Call one handler and note it; in its own transaction if it wants that."""

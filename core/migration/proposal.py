@@ -22,6 +22,7 @@ from core.migration.plan import Plan, make_plan
 from core.migration.run import Publication, publish
 from core.migration.sources import Stored, read_stored
 from core.migration.steps import SENTENCES, Step, sentence_params
+from core.schema.automationtexts import expressions_of, names_field
 from core.schema.diff import Change, diff
 from core.schema.layers import effective
 from core.schema.model import Action, Policy, RecordType, Release
@@ -240,6 +241,9 @@ def _uses(release: Release, record_type: RecordType, name: str) -> Iterator[tupl
         applies = not policy.types or {"*", record_type.name} & set(policy.types)
         if applies and _policy_uses(policy, name):
             yield "policies", policy.name
+    yield from (
+        ("automations", one) for one in _automations_naming(release, record_type.name, name)
+    )
     for other in release.types.values():
         wanted = name if other.name == record_type.name else f".{name}"
         for place, text in _expressions(other):
@@ -261,6 +265,13 @@ def _acted_on(action: Action) -> tuple[str, ...]:
     """Return the fields that an action of a rule names."""
     single = action.set, action.limit_options
     return (*single, *action.clear, *action.require, *action.lock, *action.show, *action.fields)
+
+
+def _automations_naming(release: Release, type_name: str, name: str) -> Iterator[str]:
+    for one in release.automations.values():
+        texts = (text for _, text in expressions_of(one))
+        if names_field(one, type_name, name) or _mentions(name, *texts):
+            yield one.automation
 
 
 def _policy_uses(policy: Policy, name: str) -> bool:

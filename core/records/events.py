@@ -83,6 +83,7 @@ def announce(
 ) -> None:
     """Write an outbox event for each (type name, id, version)."""
     at = instant_text(ctx.now)
+    cause = {"cause": ctx.cause} if ctx.cause else {}
     outbox.emit_many(
         connection,
         [
@@ -94,6 +95,7 @@ def announce(
                     "version": version,
                     "actor": ctx.actor.id,
                     "at": at,
+                    **cause,
                 },
             )
             for type_name, record_id, version in records

@@ -16,7 +16,7 @@ from core.schema.model import Field, RecordType
 Record = dict[str, Any]
 
 #: Events that did not change the record's own values.
-_ASIDE = frozenset({"propose"})
+ASIDE = frozenset({"propose"})
 
 
 def values_at(
@@ -36,26 +36,7 @@ def values_at(
     Raises:
         NotFound: the record never had that version.
     """
-    events = connection.execute(
-        sa.select(audit.history.c.version, audit.history.c.action, audit.history.c.changes)
-        .where(
-            audit.history.c.record_type == record_type.name,
-            audit.history.c.record_id == current["id"],
-        )
-        .order_by(audit.history.c.seq.desc())
-    ).all()
-    if version not in {event.version for event in events}:
-        raise NotFound
-    wanted: Record = {}
-    state = dict(current)
-    for event in events:
-        if event.version <= version:
-            break
-        if event.action in _ASIDE:
-            continue
-        for name, change in msgspec.json.decode(event.changes).items():
-            state[name] = _undone(state.get(name), change)
-            wanted[name] = state[name]
+    wanted = undone(connection, record_type.name, current, version)
     fields = {one.name: one for one in record_type.fields}
     return {
         name: _writable(fields[name], value)
@@ -65,6 +46,42 @@ def values_at(
         and not field_type(fields[name].type).computed
         and not (record_type.document and name == "status")
     }
+
+
+def undone(
+    connection: Connection, type_name: str, current: Mapping[str, Any], version: int
+) -> Record:
+    """Return the fields that changed since `version`, in wire form, as they were then.
+
+    Args:
+        connection: a transaction.
+        type_name: the record's type.
+        current: the record in wire form, with every table field; of one that is erased
+            its id alone.
+        version: the version to go back to; 0 is before it was created.
+
+    Raises:
+        NotFound: the record never had that version.
+    """
+    events = connection.execute(
+        sa.select(audit.history.c.version, audit.history.c.action, audit.history.c.changes)
+        .where(
+            audit.history.c.record_type == type_name,
+            audit.history.c.record_id == current["id"],
+        )
+        .order_by(audit.history.c.seq.desc())
+    ).all()
+    if version and version not in {event.version for event in events}:
+        raise NotFound
+    wanted: Record = {}
+    for event in events:
+        if event.version <= version:
+            break
+        if event.action in ASIDE:
+            continue
+        for name, change in msgspec.json.decode(event.changes).items():
+            wanted[name] = _undone(wanted.get(name, current.get(name)), change)
+    return wanted
 
 
 def _writable(field: Field, value: Any) -> Any:

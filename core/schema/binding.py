@@ -17,7 +17,7 @@ from msgspec import inspect
 from core.errors import Problem
 from core.expression.types import nearest
 from core.i18n import N_
-from core.schema import model
+from core.schema import automations, model
 from core.schema.yamlnodes import Node
 
 MAX_TEXT = 2_000
@@ -33,6 +33,9 @@ _RANGES: Mapping[str, tuple[int, int]] = {
     "min_rows": (0, 10_000),
     "max_rows": (1, 10_000),
     "version": (1, 1_000_000),
+    "days": (-3_650, 3_650),
+    "times": (0, 20),
+    "wait": (1, 3_600),
 }
 
 
@@ -62,6 +65,7 @@ SHAPES: Mapping[type, Shape] = {
         extra_lists=frozenset({"archive"}),
     ),
     model.Flow: Shape(hidden=frozenset({"layer"})),
+    automations.Automation: Shape(hidden=frozenset({"layer"})),
 }
 
 
@@ -263,6 +267,7 @@ LABEL_KEYS = frozenset(
         "unit",
         "message",
         "title",
+        "body",
         "tab",
         "error",
         "warn",

@@ -3,19 +3,19 @@
 Each check notes its problems and goes on, so that one run shows all of them.
 """
 
-import re
 from collections.abc import Callable, Iterable
 
 from core.i18n import N_
+from core.schema.automationchecks import check_automations
 from core.schema.draft import Draft
 from core.schema.fieldchecks import check_fields
 from core.schema.flowchecks import check_flows
 from core.schema.model import ACTIONS, Policy, RecordType, Release
 from core.schema.rulechecks import check_rules, check_stages
 from core.schema.viewchecks import NOT_SORTABLE, listed_names, view_flaws
+from core.schema.names import TYPE_NAME
 from core.schema.yamlnodes import Node
 
-TYPE_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 MAX_TYPE_NAME = 40
 MAX_FIELDS = 300
 NOT_TITLES = NOT_SORTABLE | {"long_text", "boolean", "color", "user", "role"}
@@ -31,6 +31,7 @@ def check_release(draft: Draft, running: Release) -> None:
             check(draft, record_type, draft.nodes[name])
     _check_policy_sets(draft)
     check_flows(draft, running)
+    check_automations(draft, running)
 
 
 def _check_ids(draft: Draft) -> None:

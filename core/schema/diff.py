@@ -19,6 +19,7 @@ Kind = Literal[
     "add_policy", "drop_policy", "change_policy",
     "add_flow", "drop_flow", "change_flow",
     "add_role", "drop_role", "change_role",
+    "add_automation", "drop_automation", "change_automation",
 ]  # fmt: skip
 
 #: Attributes that place a field rather than describe it.
@@ -63,6 +64,8 @@ def diff(old: Release | None, new: Release) -> tuple[Change, ...]:
     roles = {one.name: one for one in before.roles}, {one.name: one for one in new.roles}
     changes.extend(_named(*policies, "policy", lambda name: {"type": "*", "field": name}))
     changes.extend(_named(before.flows, new.flows, "flow", lambda name: {"type": name}))
+    automations = before.automations, new.automations
+    changes.extend(_named(*automations, "automation", lambda name: {"type": name}))
     changes.extend(_named(*roles, "role", lambda name: {"type": name}))
     return tuple(changes)
 

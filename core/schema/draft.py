@@ -8,6 +8,7 @@ from core.errors import Problem
 from core.expression import Expression, ExpressionError, Scope, compile_expression
 from core.expression.types import Kind, nearest
 from core.i18n import N_
+from core.schema.automations import Automation
 from core.schema.model import Field, Flow, Policy, RecordType, Role
 from core.schema.scopes import scope_in
 from core.schema.yamlnodes import Node
@@ -23,7 +24,7 @@ class Draft:
     Attributes:
         problems: what is wrong so far.
         types: the live record types.
-        nodes: record type name, or `flow NAME` -> its tree.
+        nodes: record type name, `flow NAME` or `automation NAME` -> its tree.
         field_nodes: field id -> its tree; fields that the product adds have none.
     """
 
@@ -35,6 +36,7 @@ class Draft:
     policies: list[Policy] = field(default_factory=list)
     policy_nodes: list[Node] = field(default_factory=list)
     roles: list[Role] = field(default_factory=list)
+    automations: dict[str, Automation] = field(default_factory=dict)
 
     def node_of(self, type_name: str, one: Field) -> Node:
         """Return the tree of a field, or that of its type when the product added the field."""
@@ -114,6 +116,14 @@ _UNKNOWN = {
     "option": (
         N_("There is no option {name}."),
         N_("There is no option {name}; “{hint}”?"),
+    ),
+    "door": (
+        N_("There is no door {name}."),
+        N_("There is no door {name}; “{hint}”?"),
+    ),
+    "plugin_action": (
+        N_("No plugin offers the action {name}."),
+        N_("No plugin offers the action {name}; “{hint}”?"),
     ),
     "verb": (
         N_("This step has no verb {name}."),

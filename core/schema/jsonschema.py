@@ -9,11 +9,12 @@ from typing import Any
 
 from msgspec import inspect
 
+from core.schema.automations import Automation
 from core.schema.binding import LABEL_KEYS, MAX_TEXT, keys_of, required_keys
-from core.schema.checks import TYPE_NAME
 from core.schema.fieldtypes import field_type_names
 from core.schema.loader import CHANGES, KINDS
-from core.schema.model import ACTIONS, Field, RecordType, View
+from core.schema.model import ACTIONS, Field, Policy, RecordType, View
+from core.schema.names import TYPE_NAME
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -23,7 +24,7 @@ _LABEL = {
     "additionalProperties": {"type": "string"},
 }
 #: Models that a change may state in part.
-_PARTIAL = (Field, RecordType, View)
+_PARTIAL = (Automation, Field, RecordType, View)
 
 
 def json_schema() -> dict[str, Any]:
@@ -39,7 +40,8 @@ def json_schema() -> dict[str, Any]:
 
 
 def _document(kind: str, model: type, definitions: dict[str, Any]) -> dict[str, Any]:
-    partial = kind in CHANGES
+    # The site may state a part of an automation that a plugin ships.
+    partial = kind in {*CHANGES, "automation"}
     made = _struct(model, definitions, partial=partial)
     others = {"record_type", "extend", "customize"} - {kind}
     properties = {name: one for name, one in made["properties"].items() if name not in others}
@@ -56,6 +58,8 @@ def _struct(model: type, definitions: dict[str, Any], *, partial: bool) -> dict[
         name: _key(name, kind, definitions, partial=partial)
         for name, kind in keys_of(model).items()
     }
+    if model is Policy:
+        properties["actions"] = {"type": "array", "items": {"enum": [*ACTIONS, "*"]}}
     if model is Field:
         properties["type"] = {"enum": list(field_type_names())}
     made: dict[str, Any] = {
@@ -74,8 +78,6 @@ def _key(
     if name in LABEL_KEYS and isinstance(kind, inspect.DictType):
         definitions["label"] = _LABEL
         return {"$ref": "#/$defs/label"}
-    if name == "actions":
-        return {"type": "array", "items": {"enum": [*ACTIONS, "*"]}}
     return _value(kind, definitions, partial)
 
 

@@ -15,6 +15,8 @@ import msgspec
 
 from core.errors import Problem, SchemaError
 from core.i18n import N_
+from core.schema.automationmerging import merge_automations
+from core.schema.automations import Automation
 from core.schema.binding import Binder
 from core.schema.checks import check_release
 from core.schema.completion import complete_type
@@ -91,6 +93,12 @@ class _Builder:
                 self._add_policies(draft, document)
             elif document.kind == "roles":
                 self._add_roles(draft, document)
+        for name, (layer, node) in merge_automations(documents, self._problems).items():
+            values = self._values(node, Automation, frozenset())
+            automation = _model(values | {"layer": layer}, Automation)
+            if automation is not None:
+                draft.automations[name] = automation
+                draft.nodes[f"automation {name}"] = node
         return draft
 
     def release(self, draft: Draft) -> Release:
@@ -105,6 +113,7 @@ class _Builder:
             flows=dict(sorted(draft.flows.items())),
             policies=tuple(draft.policies),
             roles=tuple(draft.roles),
+            automations=dict(sorted(draft.automations.items())),
         )
 
     def _add_type(self, draft: Draft, merged: TypeDraft) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from core.errors import Problem
 from core.expression.types import nearest
 from core.i18n import N_
+from core.schema.automations import Automation
 from core.schema.binding import Binder
 from core.schema.model import Field, Flow, Label, Model, Policy, RecordType, Role, Section, View
 from core.schema.yamlnodes import MAX_BYTES, Node, Source, read_node
@@ -40,9 +41,10 @@ KINDS: Mapping[str, type] = {
     "flow": Flow,
     "policy_set": PolicySet,
     "roles": RoleList,
+    "automation": Automation,
 }
 #: Kinds of documents that this version does not have.
-PLANNED_KINDS = frozenset({"automation", "print", "dashboard", "calendar", "account_kind"})
+PLANNED_KINDS = frozenset({"print", "dashboard", "calendar", "account_kind"})
 #: Kinds that only change a record type which another document declares.
 CHANGES = frozenset({"extend", "customize"})
 
@@ -90,11 +92,18 @@ def _document(source: Source, node: Node, problems: list[Problem]) -> Document |
     kind = _kind(node, problems)
     if kind is None:
         return None
-    partial = frozenset({RecordType, Field, View, Section}) if kind in CHANGES else frozenset()
-    binder = Binder(problems, partial)
+    binder = Binder(problems, _partial(kind, source))
     values = binder.struct(node, KINDS[kind])
     name = values.get(kind, "")
     return Document(kind, name if isinstance(name, str) else "", source, node, values)
+
+
+def _partial(kind: str, source: Source) -> frozenset[type]:
+    """Return the models that a document may state in part, since it changes another's."""
+    if kind in CHANGES:
+        return frozenset({RecordType, Field, View, Section})
+    # Whether the site's document changes a plugin's automation is seen when they are merged.
+    return frozenset({Automation}) if source.layer == "site" else frozenset()
 
 
 def _kind(node: Node, problems: list[Problem]) -> str | None:

@@ -9,13 +9,9 @@ from typing import Any, Literal
 
 import msgspec
 
-Label = dict[str, str]
-
-
-class Model(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
-):
-    """The common shape: keyword-only, immutable, unknown keys refused, defaults not written."""
+from core.schema.automations import Automation
+from core.schema.modelbase import Label as Label  # noqa: PLC0414  others import it from here
+from core.schema.modelbase import Model as Model  # noqa: PLC0414  others import it from here
 
 
 class Option(Model, frozen=True, kw_only=True):
@@ -408,6 +404,7 @@ class Release(Model, frozen=True, kw_only=True):
     flows: dict[str, Flow] = {}
     policies: tuple[Policy, ...] = ()
     roles: tuple[Role, ...] = ()
+    automations: dict[str, Automation] = {}
 
     def type(self, name: str) -> RecordType | None:
         """Return the live (not archived) record type called `name`, or None."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.expression import Scope, rename_names
+from core.schema.automationtexts import rename_in_automation
 from core.schema.model import Field, Release
 from core.schema.scopes import record_scope, row_scope
 
@@ -33,6 +34,11 @@ class Rename:
 
     def apply(self, tree: Tree) -> None:
         """Change every mention of the field in a document."""
+        automation = self.release.automations.get(str(tree.get("automation", "")))
+        if automation is not None:
+            rename = self.type, self.old, self.new
+            rename_in_automation(tree, self.release, automation, rename)
+            return
         subject = next(iter(tree.values()), "")
         name = subject if isinstance(subject, str) else ""
         for place, key, scope in self._expressions(tree, name):

@@ -7,6 +7,7 @@ task disappears when the task is closed, whoever closed it.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -14,7 +15,9 @@ from core.clock import to_wire
 from core.context import Context
 from core.db import metadata
 from core.i18n import N_, pick, translate
+from core.ids import new_id
 from core.jobs.handlers import HANDLERS, Event, Handler, Handlers
+from core.schema.modelbase import Label
 from core.workflow.inbox import shows_title
 from core.workflow.models import task
 from core.workflow.people import identities
@@ -45,6 +48,9 @@ notice_read = sa.Table(
     sqlite_with_rowid=False,
 )
 
+#: Unread notices are counted up to this many.
+MOST_UNREAD = 100
+
 #: What each topic says; the keys are the topics that make notices.
 TEXTS = {
     "task.opened": N_("{title} waits for your decision."),
@@ -53,6 +59,9 @@ TEXTS = {
     "document.rejected": N_("{title} was rejected by {by}."),
     "document.apply_blocked": N_("{title} was approved but could not take effect."),
 }
+
+#: Topic of a notice that says what somebody wrote: its title is JSON, language to text.
+MESSAGE = "message"
 
 _insert = {
     "sqlite": sqlite.insert(notice).on_conflict_do_nothing(),
@@ -93,6 +102,48 @@ def make_notices(ctx: Context, event: Event) -> None:
                 "created_at": payload["at"],
             },
         )
+
+
+def post_notice(
+    ctx: Context,
+    *,
+    recipients: Iterable[tuple[str, str]],
+    message: Label,
+    record: tuple[str, str] | None = None,
+) -> None:
+    """Tell people something, in the write transaction under way.
+
+    Args:
+        ctx: who tells it.
+        recipients: (`role` or `user`, name or id) of each.
+        message: what is said, by language.
+        record: type and id of the record that the notice leads to.
+    """
+    link = f"/records/{record[0]}/{record[1]}" if record else ""
+    rows = [
+        {
+            "event": new_id(),
+            "kind": kind,
+            "recipient": recipient,
+            "topic": MESSAGE,
+            "record_type": record[0] if record else "",
+            "title": msgspec.json.encode(message).decode(),
+            "by": ctx.actor.name,
+            "link": link,
+            "task_id": None,
+            "makers": "",
+            "created_at": to_wire(ctx.now),
+        }
+        for kind, recipient in recipients
+    ]
+    if rows:
+        with ctx.writing() as connection:
+            connection.execute(_insert[connection.dialect.name], rows)
+
+
+def count_unread(ctx: Context) -> int:
+    """Return how many notices the actor has not read, counted up to 100."""
+    return len(list_notices(ctx, limit=MOST_UNREAD))
 
 
 def list_notices(ctx: Context, *, unread: bool = True, limit: int = 20) -> list[dict[str, Any]]:
@@ -155,14 +206,21 @@ def _recipients(topic: str, payload: dict[str, Any]) -> Iterable[tuple[str, str]
 
 def _shown(ctx: Context, row: sa.RowMapping) -> dict[str, Any]:
     """Return a notice in the reader's language, naming only what they may see."""
+    if row["topic"] == MESSAGE:
+        said = pick(msgspec.json.decode(row["title"]), ctx.locale)
+        return _notice(row, said)
     record_type = ctx.registry.release.type(row["record_type"])
     label = pick(record_type.label, ctx.locale, record_type.name) if record_type else ""
     title = row["title"] if shows_title(ctx, row["record_type"]) else ""
     named = f"{label} {title}".strip()
+    return _notice(row, translate(TEXTS[row["topic"]], ctx.locale, title=named, by=row["by"]))
+
+
+def _notice(row: sa.RowMapping, said: str) -> dict[str, Any]:
     return {
         "id": row["event"],
         "topic": row["topic"],
-        "message": translate(TEXTS[row["topic"]], ctx.locale, title=named, by=row["by"]),
+        "message": said,
         "link": row["link"],
         "at": row["created_at"],
         "read_at": row["read_at"],

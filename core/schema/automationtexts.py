@@ -1,0 +1,193 @@
+"""Every expression of an automation: where it stands and what it can see."""
+
+from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence
+from typing import Any
+
+from core.expression import Scope, rename_names
+from core.expression.holes import Hole, UnclosedHole, plain_text, split_text
+from core.expression.types import BOOLEAN, DATE, DATETIME, NUMBER, TEXT, Type
+from core.schema.automations import CHANGES, Action, Automation, Trigger
+from core.schema.model import RecordType, Release
+from core.schema.scopes import VARIABLES, scope_in
+
+#: Type of a webhook's input -> what expressions take it for.
+INPUT_TYPES: Mapping[str, Type] = {
+    "text": TEXT,
+    "integer": NUMBER,
+    "decimal": NUMBER,
+    "boolean": BOOLEAN,
+    "date": DATE,
+    "datetime": DATETIME,
+}
+
+
+def automation_scope(types: Mapping[str, RecordType], type_name: str, trigger: Trigger) -> Scope:
+    """Return what the expressions of an automation can see: the record, `old`, the input."""
+    scope = scope_in(types, type_name)
+    variables = dict(VARIABLES)
+    if trigger.on in CHANGES and type_name:
+        variables["old"] = Type("record", target=type_name)
+    for one in trigger.input:
+        variables[f"input_{one.name}"] = INPUT_TYPES[one.type]
+    return Scope(scope.fields, scope.record_types, variables, scope.name)
+
+
+def has_record(automation: Automation) -> bool:
+    """Return whether an automation's runs are about a record."""
+    return bool(automation.type) and (
+        automation.trigger.on != "webhook" or bool(automation.trigger.match)
+    )
+
+
+def written_type(release: Release, automation: Automation, link: str) -> str:
+    """Return the type of the record that an action writes to, through `link` if it names one."""
+    if not link:
+        return automation.type
+    owner = release.types.get(automation.type)
+    found = owner.field(link) if owner else None
+    return found.target if found is not None else ""
+
+
+def expressions_of(automation: Automation) -> Iterator[tuple[str, str]]:
+    """Yield (place, text) of every expression of an automation, holes of texts included."""
+    if automation.when:
+        yield "when", automation.when
+    if automation.concurrency_key:
+        yield "concurrency_key", automation.concurrency_key
+    for at, action in enumerate(automation.actions):
+        for key, text in _of_action(action):
+            yield f"actions.{at}.{key}", text
+
+
+def _of_action(action: Action) -> Iterator[tuple[str, str]]:
+    if action.when:
+        yield "when", action.when
+    for name, text in action.values.items():
+        yield f"values.{name}", text
+    for text in (*action.to.user, *action.to.address) if action.to else ():
+        yield "to", text
+    for key, label in (("title", action.title), ("body", action.body)):
+        for hole in (hole for text in label.values() for hole in holes_of(text)):
+            yield key, hole.text
+
+
+def holes_of(text: str) -> list[Hole]:
+    """Return the expressions in a text; none when its braces do not match."""
+    try:
+        return [part for part in split_text(text) if isinstance(part, Hole)]
+    except UnclosedHole:
+        return []
+
+
+def names_field(automation: Automation, type_name: str, field: str) -> bool:
+    """Return whether an automation names a field of a type outside its expressions."""
+    trigger = automation.trigger
+    own = automation.type == type_name and field in {
+        *trigger.fields, trigger.field, trigger.match,
+        *(action.record for action in automation.actions),
+    }  # fmt: skip
+    return own or any(
+        field in action.values
+        for action in automation.actions
+        if (action.do == "create" and action.type == type_name)
+        or (action.do == "set" and (action.record or automation.type == type_name))
+    )
+
+
+Tree = MutableMapping[str, Any]
+
+
+def rename_in_automation(
+    tree: Tree, release: Release, automation: Automation, rename: tuple[str, str, str]
+) -> None:
+    """Change every mention of a field in an automation's document.
+
+    Args:
+        tree: the document, which may state only a part of the automation.
+        release: the schema in which the field still has its old name.
+        automation: the whole automation.
+        rename: the record type, the old and the new name.
+    """
+    type_name, old, new = rename
+    scope = automation_scope(release.types, automation.type, automation.trigger)
+    names = {(type_name, old): new}
+    for key in ("when", "concurrency_key"):
+        _rename_text(tree, key, scope, names)
+    if automation.type == type_name:
+        trigger = tree.get("trigger") or {}
+        _rename_list(trigger.get("fields"), old, new)
+        for key in ("field", "match"):
+            if trigger.get(key) == old:
+                trigger[key] = new
+    for action in tree.get("actions") or ():
+        _rename_action(action, scope, names, written=_written(action, release, automation))
+        if automation.type == type_name and action.get("record") == old:
+            action["record"] = new
+
+
+def _written(action: Tree, release: Release, automation: Automation) -> str:
+    if action.get("do") == "create":
+        return str(action.get("type", ""))
+    if action.get("do") == "set":
+        return written_type(release, automation, str(action.get("record", "")))
+    return ""
+
+
+def _rename_action(
+    action: Tree, scope: Scope, names: Mapping[tuple[str, str], str], *, written: str
+) -> None:
+    _rename_text(action, "when", scope, names)
+    values = action.get("values")
+    if isinstance(values, MutableMapping):
+        for key in list(values):
+            _rename_text(values, key, scope, names)
+            if (written, key) in names:
+                values[names[written, key]] = values.pop(key)
+    to = action.get("to") or {}
+    for key in ("user", "address"):
+        texts = to.get(key) or []
+        for at, text in enumerate(texts):
+            texts[at] = rename_names(str(text), scope, names)
+    for key in ("title", "body"):
+        label = action.get(key) or {}
+        for language, text in label.items():
+            label[language] = _renamed_holes(str(text), scope, names)
+
+
+def _rename_text(
+    place: Tree, key: str, scope: Scope, names: Mapping[tuple[str, str], str]
+) -> None:
+    if place.get(key):
+        text = str(place[key])
+        renamed = rename_names(text, scope, names)
+        if renamed != text:
+            place[key] = renamed
+
+
+def _rename_list(names: Any, old: str, new: str) -> None:
+    if isinstance(names, MutableSequence):
+        names[:] = [new if one == old else one for one in names]
+
+
+def _renamed_holes(text: str, scope: Scope, names: Mapping[tuple[str, str], str]) -> str:
+    try:
+        parts = list(split_text(text))
+    except UnclosedHole:
+        return text
+    return "".join(
+        plain_text(part)
+        if isinstance(part, str)
+        else "{" + rename_names(part.text, scope, names) + "}"
+        for part in parts
+    )
+
+
+__all__ = [
+    "automation_scope",
+    "expressions_of",
+    "has_record",
+    "holes_of",
+    "names_field",
+    "rename_in_automation",
+    "written_type",
+]
