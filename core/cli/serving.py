@@ -12,15 +12,21 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from multiprocessing.util import Finalize
 from typing import Any
 
 import click
 from flask import Flask
 
+from core.automation.sending import Sender
 from core.cli.console import Refusal, open_app, open_services, refusing, system_context
+from core.context import Context
 from core.jobs.worker import Worker
 from core.security.services import EXTENSION, Services
+
+#: The language of mails where the environment names none: nobody's browser says it.
+LOCALE = "zh"
 
 #: Requests that one process works on at once; more only wait for each other's CPU.
 _THREADS = 4
@@ -80,13 +86,25 @@ def load_served(*_: Any) -> Flask:
     app = _served or open_app()
     if _with_worker:
         worker = _worker_of(app.extensions[EXTENSION], elected=True)
+        sender = _sender_of(app.extensions[EXTENSION])
         worker.start()
+        sender.start()
         Finalize(None, worker.stop, exitpriority=10)
+        Finalize(None, sender.stop, exitpriority=10)
     return app
 
 
 def _worker_of(services: Services, *, elected: bool) -> Worker:
-    return Worker(services.db, lambda: system_context(services), elected=elected)
+    locale = services.settings.locale or LOCALE
+
+    def make_context() -> Context:
+        return replace(system_context(services), locale=locale)
+
+    return Worker(services.db, make_context, elected=elected)
+
+
+def _sender_of(services: Services) -> Sender:
+    return Sender(services.settings, services.db, services.registries, services.clock)
 
 
 @click.command()
@@ -97,14 +115,16 @@ def worker() -> None:
     services = open_services()
     if not services.registries.current().release.number:
         raise Refusal("Nothing is installed here yet: run `guanxi init` first.")
-    delivering = _worker_of(services, elected=False)
+    delivering, sending = _worker_of(services, elected=False), _sender_of(services)
     done = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: done.set())
     delivering.start()
+    sending.start()
     click.echo(f"Delivering jobs, process {os.getpid()}.", err=True)
     done.wait()
     delivering.stop()
+    sending.stop()
 
 
 def _log_to_stderr() -> None:
