@@ -21,7 +21,7 @@ from core.ids import new_id
 from core.records.operations import create_record, update_record
 from core.records.wire import instant_text, wire_of
 from core.schema.actiontypes import ActionCall, plugin_action
-from core.schema.automations import Action, Automation
+from core.schema.automations import Automation, AutomationAction
 from core.schema.automationtexts import written_type
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field
@@ -61,7 +61,7 @@ class Doing:
     env: AutomationEnv
     event: str = ""
 
-    def do(self, at: int, action: Action) -> Record:
+    def do(self, at: int, action: AutomationAction) -> Record:
         """Do one action and return what became of it, as plain JSON."""
         if action.when and self._value(action.when, "boolean") is not True:
             return {"state": "skipped"}
@@ -74,7 +74,7 @@ class Doing:
     def _texts(self) -> Renderer:
         return Renderer(self.ctx, self.automation, self.row, self.env)
 
-    def _target(self, action: Action) -> tuple[str, str]:
+    def _target(self, action: AutomationAction) -> tuple[str, str]:
         """Return the type and id of the record that an action means."""
         type_name = written_type(self.ctx.registry.release, self.automation, action.record)
         if not action.record:
@@ -84,7 +84,7 @@ class Doing:
             raise NotFound(N_("The link {name} is empty."), name=action.record)
         return type_name, str(found)
 
-    def _fields(self, action: Action, type_name: str) -> Record:
+    def _fields(self, action: AutomationAction, type_name: str) -> Record:
         """Return the values of an action in wire form."""
         record_type = self.ctx.registry.record_type(type_name)
         wire = wire_of(self.ctx.registry, type_name)
@@ -97,14 +97,14 @@ class Doing:
             values[name] = wire.value(name, _fitting(field, self._value(text, kind)))
         return values
 
-    def set(self, _at: int, action: Action) -> Record:
+    def set(self, _at: int, action: AutomationAction) -> Record:
         """Set fields of a record."""
         type_name, record_id = self._target(action)
         values = self._fields(action, type_name)
         update_record(self.ctx, type_name, record_id, values, version=None, reason=self._reason)
         return {"state": "done", "record": {"type": type_name, "id": record_id}}
 
-    def create(self, _at: int, action: Action) -> Record:
+    def create(self, _at: int, action: AutomationAction) -> Record:
         """Create a record."""
         values = self._fields(action, action.type)
         made = create_record(self.ctx, action.type, values, reason=self._reason)
@@ -114,7 +114,7 @@ class Doing:
     def _reason(self) -> str:
         return f"automation {self.automation.automation}"
 
-    def submit(self, _at: int, action: Action) -> Record:
+    def submit(self, _at: int, action: AutomationAction) -> Record:
         """Send a document to its approvers."""
         type_name, record_id = self._target(action)
         answer = submit(self.ctx, type_name, record_id)
@@ -124,7 +124,7 @@ class Doing:
             "instance": answer["instance"],
         }
 
-    def plugin(self, _at: int, action: Action) -> Record:
+    def plugin(self, _at: int, action: AutomationAction) -> Record:
         """Have a plugin do something."""
         offered = plugin_action(action.name)
         if offered is None:
@@ -139,7 +139,7 @@ class Doing:
         self.ctx.hooks.run_action(self.ctx, offered, call)
         return {"state": "done"}
 
-    def notify(self, _at: int, action: Action) -> Record:
+    def notify(self, _at: int, action: AutomationAction) -> Record:
         """Tell people in the product."""
         to = action.to
         assert to is not None  # noqa: S101  checked when it was published
@@ -154,7 +154,7 @@ class Doing:
         )
         return {"state": "done", "to": [name for _, name in recipients]}
 
-    def email(self, at: int, action: Action) -> Record:
+    def email(self, at: int, action: AutomationAction) -> Record:
         """Write an e-mail down to be sent."""
         to = action.to
         assert to is not None  # noqa: S101  checked when it was published
@@ -169,7 +169,7 @@ class Doing:
         content = {"to": addresses, "subject": subject, "body": self._texts.label(action.body)}
         return self._send(at, action, ", ".join(addresses), content)
 
-    def webhook(self, at: int, action: Action) -> Record:
+    def webhook(self, at: int, action: AutomationAction) -> Record:
         """Write a call of another system down to be sent."""
         texts = self._texts
         body = {
@@ -187,7 +187,7 @@ class Doing:
             raise Invalid(problems=[Problem("values", "too_large", text, {"limit": MAX_BODY})])
         return self._send(at, action, action.url, {"url": action.url, "body": body})
 
-    def _send(self, at: int, action: Action, target: str, content: Record) -> Record:
+    def _send(self, at: int, action: AutomationAction, target: str, content: Record) -> Record:
         message_id = new_id()
         self.connection.execute(
             message.insert(),
@@ -210,7 +210,7 @@ class Doing:
         return {"state": "queued", "message": message_id}
 
 
-_DOING: Mapping[str, Callable[[Doing, int, Action], Record]] = {
+_DOING: Mapping[str, Callable[[Doing, int, AutomationAction], Record]] = {
     "set": Doing.set,
     "create": Doing.create,
     "notify": Doing.notify,

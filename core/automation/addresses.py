@@ -88,7 +88,7 @@ def is_public(text: str) -> bool:
         inner = address.ipv4_mapped or address.sixtofour
         if inner is None and any(address in network for network in _CARRIERS):
             inner = ipaddress.IPv4Address(int(address) & _LAST)
-        if address.teredo is not None:
+        if address.teredo is not None or address.is_site_local:
             return False
         if inner is not None:
             return is_public(str(inner))

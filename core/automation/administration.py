@@ -33,8 +33,9 @@ from core.schema.automations import Automation
 
 Record = dict[str, Any]
 
-#: Roles that see and switch automations.
+#: Roles that switch automations and do runs again, and those that only look.
 ADMINISTRATORS = frozenset({"Admin", "configurator"})
+ONLOOKERS = ADMINISTRATORS | {"auditor"}
 #: Runs of one page.
 PAGE = 50
 MAX_PAGE = 200
@@ -47,8 +48,18 @@ class StillAtWork(Conflict):
     text = N_("The run has not ended yet.")
 
 
+def may_administer(ctx: Context) -> bool:
+    """Return whether the actor may switch automations and do runs again."""
+    return bool(ctx.actor.roles & ADMINISTRATORS) or ctx.actor.is_system
+
+
 def _require(ctx: Context) -> None:
-    if not ctx.actor.roles & ADMINISTRATORS and not ctx.actor.is_system:
+    if not may_administer(ctx):
+        raise Forbidden
+
+
+def _require_sight(ctx: Context) -> None:
+    if not ctx.actor.roles & ONLOOKERS and not ctx.actor.is_system:
         raise Forbidden
 
 
@@ -58,7 +69,7 @@ def list_automations(ctx: Context) -> list[Record]:
     Raises:
         Forbidden: the actor administers nothing.
     """
-    _require(ctx)
+    _require_sight(ctx)
     every = list(ctx.registry.release.automations.values())
     with ctx.reading() as connection:
         known = switches(connection, every)
@@ -76,7 +87,7 @@ def get_automation(ctx: Context, name: str) -> Record:
         NotFound: there is none.
         Forbidden: the actor administers nothing.
     """
-    _require(ctx)
+    _require_sight(ctx)
     automation = find_automation(ctx, name)
     with ctx.reading() as connection:
         known = switches(connection, [automation])[name]
@@ -168,7 +179,7 @@ def list_runs(
     Raises:
         Forbidden: the actor administers nothing.
     """
-    _require(ctx)
+    _require_sight(ctx)
     query = sa.select(run).order_by(run.c.id.desc()).limit(limit + 1)
     for column, value in (
         (run.c.automation, automation),
@@ -194,7 +205,7 @@ def get_run(ctx: Context, run_id: str) -> Record:
         NotFound: there is none.
         Forbidden: the actor administers nothing.
     """
-    _require(ctx)
+    _require_sight(ctx)
     with ctx.reading() as connection:
         row = _find(connection, run_id)
         sent = connection.execute(
@@ -204,12 +215,12 @@ def get_run(ctx: Context, run_id: str) -> Record:
         ).mappings()
         messages = {one["id"]: _message(one) for one in sent}
         followed = connection.execute(
-            sa.select(run.c.id, run.c.automation, run.c.state)
+            sa.select(run)
             .where(run.c.cause == run_id, run.c.id > run_id)
             .order_by(run.c.id)
             .limit(PAGE)
         ).mappings()
-        caused = [dict(one) for one in followed]
+        caused = [_run(ctx, one) for one in followed]
     results = msgspec.json.decode(row["results"])
     for one in results:
         if one.get("message") in messages:

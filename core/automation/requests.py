@@ -10,12 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.automation.administration import may_administer
 from core.automation.calling import signature
 from core.automation.inputs import input_values, load_input
 from core.automation.models import run
 from core.automation.starting import Start, begin, holds
 from core.automation.subject import Subject, present
-from core.automation.switches import find_automation, secret_of, switches
+from core.automation.switches import find_automation, secret_of, secret_round, switches
 from core.clock import to_wire
 from core.context import Context
 from core.errors import Conflict, Forbidden, NotFound, RateLimited
@@ -26,6 +27,7 @@ from core.records.environment import RecordEnv
 from core.records.idempotency import body_hash
 from core.records.queries import get_record
 from core.schema.automations import Automation
+from core.settings import Settings
 
 #: Calls of one webhook that are taken in a minute.
 CALLS_A_MINUTE = 120
@@ -212,6 +214,28 @@ def receive(
 def webhook_secret(secret_key: str, automation: Automation, number: int) -> str:
     """Return what a webhook's caller has to know: the token, or the key of the signature."""
     return secret_of(secret_key, automation.trigger.auth or "send", automation.automation, number)
+
+
+def partner_secret(ctx: Context, name: str, settings: Settings) -> dict[str, str]:
+    """Return what the other side of a webhook has to know.
+
+    That is the `address` that calls go to, and the `key` of signatures: of the calls that
+    come in, or of those that the automation's own actions send.
+
+    Raises:
+        NotFound: there is no such automation.
+        Forbidden: the actor administers nothing.
+    """
+    if not may_administer(ctx):
+        raise Forbidden
+    automation = find_automation(ctx, name)
+    with ctx.reading() as connection:
+        number = secret_round(connection, name)
+    secret = webhook_secret(settings.secret_key, automation, number)
+    address = f"{settings.base_url}/api/v1/hooks/{name}"
+    if automation.trigger.auth == "token":
+        return {"address": f"{address}/{secret}"}
+    return {"address": address, "key": secret} if automation.trigger.auth else {"key": secret}
 
 
 def _authenticate(

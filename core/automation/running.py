@@ -22,7 +22,7 @@ from core.automation.subject import NOTHING, Subject, present, subject_at
 from core.clock import to_wire
 from core.context import Context
 from core.errors import GuanxiError, NotFound, PluginError, Unavailable
-from core.i18n import N_, pick
+from core.i18n import N_, pick, translate
 from core.jobs.handlers import Event
 from core.jobs.outbox import emit
 from core.schema.automations import CHANGES, Automation
@@ -75,7 +75,9 @@ def execute(ctx: Context, event: Event) -> None:
         with ctx.writing() as connection:
             row = _locked(connection, run_id)
             if row is not None and row["state"] in OPEN:
-                text = "the process died each time that this run was tried"
+                text = translate(
+                    N_("The process died each time that this run was tried."), ctx.locale
+                )
                 _give_up(ctx, connection, row, text, clock)
         return
     try:
@@ -86,7 +88,7 @@ def execute(ctx: Context, event: Event) -> None:
         if _is_nobodys_fault(cause):
             # The event comes back by itself, and the try does not count.
             raise
-        _failed(ctx, run_id, _said(cause), results, clock)
+        _failed(ctx, run_id, said(cause, ctx.locale), results, clock)
 
 
 def _is_nobodys_fault(error: BaseException | None) -> bool:
@@ -109,7 +111,8 @@ def _attempt(ctx: Context, run_id: str, clock: _Clock) -> None:
             return
         automation = ctx.registry.release.automations.get(row["automation"])
         if automation is None:
-            _give_up(ctx, connection, row, "the automation is gone from the release", clock)
+            text = translate(N_("The automation is gone from the release."), ctx.locale)
+            _give_up(ctx, connection, row, text, clock)
             return
         results = _perform(ctx, connection, automation, row)
         sends = any(one["state"] == "queued" for one in results)
@@ -139,7 +142,7 @@ def _perform(
             for one in results:
                 if one["state"] != "skipped":
                     one["state"] = "undone"
-            failed = {"do": action.do, "state": "failed", "error": _said(error)}
+            failed = {"do": action.do, "state": "failed", "error": said(error, ctx.locale)}
             results.append({**failed, "milliseconds": clock.milliseconds()})
             raise ActionFailedError(results) from error
         results.append({"do": action.do, **result, "milliseconds": clock.milliseconds()})
@@ -284,7 +287,12 @@ def _note(
     connection.execute(run.update().where(run.c.id == row["id"]).values(values))
 
 
-def _said(error: BaseException | None) -> str:
-    if isinstance(error, GuanxiError):
-        return str(error)[:_ERROR_LENGTH]
-    return f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
+def said(error: BaseException | None, locale: str) -> str:
+    """Return an error with its problems in a language, as a run keeps it."""
+    if not isinstance(error, GuanxiError):
+        return f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
+    lines = [translate(error.text, locale, **error.params)]
+    for problem in error.problems:
+        where = f"{problem.path}: " if problem.path else ""
+        lines.append(where + translate(problem.text, locale, **dict(problem.params)))
+    return "\n".join(lines)[:_ERROR_LENGTH]

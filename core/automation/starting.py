@@ -15,6 +15,7 @@ from core.automation.models import DEAD, STOPPED, WAITING, run
 from core.automation.subject import NOTHING, Subject
 from core.clock import to_wire
 from core.context import Context
+from core.i18n import N_, translate
 from core.ids import new_id
 from core.jobs.outbox import emit
 from core.schema.automations import Automation
@@ -81,7 +82,7 @@ def begin(
     chain = _chain(connection, start.cause)
     chain.append([automation.automation, start.record_id])
     state = DEAD if error else WAITING
-    loop = _loop(chain)
+    loop = _loop(ctx, chain)
     if loop:
         state, error = STOPPED, loop
     run_id, now = new_id(), to_wire(ctx.now)
@@ -149,12 +150,13 @@ def _chain(connection: Connection, cause: str) -> list[list[str]]:
     return chain
 
 
-def _loop(chain: list[list[str]]) -> str:
+def _loop(ctx: Context, chain: list[list[str]]) -> str:
     """Return how automations went in circles; empty when they did not."""
     repeats = chain.count(chain[-1])
     if len(chain) <= MAX_DEPTH and repeats <= MAX_REPEATS:
         return ""
-    return "Automations set each other going: " + " → ".join(name for name, _ in chain)
+    text = N_("Automations set each other going: {chain}")
+    return translate(text, ctx.locale, chain=" → ".join(name for name, _ in chain))
 
 
 def _title(ctx: Context, automation: Automation, record: Mapping[str, Any] | None) -> str:

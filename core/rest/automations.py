@@ -7,13 +7,11 @@ from flask import Response, request
 from core.actor import PUBLIC
 from core.automation import administration, requests
 from core.automation.models import DEAD, DONE, RETRYING, SENDING, STOPPED, WAITING
-from core.automation.switches import find_automation
 from core.context import Context
 from core.errors import Invalid, Malformed, Problem, ReleaseChanged, TooLarge
 from core.i18n import N_
 from core.records.queries import get_record
 from core.rest.exchange import (
-    API,
     body_keys,
     body_object,
     integer_of,
@@ -54,7 +52,7 @@ def switch(ctx: Context, name: str) -> Any:
 def get_secret(ctx: Context, name: str) -> Any:
     """Answer with the address of a webhook, or with the key that bodies are signed with."""
     query_keys()
-    return secret_shown(ctx, name, administration.get_automation(ctx, name)["secret_round"])
+    return requests.partner_secret(ctx, name, services().settings)
 
 
 @route("/automations/<name>/secret", "POST")
@@ -62,20 +60,8 @@ def renew_secret(ctx: Context, name: str) -> Any:
     """Make a new secret; the one before is worth nothing from now on."""
     query_keys()
     body_keys({})
-    return secret_shown(ctx, name, administration.renew_secret(ctx, name)["secret_round"])
-
-
-def secret_shown(ctx: Context, name: str, number: int) -> dict[str, str]:
-    """Return what the partner of a webhook has to know, for one who administers automations."""
-    automation = find_automation(ctx, name)
-    settings = services().settings
-    secret = requests.webhook_secret(settings.secret_key, automation, number)
-    address = f"{settings.base_url}{API}/hooks/{name}"
-    if automation.trigger.on != "webhook":
-        return {"key": secret}
-    if automation.trigger.auth == "token":
-        return {"address": f"{address}/{secret}"}
-    return {"address": address, "key": secret}
+    administration.renew_secret(ctx, name)
+    return requests.partner_secret(ctx, name, services().settings)
 
 
 @route("/automations/runs", "GET")

@@ -12,7 +12,7 @@ from core.expression.holes import Hole, UnclosedHole, split_text
 from core.expression.nodes import Literal
 from core.i18n import N_
 from core.schema.actiontypes import plugin_action, plugin_action_names
-from core.schema.automations import CHANGES, CLOCKED, DOORS, Action, Automation, Trigger
+from core.schema.automations import CHANGES, CLOCKED, DOORS, Automation, AutomationAction, Trigger
 from core.schema.automationtexts import automation_scope, has_record
 from core.schema.draft import Draft
 from core.schema.fieldtypes import FieldError, field_type
@@ -23,6 +23,8 @@ from core.schema.yamlnodes import Node
 #: An automation acts under its name, which histories keep in 36 characters.
 MAX_NAME = 30
 MAX_ACTIONS = 20
+#: Addresses of pages that an automation's own would collide with.
+_RESERVED = frozenset({"runs"})
 
 #: Keys of a trigger that mean something, and those it needs, by what it is on.
 _TRIGGER_KEYS: dict[str, frozenset[str]] = {
@@ -106,7 +108,7 @@ class _Check:
 
     def _check_name(self) -> None:
         name = self._one.automation
-        if not TYPE_NAME.fullmatch(name) or len(name) > MAX_NAME:
+        if not TYPE_NAME.fullmatch(name) or len(name) > MAX_NAME or name in _RESERVED:
             text = N_(
                 "An automation's name is of small letters, digits and single _, "
                 "at most {limit} characters; not {name}."
@@ -238,13 +240,10 @@ class _Check:
 
     # -- actions --------------------------------------------------------------------------
 
-    def _check_action(self, action: Action, node: Node) -> None:
-        keys = _ACTION_KEYS[action.do]
-        self._check_keys(node, action.do, {*keys, "do", "when"})
-        for key in keys:
-            needed = key not in _OPTIONAL or (key == "values" and action.do in _NEEDS_VALUES)
-            if needed and not getattr(action, key):
-                self._missing(node, key)
+    def _check_action(self, action: AutomationAction, node: Node) -> None:
+        self._check_shape(action, node)
+        if action.url:
+            self._check_url(action, node.at("url"))
         if not self._has_scope():
             return
         if action.when:
@@ -258,7 +257,16 @@ class _Check:
         else:
             self._check_sent(action, node)
 
-    def _check_written(self, action: Action, node: Node) -> None:
+    def _check_shape(self, action: AutomationAction, node: Node) -> None:
+        """Check that an action has the keys that it needs, and no others."""
+        keys = _ACTION_KEYS[action.do]
+        self._check_keys(node, action.do, {*keys, "do", "when"})
+        for key in keys:
+            needed = key not in _OPTIONAL or (key == "values" and action.do in _NEEDS_VALUES)
+            if needed and not getattr(action, key):
+                self._missing(node, key)
+
+    def _check_written(self, action: AutomationAction, node: Node) -> None:
         """Check what is set in, or submitted of, the record or one that it links to."""
         if not has_record(self._one):
             text = N_("There is no record here; give the automation a type.")
@@ -283,7 +291,7 @@ class _Check:
             text = N_("{name} is not a document; it needs `document: true`.")
             self._draft.add(node.at("do"), "not_a_document", text, name=written.name)
 
-    def _check_created(self, action: Action, node: Node) -> None:
+    def _check_created(self, action: AutomationAction, node: Node) -> None:
         made = self._draft.types.get(action.type)
         if made is None:
             if action.type:
@@ -292,7 +300,7 @@ class _Check:
             return
         self._check_values(action, node, made)
 
-    def _check_values(self, action: Action, node: Node, written: RecordType) -> None:
+    def _check_values(self, action: AutomationAction, node: Node, written: RecordType) -> None:
         for name, text in action.values.items():
             place = node.at("values", name)
             found = self._field(node.at("values").keys.get(name, place), written, name)
@@ -319,7 +327,7 @@ class _Check:
             options = [one.value for one in field.options if not one.archived]
             self._draft.add_unknown(place, "option", value, options)
 
-    def _check_plugin(self, action: Action, node: Node) -> None:
+    def _check_plugin(self, action: AutomationAction, node: Node) -> None:
         offered = plugin_action(action.name)
         if offered is None:
             if action.name and action.name not in self._known:
@@ -335,19 +343,17 @@ class _Check:
             else:
                 self._draft.expression(place, text, self._scope, kind)
 
-    def _check_sent(self, action: Action, node: Node) -> None:
+    def _check_sent(self, action: AutomationAction, node: Node) -> None:
         """Check a notice, an e-mail or a webhook."""
         for name, text in action.values.items():
             self._draft.expression(node.at("values", name), text, self._scope, None)
         for key in ("title", "body"):
             for language, text in getattr(action, key).items():
                 check_text(self._draft, node.at(key, language), text, self._scope)
-        if action.url:
-            self._check_url(action, node.at("url"))
         if action.to is not None:
             self._check_recipients(action, node.at("to"))
 
-    def _check_recipients(self, action: Action, node: Node) -> None:
+    def _check_recipients(self, action: AutomationAction, node: Node) -> None:
         to = action.to
         assert to is not None  # noqa: S101  for the type checker
         allowed = {"role", "user"} if action.do == "notify" else {"address"}
@@ -359,7 +365,7 @@ class _Check:
             for at, text in enumerate(getattr(to, key)):
                 self._draft.expression(node.at(key, at), text, self._scope, "text")
 
-    def _check_url(self, action: Action, place: Node) -> None:
+    def _check_url(self, action: AutomationAction, place: Node) -> None:
         if not is_address(action.url):
             text = N_("“{url}” is no address such as https://example.com/hook.")
             self._draft.add(place, "bad_url", text, url=action.url[:200])

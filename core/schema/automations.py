@@ -111,7 +111,7 @@ class Recipients(Model, frozen=True, kw_only=True):
         return (self.role,) if isinstance(self.role, str) else self.role
 
 
-class Action(Model, frozen=True, kw_only=True):
+class AutomationAction(Model, frozen=True, kw_only=True):
     """One thing that is done.
 
     Attributes:
@@ -201,7 +201,7 @@ class Automation(Model, frozen=True, kw_only=True):
     when: str = ""
     applies_to: tuple[str, ...] = ()
     run_as: RunAs
-    actions: tuple[Action, ...]
+    actions: tuple[AutomationAction, ...]
     retry: Retry = Retry()
     concurrency_key: str = ""
     off: bool = False

@@ -6,7 +6,7 @@ from typing import Any
 from core.expression import Scope, rename_names
 from core.expression.holes import Hole, UnclosedHole, plain_text, split_text
 from core.expression.types import BOOLEAN, DATE, DATETIME, NUMBER, TEXT, Type
-from core.schema.automations import CHANGES, Action, Automation, Trigger
+from core.schema.automations import CHANGES, Automation, AutomationAction, Trigger
 from core.schema.model import RecordType, Release
 from core.schema.scopes import VARIABLES, scope_in
 
@@ -59,7 +59,7 @@ def expressions_of(automation: Automation) -> Iterator[tuple[str, str]]:
             yield f"actions.{at}.{key}", text
 
 
-def _of_action(action: Action) -> Iterator[tuple[str, str]]:
+def _of_action(action: AutomationAction) -> Iterator[tuple[str, str]]:
     if action.when:
         yield "when", action.when
     for name, text in action.values.items():

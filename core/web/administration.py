@@ -50,6 +50,9 @@ KIND_TEXTS = {
     "add_role": N_("New role"),
     "drop_role": N_("Role dropped"),
     "change_role": N_("Role changed"),
+    "change_automation": N_("Automation changed"),
+    "add_automation": N_("New automation"),
+    "drop_automation": N_("Automation dropped"),
 }
 
 HEALTH_TEXTS = {
@@ -131,6 +134,9 @@ def _name(ctx: Context, change: Change, release: Release) -> str:
     flow = release.flows.get(change.type)
     if flow is not None:
         return pick(flow.title, ctx.locale, flow.flow)
+    automation = release.automations.get(change.type)
+    if automation is not None:
+        return pick(automation.label, ctx.locale, automation.automation)
     labels = {role.name: role.label for role in release.roles}
     return pick(labels.get(change.type), ctx.locale, change.type)
 
@@ -184,6 +190,14 @@ def _contributions(ctx: Context, plugin: Plugin) -> list[tuple[str, list[str]]]:
             [
                 pick(each.title, ctx.locale, each.flow)
                 for each in release.flows.values()
+                if each.layer == plugin.name
+            ],
+        ),
+        (
+            N_("Automations"),
+            [
+                pick(each.label, ctx.locale, each.automation)
+                for each in release.automations.values()
                 if each.layer == plugin.name
             ],
         ),

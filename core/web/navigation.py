@@ -163,6 +163,7 @@ def _administration(ctx: Context, text: Any) -> list[Item]:
         items += [
             Item("releases", text(N_("Releases")), "/releases/", "versions"),
             Item("plugins", text(N_("Plugins")), "/plugins/", "plug"),
+            Item("automations", text(N_("Automations")), "/automations/", "rocket"),
         ]
     if ctx.actor.roles & _ADMINS:
         items += [

@@ -5,9 +5,11 @@ from flask import Flask
 from core.security.redirects import keep_redirects_local
 from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     administration,
+    automations,
     choices,
     importing,
     lists,
+    notifications,
     records,
     session_pages,
     tasks,
@@ -21,6 +23,9 @@ from core.web.page import install_helpers, pages
 def install(app: Flask) -> None:
     """Give the application our pages, and every template our helpers."""
     install_helpers(app)
+    app.jinja_env.globals.update(
+        record_buttons=automations.record_buttons, unread_notices=notifications.unread_notices
+    )
     guard_inherited(app)
     keep_redirects_local(app)
     app.register_blueprint(pages)

@@ -48,8 +48,8 @@ notice_read = sa.Table(
     sqlite_with_rowid=False,
 )
 
-#: Unread notices are counted up to this many.
-MOST_UNREAD = 100
+#: Newest notices among which the unread ones are counted.
+MOST_UNREAD = 200
 
 #: What each topic says; the keys are the topics that make notices.
 TEXTS = {
@@ -142,15 +142,22 @@ def post_notice(
 
 
 def count_unread(ctx: Context) -> int:
-    """Return how many notices the actor has not read, counted up to 100."""
-    return len(list_notices(ctx, limit=MOST_UNREAD))
+    """Return how many of the actor's newest notices are not read; the bell shows it."""
+    newest = (
+        _of_actor(ctx, notice.c.event, notice_read.c.event.label("read"))
+        .limit(MOST_UNREAD)
+        .subquery()
+    )
+    unread = sa.select(sa.func.count(newest.c.event.distinct())).where(newest.c.read.is_(None))
+    with ctx.reading() as connection:
+        return int(connection.execute(unread).scalar_one())
 
 
-def list_notices(ctx: Context, *, unread: bool = True, limit: int = 20) -> list[dict[str, Any]]:
-    """Return the actor's newest notices; those about closed tasks are gone."""
+def _of_actor(ctx: Context, *columns: Any) -> sa.Select[Any]:
+    """Return the actor's notices, newest first, without those about closed tasks."""
     mine = sa.and_(notice_read.c.event == notice.c.event, notice_read.c.user == ctx.actor.id)
-    query = (
-        sa.select(notice, notice_read.c.read_at)
+    return (
+        sa.select(*columns)
         .select_from(
             notice.outerjoin(notice_read, mine).outerjoin(task, task.c.id == notice.c.task_id)
         )
@@ -160,8 +167,13 @@ def list_notices(ctx: Context, *, unread: bool = True, limit: int = 20) -> list[
             ~notice.c.makers.contains(f"|{ctx.actor.id}|", autoescape=True),
         )
         .order_by(notice.c.created_at.desc(), notice.c.event.desc())
-        .limit(max(1, min(limit, 200)) * 2)
     )
+
+
+def list_notices(ctx: Context, *, unread: bool = True, limit: int = 20) -> list[dict[str, Any]]:
+    """Return the actor's newest notices; those about closed tasks are gone."""
+    query = _of_actor(ctx, notice, notice_read.c.read_at)
+    query = query.limit(max(1, min(limit, 200)) * 2)
     if unread:
         query = query.where(notice_read.c.event.is_(None))
     with ctx.reading() as connection:

@@ -18,6 +18,8 @@ from core.expression import FUNCTIONS
 from core.expression.functions import SPECIAL
 from core.expression.guide import SENTENCES
 from core.extension import hookspecs
+from core.schema import automations
+from core.schema.binding import keys_of
 from core.schema.fieldtypes import field_type, field_type_names
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +90,53 @@ def hook_table() -> str:
     return as_table(["hook", "what it is for"], rows)
 
 
+def automation_table() -> str:
+    """Return the keys of automations, model by model, from what their docstrings say."""
+    rows = []
+    for kind in (
+        automations.Automation,
+        automations.Trigger,
+        automations.Input,
+        automations.AutomationAction,
+        automations.Recipients,
+        automations.RunAs,
+        automations.Retry,
+    ):
+        said = described_keys(kind)
+        rows += [
+            [f"{_PLACES[kind.__name__]}`{key}`", said[key].replace("|", "\\|")]
+            for key in keys_of(kind)
+        ]
+    return as_table(["key", ""], rows)
+
+
+#: Where the keys of each model stand.
+_PLACES = {
+    "Automation": "",
+    "Trigger": "trigger · ",
+    "Input": "trigger · input · ",
+    "AutomationAction": "actions · ",
+    "Recipients": "actions · to · ",
+    "RunAs": "run_as · ",
+    "Retry": "retry · ",
+}
+
+
+def described_keys(kind: type) -> dict[str, str]:
+    """Return what a model's docstring says of each of its attributes, on one line."""
+    text = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2]
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        starts = re.fullmatch(r"    (\w+): (.*)", line)
+        if starts:
+            name = starts[1]
+            found[name] = starts[2]
+        elif name and line.strip():
+            found[name] += f" {line.strip()}"
+    return found
+
+
 def command_table() -> str:
     """Return the commands of the command line."""
     rows: list[list[str]] = []
@@ -110,6 +159,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "errors": error_table,
     "hooks": hook_table,
     "commands": command_table,
+    "automation_keys": automation_table,
 }
 
 
@@ -127,6 +177,7 @@ def pages() -> list[Path]:
             "core/README.md",
             "schemas/README.md",
             "plugins/README.md",
+            "core/automation/README.md",
         )
     ]
 

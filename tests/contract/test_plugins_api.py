@@ -6,14 +6,15 @@ from core import api
 from core.extension import hookspecs
 
 NAMES = [
-    "Change", "Conflict", "Context", "DecimalType", "Document", "Event", "Field", "FieldError",
-    "FieldType", "Forbidden", "IntegerType", "Invalid", "N_", "NotFound", "Problem", "TextType",
+    "ActionCall", "Change", "Conflict", "Context", "DecimalType", "Document", "Event", "Field", "FieldError",
+    "FieldType", "Forbidden", "IntegerType", "Invalid", "N_", "NotFound", "PluginAction", "Problem", "TextType",
     "UserError", "hookimpl", "new_id", "next_number", "option_label", "plugin_settings", "query",
     "table", "translate",
 ]  # fmt: skip
 
 HOOKS = {
     "guanxi_register_field_types": [],
+    "guanxi_register_actions": [],
     "guanxi_before_save": ["ctx", "change"],
     "guanxi_before_apply": ["ctx", "document"],
     "guanxi_after_event": ["ctx", "event"],

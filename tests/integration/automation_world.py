@@ -141,10 +141,15 @@ class AutomationWorld:
 
     def create(self, type_name: str = "member", *, door: str = "api", **values: Any) -> str:
         if type_name == "member":
-            values = {"no": f"M{len(values)}{self.clock.now().timestamp()}", "name": "Lin"} | values
+            values = {
+                "no": f"M{len(values)}{self.clock.now().timestamp()}",
+                "name": "Lin",
+            } | values
         return create_record(self.ctx("clerk", door=door), type_name, values)["id"]
 
-    def change(self, record_id: str, type_name: str = "member", *, door="api", **values: Any) -> None:
+    def change(
+        self, record_id: str, type_name: str = "member", *, door="api", **values: Any
+    ) -> None:
         ctx = self.ctx("clerk", door=door)
         update_record(ctx, type_name, record_id, values, version=None)
 
