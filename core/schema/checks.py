@@ -11,11 +11,9 @@ from core.schema.draft import Draft
 from core.schema.fieldchecks import check_fields
 from core.schema.flowchecks import check_flows
 from core.schema.model import ACTIONS, Policy, RecordType, Release
-from core.schema.rulechecks import check_rules, check_stages
-from core.schema.viewchecks import NOT_SORTABLE, listed_names, view_flaws
-from core.schema.model import ACTIONS, DOCUMENT_FIELDS, SYSTEM_FIELDS, Policy, RecordType, Release
 from core.schema.names import TYPE_NAME
 from core.schema.rulechecks import check_rules, check_stages
+from core.schema.viewchecks import NOT_SORTABLE, listed_names, view_flaws
 from core.schema.yamlnodes import Node
 
 MAX_TYPE_NAME = 40
