@@ -70,6 +70,12 @@ def sql_clause(
     return _Builder(columns, expression.table, names=names).raw(expression.node)
 
 
+def looked_up(joined: Joined, name: str) -> Element:
+    """Return a field of another row as a value of this one, of that column's own type."""
+    found = sa.select(joined.columns.element(name)).select_from(joined.source)
+    return found.where(joined.condition).correlate_except(joined.source).scalar_subquery()
+
+
 def sql_value(expression: Expression, columns: Columns) -> Element:
     """Return a value to select, with a type that gives the same Python value as `evaluate`."""
     return _Builder(columns, expression.table).selected(expression.node)
@@ -253,8 +259,7 @@ class _Builder:
         raise TypeError(base)  # the checker lets only fields be followed
 
     def _looked_up(self, joined: Joined, name: str) -> Element:
-        found = sa.select(joined.columns.element(name)).select_from(joined.source)
-        return found.where(joined.condition).correlate_except(joined.source).scalar_subquery()
+        return looked_up(joined, name)
 
     def _linked(self, node: nodes.Linked) -> Element:
         return self._looked_up(self._followed(node), node.name)
@@ -492,4 +497,4 @@ def _aggregated(joined: Joined, element: Element, *conditions: Element) -> Eleme
     return found.correlate_except(joined.source).scalar_subquery()
 
 
-__all__ = ["Columns", "Joined", "sql_clause", "sql_order", "sql_value", "sql_values"]
+__all__ = ["Columns", "Joined", "looked_up", "sql_clause", "sql_order", "sql_value", "sql_values"]

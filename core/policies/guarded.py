@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.context import Context
-from core.expression.sql import Columns, Joined
+from core.expression.sql import Columns, Joined, looked_up
 from core.policies.access import Access, access
 from core.schema.model import Field
 
@@ -30,6 +30,10 @@ class GuardedColumns:
     def element(self, name: str) -> sa.ColumnElement[Any]:
         """Return a field's column."""
         self._check(name)
+        field = self._fields.get(name)
+        if field is not None and field.type == "lookup":
+            joined = self._columns.follow(field.through)
+            return looked_up(self._linked(joined, link_target(self._fields, field)), field.field)
         return self._columns.element(name)
 
     def scale(self, name: str) -> int | None:
@@ -63,6 +67,22 @@ class GuardedColumns:
         fields = _by_name(rights.record_type.fields)
         inner = GuardedColumns(self._ctx, joined.columns, rights, fields)
         return Joined(joined.source, condition, inner)
+
+
+def link_target(fields: Mapping[str, Field], lookup: Field) -> str:
+    """Return the record type that a lookup among `fields` reads from."""
+    return fields[lookup.through].target
+
+
+def hides(ctx: Context, fields: Mapping[str, Field], lookup: Field) -> bool:
+    """Return whether the actor may not read in the linked records what a lookup shows."""
+    rights = access(ctx, link_target(fields, lookup))
+    if not rights.may("view") or lookup.field not in rights.certain:
+        return True
+    found = rights.record_type.field(lookup.field)
+    if found is None or found.type != "lookup":
+        return False
+    return hides(ctx, _by_name(rights.record_type.fields), found)
 
 
 def guarded_columns(ctx: Context, rights: Access) -> GuardedColumns:

@@ -67,7 +67,9 @@ def _targets(
         clause = rights.row_clause("view")
         return projection, statement if clause is None else statement.where(clause)
 
-    projection, statement = compiled(ctx.registry, ("records.expand", rights.key), make)
+    # What lookups show depends on the rights on what they read from.
+    roles = None if ctx.actor.is_system else ctx.actor.roles
+    projection, statement = compiled(ctx.registry, ("records.expand", rights.key, roles), make)
     write = projection.writer()
     found: dict[str, Record] = {one: {"id": one, "no_access": ["*"]} for one in ids}
     listed = sorted(ids)

@@ -22,6 +22,7 @@ from core.context import Context
 from core.policies.access import access
 from core.records.linkkeys import LinkKeys, key_field
 from core.records.mapping import FORMULA_STARTS
+from core.records.projection import blocked_lookups
 from core.records.queries import MOST, Query, list_records, list_wire
 from core.records.wire import dump_rows, system_names, wire_of
 from core.schema.choicetypes import join_texts
@@ -60,10 +61,11 @@ class Exported:
         rights.require("view")
         self._ctx, self.type_name = ctx, type_name
         wanted = rights.possible if query.fields is None else frozenset(query.fields)
+        shown = wanted & rights.possible - blocked_lookups(ctx, rights.record_type)
         self.fields = [
             one
             for one in ctx.registry.record_type(type_name).fields
-            if one.type not in NEVER_EXPORTED and one.name in wanted & rights.possible
+            if one.type not in NEVER_EXPORTED and one.name in shown
         ]
         names = tuple(one.name for one in self.fields)
         key = key_field(rights.record_type)
@@ -148,6 +150,8 @@ def _csv_lines(exported: Exported) -> Iterator[str]:
 
 def text_writer(one: Field) -> Callable[[Any], str]:
     """Return what writes a field's values as text, links and table rows included."""
+    if one.type == "lookup":
+        return field_type(one.result).to_text
     points = field_type(one.type).points
     if points == "one":
         return lambda value: value or ""

@@ -40,7 +40,7 @@ def fitted(field: Field, value: Any, path: str, problems: list[Problem]) -> Any:
 
 def _plain(value: Any) -> Any:
     """Return a value that an expression gave in a form that loaders read."""
-    if value is None or isinstance(value, bool | int | str | Decimal | list):
+    if value is None or isinstance(value, bool | int | str | Decimal | list | dict):
         return value
     return value.isoformat()
 

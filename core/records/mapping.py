@@ -31,7 +31,7 @@ from core.expression.types import NUMBER, TEXT, nearest
 from core.i18n import N_
 from core.schema.choicetypes import split_texts
 from core.schema.fieldbase import WrongTypeError
-from core.schema.fieldtypes import FieldError, FieldType, field_type
+from core.schema.fieldtypes import FieldError, FieldType, field_type, is_written
 from core.schema.model import Field, Model, RecordType
 from core.schema.yamlnodes import Node, Source, read_node
 
@@ -164,7 +164,7 @@ class _Maker:
     ) -> Cell | None:
         field = record_fields.get(name)
         cell = self.expression(path, text)
-        if field is None or field_type(field.type).computed:
+        if field is None or not is_written(field):
             self.refuse(
                 path,
                 "field.unknown",
@@ -228,7 +228,7 @@ def _rows_reader(cell: Cell, field: Field) -> Cell:
     What an answer adds to each row is left aside; the values are checked at the door
     that every record passes.
     """
-    left = {"id", "position"} | {one.name for one in field.fields if field_type(one.type).computed}
+    left = {"id", "position"} | {one.name for one in field.fields if not is_written(one)}
 
     def read(row: Mapping[str, Any]) -> Any:
         text = cell(row)
@@ -379,7 +379,7 @@ def mapping_by_header(
                 name=column[:80],
                 nearest=nearest(column, [*labels, *names]),
             )
-        elif field_type(field.type).computed or (record_type.document and field.name == "status"):
+        elif not is_written(field) or (record_type.document and field.name == "status"):
             ignored.append(column)
         else:
             fields.append((field.name, maker.typed(_own_column(column), field)))

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from core import audit
 from core.errors import NotFound
 from core.records.events import MASKED
-from core.schema.fieldtypes import field_type
+from core.schema.fieldtypes import is_written
 from core.schema.model import Field, RecordType
 
 Record = dict[str, Any]
@@ -43,7 +43,7 @@ def values_at(
         for name, value in wanted.items()
         if name in fields
         and value != MASKED
-        and not field_type(fields[name].type).computed
+        and is_written(fields[name])
         and not (record_type.document and name == "status")
     }
 
@@ -88,7 +88,7 @@ def _writable(field: Field, value: Any) -> Any:
     """Return an earlier value without the cells of its rows that are computed."""
     if field.type != "table":
         return value
-    writable = {one.name for one in field.fields if not field_type(one.type).computed} | {"id"}
+    writable = {one.name for one in field.fields if is_written(one)} | {"id"}
     return [{name: cell for name, cell in row.items() if name in writable} for row in value or ()]
 
 

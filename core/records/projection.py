@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from core.context import Context
 from core.expression.sql import sql_value
-from core.policies.access import Access
+from core.policies.access import Access, access
+from core.policies.guarded import guarded_columns, hides
 from core.prebuilt import Prebuilt, Row
 from core.records.direct import DirectWriter
 from core.records.wire import Wire, row_writer, system_names, wire_of
@@ -28,6 +29,7 @@ class Projection:
 
     __slots__ = (
         "_asked",
+        "_blocked",
         "_masks",
         "_rights",
         "_writers",
@@ -50,7 +52,8 @@ class Projection:
         self._asked = frozenset(rights.names if fields is None else fields)
         possible = rights.possible
         wanted = _wanted(record_type, fields, whole=whole)
-        shown = [name for name in wanted if name in possible]
+        self._blocked = blocked_lookups(ctx, record_type)
+        shown = [name for name in wanted if name in possible - self._blocked]
         nested = {one.name for one in record_type.fields if one.type in {"table", "links"}}
         self.tables = tuple(name for name in shown if name in nested)
         self.names = tuple(name for name in shown if name not in nested)
@@ -64,8 +67,8 @@ class Projection:
     def viewable(self, row: Sequence[Any]) -> frozenset[str]:
         """Return the fields that are shown in a row of `columns`."""
         if self.plain:
-            return self._rights.viewable()
-        return self._rights.viewable(row[self.width : self.width + self._masks])
+            return self._rights.viewable() - self._blocked
+        return self._rights.viewable(row[self.width : self.width + self._masks]) - self._blocked
 
     def writer(self) -> Callable[[Sequence[Any]], Record]:
         """Return what makes a wire record of a row of Python values."""
@@ -84,7 +87,7 @@ class Projection:
 
     def veil_all(self, records: Sequence[Record], rows: Sequence[Row]) -> None:
         """Take what the reader may not see out of records of `rows`."""
-        if self.plain and not self._rights.names - self._rights.viewable():
+        if self.plain and not self._rights.names - self.viewable(()):
             for record in records:
                 record["no_access"] = []
             return
@@ -128,12 +131,29 @@ def _columns(
     return found
 
 
+def has_lookups(record_type: RecordType) -> bool:
+    """Return whether answers depend on the reader's rights on other record types."""
+    return any(
+        one.type == "lookup" or any(inner.type == "lookup" for inner in one.fields)
+        for one in record_type.fields
+    )
+
+
+def blocked_lookups(ctx: Context, record_type: RecordType) -> frozenset[str]:
+    """Return the lookups of what the actor may not read in the linked records."""
+    fields = {one.name: one for one in record_type.fields}
+    lookups = [one for one in record_type.fields if one.type == "lookup"]
+    return frozenset(one.name for one in lookups if hides(ctx, fields, one))
+
+
 def computed_column(
     ctx: Context, record_type: RecordType, field: Field | None
 ) -> sa.ColumnElement[Any]:
-    """Return the SQL of a formula or rollup that has no column."""
+    """Return the SQL of a computed field without a column; a lookup's as the actor may read it."""
     if field is None or field.type not in COMPUTED:
         return sa.null()
+    if field.type == "lookup":
+        return guarded_columns(ctx, access(ctx, record_type.name)).element(field.name)
     registry = ctx.registry
     expression = registry.expression(record_type.name, computed_text(field), None)
     return sql_value(expression, registry.columns(record_type.name))

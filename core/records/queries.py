@@ -24,7 +24,7 @@ from core.records.binding import bound
 from core.records.children import attach
 from core.records.cursor import decode_cursor, encode_cursor
 from core.records.expanding import expand_records
-from core.records.projection import Projection
+from core.records.projection import Projection, has_lookups
 from core.records.proposals import find_proposal
 from core.records.searching import find_search
 from core.records.selection import Selection, check_fields, read_filter
@@ -127,7 +127,7 @@ def _get(
         check_fields(rights.record_type, (*(names or ()), *expand), "fields")
     projection, prebuilt = compiled(
         ctx.registry,
-        ("records.get", rights.key, names),
+        ("records.get", rights.key, names, *_further(ctx, rights)),
         lambda: _getting(ctx, rights, names),
     )
     with ctx.reading() as connection:
@@ -269,6 +269,13 @@ def _after(values: dict[str, Any], selection: Selection, last: list[Any] | None)
 def _count(connection: Connection, asked: Asked, query: Query) -> int:
     prebuilt = asked.selection.counting(is_capped=query.count == "capped")
     return int(prebuilt.raw(connection, asked.values | {"limit": CAP + 1})[0][0])
+
+
+def _further(ctx: Context, rights: Access) -> tuple[frozenset[str] | None, ...]:
+    """Return what an answer depends on besides the rights on its own record type."""
+    if ctx.actor.is_system or not has_lookups(rights.record_type):
+        return ()
+    return (ctx.actor.roles,)
 
 
 def _getting(

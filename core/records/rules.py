@@ -84,6 +84,7 @@ class Rules:
         "_choosing",
         "_conditional",
         "_defaults",
+        "_fetches",
         "_formulas",
         "_hiding",
         "_locking",
@@ -124,11 +125,18 @@ class Rules:
             ]
         )
         self._formulas = [(one.name, found.run, fitting(one)) for one, found in formulas]
+        self._fetches = [
+            (one, compile_text(one.fetch_from, None))
+            for one in every
+            if one.fetch_mode in {"snapshot", "if_empty"}
+        ]
         self._sort_conditions()
         self._once = [one.name for one in every if one.set_once]
         self._tables = [(one, (rows or {})[one.name]) for one in every if one.type == "table"]
         self._checks = [(one, compile_text(one.check, "boolean")) for one in checks]
-        compiled = [found for _, found in (*self._defaults, *formulas, *self._checks)]
+        compiled = [
+            found for _, found in (*self._defaults, *self._fetches, *formulas, *self._checks)
+        ]
         for expression in (*compiled, *self.conditions.expressions):
             self.paths.update(expression.paths)
         for field, inner in self._tables:
@@ -140,6 +148,7 @@ class Rules:
             or self._choosing
             or self._checks
             or self._defaults
+            or self._fetches
             or self._tables
             or self.conditions.steps
         )
@@ -166,6 +175,7 @@ class Rules:
         values = subject.values
         if subject.before is None:
             self._fill(values)
+        self._fetch(subject, env, problems)
         self._complete_rows(subject, env, problems)
         self.compute(subject, env, problems)
         if subject.before is None:
@@ -175,6 +185,23 @@ class Rules:
                     values[one.name] = fitted(one, found, subject.path, problems)
             if self._defaults:
                 self.compute(subject, env, problems)
+
+    def _fetch(self, subject: Subject, env: Env, problems: list[Problem]) -> None:
+        """Take over values of linked records: when the link is set, and never again."""
+        values, before = subject.values, subject.before
+        for one, expression in self._fetches:
+            name, link = one.name, one.fetch_from.partition(".")[0]
+            given, stored = values.get(name), (before or {}).get(name)
+            is_moved = before is None or before.get(link) != values.get(link)
+            if one.fetch_mode == "if_empty" and not (is_moved and is_empty(given)):
+                continue
+            found = stored
+            if is_moved:
+                taken = expression.evaluate(subject.row, env)
+                found = fitted(one, taken, subject.path, problems)
+            if given not in (found, stored) and not is_empty(given):
+                problems.append(read_only(subject.path + name))
+            values[name] = found
 
     def _complete_rows(self, subject: Subject, env: Env, problems: list[Problem]) -> None:
         for table, inner in self._tables:

@@ -11,6 +11,7 @@ from core.context import Context
 from core.errors import Invalid, Problem
 from core.expression import Expression, ExpressionError
 from core.expression.sql import sql_clause, sql_order
+from core.expression.sqltypes import NumberText
 from core.i18n import N_
 from core.policies.access import Access
 from core.policies.guarded import guarded_columns
@@ -23,6 +24,7 @@ from core.records.wire import system_names
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import RecordType
 from core.schema.texttypes import check_characters
+from core.tables.columns import ScaledDecimal
 from core.tables.computed import COMPUTED, computed_text
 from core.tables.indexes import list_order
 from core.tables.releases import REVISION_TEXT
@@ -281,7 +283,8 @@ def _keys(
             index = len(columns)
             columns.append(element.label(f"_sort{len(keys)}"))
         read = READERS[_kind(rights.record_type, name)]
-        if name not in table.c and read in {READERS["decimal"], READERS["integer"]}:
+        is_typed = isinstance(element.type, (ScaledDecimal, sa.BigInteger))
+        if name not in table.c and not is_typed and read in _NUMBER_READERS:
             # Computed numbers sort by a text key on SQLite and are numeric on PostgreSQL.
             read = READERS["sort_key" if ctx.db.is_sqlite else "number"]
         keys.append(Key(name, element, index, is_down, name not in _CERTAIN, read))
@@ -311,6 +314,9 @@ def _kind(record_type: RecordType, name: str) -> str:
     return stored
 
 
+_NUMBER_READERS = {READERS["decimal"], READERS["integer"]}
+
+
 def _is_sortable(record_type: RecordType, name: str) -> bool:
     field = record_type.field(name)
     kind = None if field is None else field_type(field.result or field.type)
@@ -322,6 +328,10 @@ def _computed(ctx: Context, rights: Access, name: str) -> sa.ColumnElement[Any]:
     if field is None or field.type not in COMPUTED:
         return sa.null()
     type_name = rights.record_type.name
+    if field.type == "lookup":
+        element = guarded_columns(ctx, rights).element(name)
+        is_text = isinstance(element.type, NumberText)
+        return sa.func.gx_sort_key(element, type_=sa.Text()) if is_text else element
     expression = ctx.registry.expression(type_name, computed_text(field), None)
     return sql_order(expression, ctx.registry.columns(type_name))
 

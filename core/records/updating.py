@@ -26,6 +26,7 @@ from core.records.stored import Stored, check_version, lock_record
 from core.records.validation import Candidate, Validator, compile_validator
 from core.records.wire import wire_of
 from core.schema.model import RecordType
+from core.tables.computed import COMPUTED
 
 Record = dict[str, Any]
 
@@ -230,7 +231,7 @@ class Update:
             for one in self._type.fields
             if one.type != "backlink"
             and one.name != "status"
-            and (one.type not in {"formula", "rollup"} or one.stored)
+            and (one.type not in COMPUTED or one.stored)
         ]
 
 

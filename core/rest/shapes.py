@@ -3,7 +3,7 @@
 from typing import Any
 
 from core.i18n import pick
-from core.schema.fieldtypes import field_type
+from core.schema.fieldtypes import field_type, is_written
 from core.schema.model import DOCUMENT_FIELDS, Field, RecordType
 
 Shape = dict[str, Any]
@@ -53,7 +53,7 @@ def field_shape(field: Field, locale: str) -> Shape:
 
 
 def _is_computed(field: Field) -> bool:
-    return field_type(field.type).computed
+    return not is_written(field)
 
 
 def _value_shape(field: Field) -> Shape:

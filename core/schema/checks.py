@@ -145,7 +145,7 @@ def _check_constraints(draft: Draft, record_type: RecordType, node: Node) -> Non
 
 def can_be_unique(type_name: str, *, stored: bool) -> bool:
     """Return whether a field has a column that a unique index can hold."""
-    if type_name in {"formula", "rollup"}:
+    if type_name in {"formula", "rollup", "lookup"}:
         return stored
     return type_name not in NOT_SORTABLE and type_name != "long_text"
 

@@ -40,6 +40,8 @@ def complete_type(declared: RecordType) -> RecordType:
 
 def _with_details(field: Field) -> Field:
     """Return a field with what its type settles stated, so that no reader needs to know it."""
+    if field.fetch_from:
+        field = _fetching(field)
     if field.fields:
         rows = tuple(_with_details(one) for one in field.fields)
         return msgspec.structs.replace(field, fields=rows)
@@ -57,6 +59,14 @@ def _with_details(field: Field) -> Field:
 
 #: Field types that always point to the same.
 _TARGETS = {"user": USERS, "users": USERS, "department": DEPARTMENTS}
+
+
+def _fetching(field: Field) -> Field:
+    """Return a field that takes its value from a link; a live one is a lookup."""
+    if field.fetch_mode != "live":
+        return msgspec.structs.replace(field, fetch_mode=field.fetch_mode or "snapshot")
+    link, _, name = field.fetch_from.partition(".")
+    return msgspec.structs.replace(field, type="lookup", through=link, field=name, required=False)
 
 
 def _status(declared: RecordType) -> Field:

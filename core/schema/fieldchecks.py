@@ -2,13 +2,14 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping
 
 from core.expression.types import Scope
 from core.i18n import N_
 from core.schema.draft import Draft
-from core.schema.fieldtypes import FieldError, field_type
+from core.schema.fieldtypes import FieldError, field_type, field_type_names
 from core.schema.model import Field, RecordType
-from core.schema.peopletypes import DEPARTMENTS
+from core.schema.peopletypes import DEPARTMENTS, SINGLE_LINKS
 from core.schema.scopes import named_scope, row_scope
 from core.schema.texttypes import check_characters, compile_pattern
 from core.schema.yamlnodes import Node
@@ -31,7 +32,7 @@ NOT_IN_ROWS = frozenset({"table", "links", "rollup", "sequence"})
 NOT_INDEXED = frozenset(
     {
         *("table", "links", "backlink", "json", "multi_select", "long_text", "rich_text"),
-        *("users", "address", "location", "secret", "condition", "expression"),
+        *("users", "address", "location", "secret", "condition", "expression", "lookup"),
     }
 )
 #: Kinds of fields that never stand in a table field, and why.
@@ -46,7 +47,7 @@ _ALWAYS = frozenset(
 _WRITTEN = frozenset(
     {
         *("required", "set_once", "copyable", "default", "default_expr", "when_hidden"),
-        *("required_when", "read_only_when"),
+        *("required_when", "read_only_when", "fetch_from", "fetch_mode"),
     }
 )
 _INDEXED = frozenset({"unique", "no_reuse", "index"})
@@ -73,7 +74,7 @@ def check_fields(draft: Draft, record_type: RecordType) -> None:
         place = draft.field_nodes.get(field.id)
         if place is None:
             continue  # added by the product itself
-        _check_field(draft, field, place, scope, reserved=RESERVED)
+        _check_field(draft, field, place, scope, reserved=RESERVED, siblings=record_type.fields)
         if field.type == "table":
             _check_rows(draft, field, place, record_type.name)
         if field.name == "status" and record_type.document:
@@ -95,7 +96,7 @@ def _check_rows(draft: Draft, table: Field, node: Node, owner: str) -> None:
         elif column.type in NOT_IN_ROWS:
             text = N_("A field of type {type} inside a table field is not yet supported.")
             draft.add(place.at("type"), "not_yet", text, type=column.type)
-        _check_field(draft, column, place, scope, reserved=RESERVED_IN_ROWS)
+        _check_field(draft, column, place, scope, reserved=RESERVED_IN_ROWS, siblings=table.fields)
 
 
 def _check_unique_names(draft: Draft, nodes: list[Node]) -> None:
@@ -111,9 +112,16 @@ def _check_unique_names(draft: Draft, nodes: list[Node]) -> None:
 
 
 def _check_field(
-    draft: Draft, field: Field, node: Node, scope: Scope, *, reserved: frozenset[str]
+    draft: Draft,
+    field: Field,
+    node: Node,
+    scope: Scope,
+    *,
+    reserved: frozenset[str],
+    siblings: Iterable[Field],
 ) -> None:
     _check_name(draft, field.name, node.at("name"), reserved)
+    _check_fetch(draft, field, node, {one.name: one for one in siblings})
     _check_properties(draft, field, node)
     for check in _FIELD_CHECKS:
         check(draft, field, node)
@@ -145,6 +153,10 @@ def _check_properties(draft: Draft, field: Field, node: Node) -> None:
         allowed |= _WRITTEN
     if field.type not in NOT_INDEXED:
         allowed |= _INDEXED
+    declared = node.word("type")
+    if field.fetch_mode == "live" and declared in field_type_names():
+        # It is declared as what it shows, and stored nowhere.
+        allowed |= field_type(declared).properties | {"fetch_from", "fetch_mode"}
     for key, place in node.keys.items():
         if key in Field.__struct_fields__ and key not in allowed:
             text = N_("“{key}” means nothing for a field of type {type}.")
@@ -341,6 +353,39 @@ def _check_default(draft: Draft, field: Field, node: Node) -> None:
         kind.load(field.default, field)
     except FieldError as error:
         draft.add(place, "bad_default", error.text, **error.params)
+
+
+def _check_fetch(draft: Draft, field: Field, node: Node, siblings: Mapping[str, Field]) -> None:
+    """Check that what a field takes over from a link exists and fits."""
+    place = node.at("fetch_from")
+    if field.fetch_mode and not field.fetch_from:
+        draft.add(node, "missing", N_("“{key}” is missing."), key="fetch_from")
+        return
+    link_name, _, name = field.fetch_from.partition(".")
+    link = siblings.get(link_name)
+    if not field.fetch_from or (field.type == "lookup" and not field.result):
+        return  # nothing to take over, or said already where lookups are
+    if link is None or link.type not in SINGLE_LINKS or not name:
+        text = N_("fetch_from says LINK.FIELD, such as member.phone.")
+        draft.add(place, "bad_fetch", text)
+        return
+    target = draft.types.get(link.target)
+    taken = target.field(name) if target else None
+    if target is not None and taken is None:
+        draft.add_unknown(place, "field", name, [one.name for one in target.fields])
+    elif taken is not None and not _takes(field, node.word("type"), taken):
+        text = N_("A field of type {type} cannot take over {name}.")
+        draft.add(place, "fetch_type", text, type=node.word("type"), name=name)
+
+
+def _takes(field: Field, declared: str, taken: Field) -> bool:
+    """Return whether values of one field fit into another."""
+    kind = taken.result or taken.type
+    if declared == kind:
+        return kind not in {"secret", "table", "links"} and field.target == taken.target
+    is_text = declared in {"text", "long_text"} and kind in TEXT_TYPES | {"long_text", "url"}
+    is_number = {declared, kind} <= {"integer", "decimal", "money", "rate", "percent", "rating"}
+    return field.type != "lookup" and (is_text or is_number)
 
 
 _FIELD_CHECKS = (_check_bounds, _check_relation, _check_scope, _check_sequence, _check_default)

@@ -4,7 +4,7 @@
     integer decimal money rate percent rating boolean    core.schema.numbertypes
     date time datetime duration                      core.schema.timetypes
     select multi_select json                         core.schema.choicetypes
-    link links table backlink formula rollup sequence    core.schema.relationtypes
+    link links table backlink formula rollup lookup sequence    core.schema.relationtypes
     user users role department                       core.schema.peopletypes
     address location                                 core.schema.structuretypes
     rich_text secret expression condition            core.schema.writtentypes
@@ -43,6 +43,7 @@ __all__ = [
     "Storage",
     "field_type",
     "field_type_names",
+    "is_written",
     "loader",
     "register",
     "wire_value",
@@ -55,7 +56,6 @@ PLANNED = frozenset(
         "files",
         "image",
         "signature",
-        "lookup",
     ]
 )
 
@@ -71,6 +71,11 @@ for _module in (
 ):
     for _kind in _module.TYPES:
         register(_kind)
+
+
+def is_written(field: Field) -> bool:
+    """Return whether people write a field: it is neither computed nor taken over from a link."""
+    return not field_type(field.type).computed and field.fetch_mode != "snapshot"
 
 
 def loader(field: Field) -> Callable[[Any], Any]:

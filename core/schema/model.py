@@ -50,6 +50,10 @@ class Field(Model, frozen=True, kw_only=True):
         how: sum, count, avg, min or max.
         scope: what a `condition` or `expression` is about: a record type, or `TYPE.TABLE`.
         gives: kind of value that an `expression` must have; empty is any.
+        through: the link that a `lookup` reads through; `field` is what it reads there.
+        fetch_from: `LINK.FIELD` whose value is taken over when the link is set.
+        fetch_mode: `snapshot` copies and locks, `if_empty` copies what is not filled in,
+            `live` keeps no copy and shows the linked record's value.
         formula: expression of a `formula` field.
         result: value type of a formula or rollup, found at publish: a field type's name.
         stored: whether a formula or rollup has a column (it reads nothing but its own record).
@@ -95,6 +99,10 @@ class Field(Model, frozen=True, kw_only=True):
     of: str = ""
     take: str = ""
     how: Literal["", "sum", "count", "avg", "min", "max"] = ""
+    through: str = ""
+    field: str = ""
+    fetch_from: str = ""
+    fetch_mode: Literal["", "snapshot", "if_empty", "live"] = ""
     scope: str = ""
     gives: Literal["", "text", "number", "boolean", "date", "time", "datetime", "duration"] = ""
     formula: str = ""

@@ -310,6 +310,14 @@ class RollupType(ResultType):
     widget = "rollup"
 
 
+class LookupType(ResultType):
+    """A field of the linked record as it is now, under the reader's own rights there."""
+
+    name = "lookup"
+    properties = frozenset({"through", "field"})
+    widget = "lookup"
+
+
 class SequenceType(ComputedType):
     """A number drawn when the record is made, such as CP-202511-0001."""
 
@@ -344,5 +352,6 @@ TYPES: tuple[FieldType, ...] = (
     BacklinkType(),
     FormulaType(),
     RollupType(),
+    LookupType(),
     SequenceType(),
 )

@@ -5,7 +5,7 @@ So they are found in rounds: each round compiles what names only known fields.
 When a round finds nothing new, what is left is either wrong or goes in a circle.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -14,7 +14,8 @@ from core.expression import Expression, ExpressionError, Scope, compile_expressi
 from core.expression.types import ANY, BOOLEAN, DATE, NUMBER, TEXT, Type
 from core.i18n import N_
 from core.schema.draft import Draft
-from core.schema.model import Field, RecordType
+from core.schema.model import Field, OptionSource, RecordType
+from core.schema.peopletypes import SINGLE_LINKS
 from core.schema.scopes import DOCUMENT_TYPES, SYSTEM_TYPES, is_resolved, row_scope
 from core.schema.yamlnodes import Node
 
@@ -96,6 +97,8 @@ def _resolved(draft: Draft, one: _Open) -> Field | None:
     """Return a field with its result, or None when that cannot be found (yet)."""
     if one.field.type == "rollup":
         return _resolved_rollup(draft, one)
+    if one.field.type == "lookup":
+        return _resolved_lookup(draft, one)
     if not one.field.formula:
         return None
     try:
@@ -155,7 +158,7 @@ def _siblings(draft: Draft, one: _Open) -> dict[str, Field]:
 
 def _is_kept(field: Field) -> bool:
     """Return whether the value of a field lies in its record's own rows."""
-    if field.type in {"formula", "rollup"}:
+    if field.type in {"formula", "rollup", "lookup"}:
         return field.stored
     if field.type == "table":
         return all(_is_kept(column) for column in field.fields)
@@ -207,10 +210,67 @@ def rolled_fields(types: dict[str, RecordType], over: Field | None) -> dict[str,
     return {one.name: one for one in target.fields} if target else None
 
 
+#: What a lookup cannot show: lists of records have rollups, and nobody reads a secret.
+NOT_LOOKED_UP = frozenset({"table", "links", "backlink", "secret"})
+
+
+def looked_up_field(draft: Draft, one: Field, siblings: Mapping[str, Field]) -> Field | None:
+    """Return the field that a lookup reads; None when there is none."""
+    link = siblings.get(one.through)
+    target = draft.types.get(link.target) if link and link.type in SINGLE_LINKS else None
+    return target.field(one.field) if target else None
+
+
+def _resolved_lookup(draft: Draft, one: _Open) -> Field | None:
+    taken = looked_up_field(draft, one.field, _siblings(draft, one))
+    if taken is None or not is_resolved(taken) or taken.type in NOT_LOOKED_UP:
+        return None
+    made = _with_result(one.field, taken.result or taken.type, taken.precision, stored=False)
+    return msgspec.structs.replace(
+        made,
+        currency=taken.currency,
+        unit=one.field.unit or taken.unit,
+        options=taken.options,
+        # Where the choices come from matters to who chooses, that is not here.
+        options_from=tuple(
+            OptionSource(type=source.type, value=source.value) for source in taken.options_from
+        ),
+        target=taken.target,
+        scope=taken.scope,
+        max=taken.max if taken.type == "rating" else None,
+    )
+
+
+def _explain_lookup(draft: Draft, one: _Open) -> None:
+    siblings, field, node = _siblings(draft, one), one.field, one.node
+    link = siblings.get(field.through)
+    at_link = node.at("through" if "through" in node.entries else "fetch_from")
+    at_field = node.at("field" if "field" in node.entries else "fetch_from")
+    if not field.through or not field.field:
+        key = "field" if field.through else "through"
+        draft.add(node, "missing", N_("“{key}” is missing."), key=key)
+    elif link is None:
+        draft.add_unknown(at_link, "field", field.through, siblings)
+    elif link.type not in SINGLE_LINKS:
+        text = N_("{name} is not a link to one record.")
+        draft.add(at_link, "not_a_link", text, name=field.through)
+    elif link.target in draft.types:
+        taken = looked_up_field(draft, field, siblings)
+        if taken is None:
+            names = [each.name for each in draft.types[link.target].fields]
+            draft.add_unknown(at_field, "field", field.field, names)
+        elif taken.type in NOT_LOOKED_UP:
+            text = N_("A field of type {type} cannot be looked up.")
+            draft.add(at_field, "lookup_type", text, type=taken.type)
+        else:
+            text = N_("It cannot be computed: {name} refers back to it or has problems.")
+            draft.add(at_field, "circle", text, name=taken.name)
+
+
 def _explain(draft: Draft, one: _Open) -> None:
-    """Say why the type of a formula or rollup cannot be found."""
-    if one.field.type == "rollup":
-        _explain_rollup(draft, one)
+    """Say why the type of a formula, rollup or lookup cannot be found."""
+    if one.field.type in _EXPLAINED:
+        _EXPLAINED[one.field.type](draft, one)
         return
     place = one.node.at("formula")
     if not one.field.formula:
@@ -273,7 +333,7 @@ def _reaches_itself(draft: Draft, one: _Open) -> bool:
 def _used(draft: Draft, one: _Open, field: Field) -> set[str]:
     """Return the names of its own record that a formula or rollup uses."""
     if field.type != "formula":
-        return {field.of}
+        return {field.of or field.through}
     expression = _guessed(draft, _Open(one.type_name, field, one.table, one.node))
     return {path.partition(".")[0] for path in expression.paths} if expression else set()
 
@@ -307,3 +367,9 @@ def _explain_taken(draft: Draft, one: _Open, columns: dict[str, Field]) -> None:
         text = N_("“{how}” cannot be taken of {name}.")
         name = one.field.take
         draft.add(one.node.at("take"), "rollup_type", text, how=one.field.how, name=name)
+
+
+_EXPLAINED: Mapping[str, Callable[[Draft, _Open], None]] = {
+    "rollup": _explain_rollup,
+    "lookup": _explain_lookup,
+}

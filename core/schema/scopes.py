@@ -26,7 +26,7 @@ def is_resolved(field: Field) -> bool:
     """Return whether the type of a field is known; a formula's is found at publish."""
     if field.type == "table":
         return all(is_resolved(one) for one in field.fields)
-    return field.type not in {"formula", "rollup"} or bool(field.result)
+    return field.type not in {"formula", "rollup", "lookup"} or bool(field.result)
 
 
 def expression_types(record_type: RecordType) -> dict[str, Type]:

@@ -1,13 +1,13 @@
-"""Formulas and rollups as expressions, so that every target computes them alike."""
+"""Formulas, rollups and lookups as expressions, so that every target computes them alike."""
 
 from core.schema.model import Field
 
 #: Field types whose value is computed.
-COMPUTED = frozenset({"formula", "rollup"})
+COMPUTED = frozenset({"formula", "rollup", "lookup"})
 
 
 def computed_text(field: Field) -> str:
-    """Return the expression of a formula or rollup.
+    """Return the expression of a formula, rollup or lookup.
 
     >>> computed_text(Field(id="1", name="total", type="rollup", of="lines", take="amount",
     ...                     how="sum", filter="amount > 0"))
@@ -15,6 +15,8 @@ def computed_text(field: Field) -> str:
     """
     if field.type == "formula":
         return field.formula
+    if field.type == "lookup":
+        return f"{field.through}.{field.field}"
     function = field.how.upper()
     if function == "COUNT":
         wanted = [f"({field.filter})"] if field.filter else []

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from core.expression import Expression, compile_expression
-from core.expression.sql import Joined, sql_value
+from core.expression.sql import Joined, looked_up, sql_value
 from core.schema.model import Field
 from core.schema.scopes import row_scope
 from core.tables.build import TypeTables, build_tables
@@ -50,13 +50,18 @@ class RecordColumns:
         if found is not None:
             return found
         field = self._field(name)
+        if field.type == "lookup":
+            return looked_up(self.follow(field.through), field.field)
         return sql_value(self._registry.expression(self._type.name, computed_text(field)), self)
 
     def scale(self, name: str) -> int | None:
         """Return the digits after the point of a stored number; None of a computed one."""
         if name in _SYSTEM_SCALES:
             return _SYSTEM_SCALES[name]
-        return _scale(self._field(name))
+        field = self._field(name)
+        if field.type == "lookup":
+            return self.follow(field.through).columns.scale(field.field)
+        return _scale(field)
 
     def follow(self, name: str) -> Joined:
         """Return the record that link `name` leads to, deleted or not."""
@@ -122,13 +127,19 @@ class TableRowColumns:
         found = self._source.c.get(name)
         if found is not None:
             return found
-        return sql_value(self._computed(self._by_name[name]), self)
+        field = self._by_name[name]
+        if field.type == "lookup":
+            return looked_up(self.follow(field.through), field.field)
+        return sql_value(self._computed(field), self)
 
     def scale(self, name: str) -> int | None:
         """Return the digits after the point of a stored number; None of a computed one."""
         if name in _SYSTEM_SCALES and name not in self._by_name:
             return _SYSTEM_SCALES[name]
-        return _scale(self._by_name[name])
+        field = self._by_name[name]
+        if field.type == "lookup":
+            return self.follow(field.through).columns.scale(field.field)
+        return _scale(field)
 
     def follow(self, name: str) -> Joined:
         """Return the record that link `name` leads to, deleted or not."""

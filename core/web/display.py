@@ -261,7 +261,7 @@ def value_text(field: Field, value: Any, reading: Reading) -> str:
     """Return a wire value of `field` as text that a person reads; empty for nothing."""
     if value is None or (isinstance(value, str | list) and not value):
         return ""
-    kind = field.result if field.type in {"formula", "rollup"} and field.result else field.type
+    kind = field.result or field.type
     show = _SHOWERS.get(kind)
     if show is None:
         return str(value)

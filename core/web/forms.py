@@ -17,7 +17,7 @@ from markupsafe import Markup
 from core.clock import to_wire
 from core.errors import Invalid, Problem
 from core.i18n import N_, pick, translate
-from core.schema.fieldtypes import field_type
+from core.schema.fieldtypes import field_type, is_written
 from core.schema.model import Field, RecordType, Section
 from core.schema.richtext import cleaned
 from core.schema.structuretypes import StructureType
@@ -252,7 +252,7 @@ class Drawing:
             kind=field_type(field.type).widget or "text",
             value=value,
             text=value_text(field, value, reading),
-            is_editable=name in self.rights.editable and field.type not in COMPUTED,
+            is_editable=name in self.rights.editable and is_written(field),
             help=pick(field.help, reading.locale),
             unit=field.currency if field.type == "money" else pick(field.unit, reading.locale),
             placeholder=pick(field.placeholder, reading.locale),
@@ -359,7 +359,7 @@ def parse_form(form: MultiValues, fields: Iterable[Field], zone: tzinfo) -> Post
     """
     posted = Posted({}, {})
     for field in fields:
-        if field.type in COMPUTED:
+        if not is_written(field):
             continue
         if field.type == "table":
             if field.name in form:
@@ -387,7 +387,7 @@ def _parse_rows(form: MultiValues, table: Field, zone: tzinfo, posted: Posted) -
         row = {
             column.name: _parse_value(form, column, f"{path}.{column.name}", zone)
             for column in table.fields
-            if column.type not in COMPUTED and _is_held(form, column, f"{path}.{column.name}")
+            if is_written(column) and _is_held(form, column, f"{path}.{column.name}")
         }
         row_id = "".join(form.getlist(f"{path}.id")[-1:])
         # A blank line that was never saved is the place to type the next row, not a row.

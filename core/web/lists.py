@@ -233,7 +233,7 @@ def _column(
 def _is_stored(field: Field | None) -> bool:
     if field is None:
         return True
-    if field.type in {"formula", "rollup"}:
+    if field.type in {"formula", "rollup", "lookup"}:
         return field.stored
     return field.type not in _NO_COLUMN
 

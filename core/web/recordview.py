@@ -14,6 +14,7 @@ from core.i18n import pick
 from core.policies.access import Access, access
 from core.records.history import record_history
 from core.records.queries import CAP, Query, get_record, list_wire
+from core.records.validation import compile_validator
 from core.records.wire import to_wire
 from core.schema.model import Field, RecordType
 from core.web.collision import Collision
@@ -371,4 +372,7 @@ def _tree(
         expression = ctx.registry.expression(record_type.name, text, expect)
     except GuanxiError:
         return None
-    return expression.to_json() if expression.is_local else None
+    computed = compile_validator(ctx.registry, record_type.name).computed
+    # What is computed for whoever reads is not in the form, nor what it will be after a change.
+    reads_computed = any(path.partition(".")[0] in computed for path in expression.paths)
+    return expression.to_json() if expression.is_local and not reads_computed else None

@@ -37,7 +37,7 @@ def make(kind, **properties):
         properties.setdefault("target", "member")
     if kind == "table":
         properties.setdefault("fields", (make("money"), Field(id="n", name="n", type="integer")))
-    if kind in {"formula", "rollup"}:
+    if kind in {"formula", "rollup", "lookup"}:
         properties.setdefault("result", "money")
     return Field(id="f_x", name="x", type=kind, **properties)
 
@@ -96,6 +96,7 @@ def test_registry_holds_the_types_of_this_version():
             "backlink",
             "formula",
             "rollup",
+            "lookup",
             "sequence",
             "user",
             "users",
@@ -443,7 +444,7 @@ def test_storage_names_column_and_scale():
     kinds = {
         name: field_type(name).storage(make(name)).kind
         for name in ALL
-        if name not in {"formula", "rollup"}
+        if name not in {"formula", "rollup", "lookup"}
     }
     assert kinds == {
         **dict.fromkeys(
