@@ -20,9 +20,10 @@ from core.clock import Clock
 from core.errors import Unauthenticated
 from core.extension.discovery import Plugin, load_hooks
 from core.extension.hooks import Hooks
+from core.files.store import FileStore
 from core.i18n import LOCALES
 from core.jobs import plugin_events
-from core.records import edits
+from core.records import edits, uploads
 from core.records.people import PEOPLE
 from core.rest import errors, exchange, routes
 from core.rest.errors import ShapedResponse, error_of_status, error_response
@@ -102,6 +103,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
     """Return the hooks of core's own parts and of every plugin, and the plugins found."""
     hooks, plugins = load_hooks(settings.plugins)
     guard.register(hooks)
+    uploads.register(FileStore(settings.files))
     if not _registered:
         # Handlers and the directory are of the process, not of one application.
         notices.register()

@@ -82,6 +82,11 @@ class Settings:
     mail: Mail | None = None
     webhook_hosts: tuple[str, ...] = ()
 
+    @property
+    def files(self) -> Path:
+        """Return the folder that uploaded files lie in."""
+        return self.home / "files"
+
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Return the settings that `environ` gives, making the instance folder and its key.

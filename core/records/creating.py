@@ -19,6 +19,7 @@ from core.i18n import N_
 from core.ids import new_id
 from core.policies.access import Access, access
 from core.prebuilt import inserting, together
+from core.records.attachments import bind_files
 from core.records.children import give_ids, insert_links, insert_rows
 from core.records.conflicts import taken, taken_by
 from core.records.counters import format_number, next_number, sequence_key
@@ -217,6 +218,7 @@ class Batch:
             insert_rows(self._connection, table, _owned(candidates, name))
         for name, table in tables.links.items():
             insert_links(self._connection, table, _owned(candidates, name))
+        bind_files(self._ctx, self._connection, self._type, [one.values for one in candidates])
         self.outcomes.update((one.record_id, one.values) for one in candidates)
 
     def _insert_row(self, table: sa.Table, values: Record, history: list[Record]) -> None:

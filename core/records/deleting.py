@@ -15,6 +15,7 @@ from core.extension.hookspecs import Change
 from core.i18n import N_, pick
 from core.policies.access import access
 from core.policies.bounded import compiled
+from core.records.attachments import release_files
 from core.records.binding import bound
 from core.records.children import attach
 from core.records.events import announce, field_changes, history_event
@@ -220,6 +221,7 @@ def _erase(
         connection.execute(table.delete().where(table.c.record_id == values["id"]))
     connection.execute(tables.main.delete().where(tables.main.c.id == values["id"]))
     index_removal(connection, record_type, values["id"])
+    release_files(ctx, connection, record_type, values["id"])
     audit.append(connection, [event])
     gone_for_good = (record_type.name, values["id"], record["version"])
     announce(ctx, connection, "record.deleted", [gone_for_good])

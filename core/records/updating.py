@@ -14,6 +14,7 @@ from core.i18n import N_
 from core.ids import new_id
 from core.policies.access import Access, access
 from core.prebuilt import together, updating
+from core.records.attachments import bind_files
 from core.records.children import attach, update_links, update_rows
 from core.records.conflicts import taken, taken_by
 from core.records.creating import forbidden_fields
@@ -206,6 +207,7 @@ class Update:
         values = {name: value for name, value in shape.items() if value != live[name]}
         if not self._differs(proposed, after):
             return
+        bind_files(self._ctx, self._connection, self._type, [after])
         save_proposal(
             self._connection,
             self._proposal,
@@ -283,6 +285,7 @@ def write_record(
     for name, table in tables.links.items():
         if name in after and after[name] != before[name]:
             update_links(connection, table, after["id"], after[name])
+    bind_files(ctx, connection, record_type, [after])
     changes = field_changes(record_type, wire_of(ctx.registry, record_type.name), before, after)
     changed = {
         column.key: after[column.key]

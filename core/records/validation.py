@@ -15,6 +15,7 @@ from core.context import Context
 from core.errors import Invalid, Problem
 from core.expression import Expression, compile_expression
 from core.expression.types import Kind
+from core.records.attachments import Attachments
 from core.records.conditions import Compile, Conditions, Moment, Situation
 from core.records.environment import RecordEnv
 from core.records.loading import Loading
@@ -210,6 +211,7 @@ class Validator:
         env = RecordEnv(ctx, connection)
         self._prefetch(candidates, env)
         references = References(ctx, connection, self._conditions)
+        attachments = Attachments(ctx, connection)
         for candidate in candidates:
             subject, problems = candidate.subject, candidate.problems
             broken = {problem.path for problem in problems}
@@ -220,8 +222,10 @@ class Validator:
             self._rules.complete(subject, env, found)
             self._rules.check(subject, env, found, situation)
             references.collect(self.record_type.fields, subject, env, problems)
+            attachments.collect(self.record_type, subject, problems)
             problems += [one for one in found if not _is_echo(one, broken)]
         references.check()
+        attachments.check()
 
     def recompute(self, candidate: Candidate, env: RecordEnv) -> None:
         """Compute formulas again after a number was drawn."""

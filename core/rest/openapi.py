@@ -181,6 +181,62 @@ def _operation(
     return operation
 
 
+#: What bodies and answers of files are, which are not JSON.
+_BINARY = {"type": "string", "format": "binary"}
+_OF_FILES: dict[str, dict[str, Any]] = {
+    "rest.files_upload": {
+        "parameters": [],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"file": _BINARY},
+                        "required": ["file"],
+                    }
+                }
+            },
+        },
+        "responses": {
+            "201": {
+                "description": "Done",
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "properties": {
+                                "id": {"type": "string", "format": "uuid"},
+                                "name": {"type": "string"},
+                                "media_type": {"type": "string"},
+                                "size": {"type": "integer"},
+                                "width": {"type": "integer", "nullable": True},
+                                "height": {"type": "integer", "nullable": True},
+                                "has_thumbnail": {"type": "boolean"},
+                            },
+                            "required": ["id"],
+                        }
+                    }
+                },
+            },
+            "default": {"$ref": "#/components/responses/Error"},
+        },
+    },
+    "rest.files_download": {
+        "parameters": [
+            {"name": "thumbnail", "in": "query", "schema": {"type": "string", "enum": ["1"]}}
+        ],
+        "responses": {
+            "200": {
+                "description": "The content",
+                "content": {"application/octet-stream": {"schema": _BINARY}},
+            },
+            "default": {"$ref": "#/components/responses/Error"},
+        },
+    },
+}
+
+
 def _fixed_paths() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the routes that are the same in every release, read from the URL map."""
     described = {"/records/<type_name>", "/records/<type_name>/<record_id>"}
@@ -200,6 +256,7 @@ def _fixed_paths() -> Iterator[tuple[str, dict[str, Any]]]:
                 {"type": "object"},
                 body=None if method in {"GET", "DELETE"} else {"type": "object"},
             )
+            operation |= _OF_FILES.get(rule.endpoint, {})
             operation["summary"] = (view.__doc__ or "").split("\n", 1)[0]
             operation["parameters"] = [*parameters, *operation["parameters"]]
             yield path, {method.lower(): operation}

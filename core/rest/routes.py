@@ -3,6 +3,7 @@
 from core.rest import (
     automations,
     edits,
+    files,
     notices,
     plugin_settings,
     records,
@@ -15,6 +16,7 @@ from core.rest.exchange import rest
 __all__ = [
     "automations",
     "edits",
+    "files",
     "notices",
     "plugin_settings",
     "records",

@@ -62,7 +62,7 @@ def _value_shape(field: Field) -> Shape:
         rows = {row.name: field_shape(row, "") for row in field.fields}
         properties = {"id": {**_ID, "description": "of a row that exists"}, **rows}
         return {"type": "array", "items": {"type": "object", "properties": properties}}
-    if field.type == "backlink":
+    if field.type in {"backlink", "files"}:
         return {"type": "array", "items": _ID}
     if field.result:
         kind = field_type(field.result)

@@ -32,6 +32,7 @@ _RANGES: Mapping[str, tuple[int, int]] = {
     "max_length": (1, 100_000),
     "min_rows": (0, 10_000),
     "max_rows": (1, 10_000),
+    "max_count": (1, 100),
     "version": (1, 1_000_000),
     "days": (-3_650, 3_650),
     "times": (0, 20),

@@ -8,6 +8,7 @@ from core.expression.types import Scope
 from core.i18n import N_
 from core.schema.draft import Draft
 from core.schema.fieldtypes import FieldError, field_type, field_type_names
+from core.schema.filetypes import FILE_TYPES, is_media_range, size_in_bytes
 from core.schema.model import Field, RecordType
 from core.schema.peopletypes import DEPARTMENTS, SINGLE_LINKS
 from core.schema.scopes import named_scope, row_scope
@@ -29,7 +30,7 @@ RESERVED_IN_ROWS = RESERVED | {"position"}
 #: What can stand in a table field.
 NOT_IN_ROWS = frozenset({"table", "links", "rollup", "sequence"})
 #: Kinds of fields whose values can be told apart by an index.
-NOT_INDEXED = frozenset(
+NOT_INDEXED = FILE_TYPES | frozenset(
     {
         *("table", "links", "backlink", "json", "multi_select", "long_text", "rich_text"),
         *("users", "address", "location", "secret", "condition", "expression", "lookup"),
@@ -202,6 +203,23 @@ def _check_forms(draft: Draft, field: Field, node: Node) -> None:
     if field.currency and not _CURRENCY.fullmatch(field.currency):
         text = N_("A currency has three capital letters, such as CNY.")
         draft.add(node.at("currency"), "bad_currency", text)
+
+
+def _check_files(draft: Draft, field: Field, node: Node) -> None:
+    """Check which files a field takes."""
+    if field.max_size:
+        try:
+            size_in_bytes(field.max_size)
+        except ValueError:
+            text = N_("A size is a whole number with KB or MB, at most 50 MB.")
+            draft.add(node.at("max_size"), "bad_size", text)
+    for at, media in enumerate(field.accept):
+        if not is_media_range(media):
+            text = N_("“{type}” is not a media type such as application/pdf or image/*.")
+            draft.add(node.at("accept", at), "bad_media_type", text, type=media[:80])
+    if field.type in FILE_TYPES and field.default is not None:
+        text = N_("A file cannot be a default.")
+        draft.add(node.at("default"), "not_for_type", text)
 
 
 def _check_choices(draft: Draft, field: Field, node: Node, scope: Scope) -> None:
@@ -388,7 +406,14 @@ def _takes(field: Field, declared: str, taken: Field) -> bool:
     return field.type != "lookup" and (is_text or is_number)
 
 
-_FIELD_CHECKS = (_check_bounds, _check_relation, _check_scope, _check_sequence, _check_default)
+_FIELD_CHECKS = (
+    _check_bounds,
+    _check_files,
+    _check_relation,
+    _check_scope,
+    _check_sequence,
+    _check_default,
+)
 
 
 def _check_conditions(draft: Draft, field: Field, node: Node, scope: Scope) -> None:

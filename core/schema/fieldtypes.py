@@ -8,6 +8,7 @@
     user users role department                       core.schema.peopletypes
     address location                                 core.schema.structuretypes
     rich_text secret expression condition            core.schema.writtentypes
+    file files image signature                       core.schema.filetypes
 
 `field_type(field.type).load(value, field)` is the one reader for forms, REST
 and imports; `loader(field)` gives the same as a function to keep.
@@ -18,6 +19,7 @@ from typing import Any
 
 from core.schema import (
     choicetypes,
+    filetypes,
     numbertypes,
     peopletypes,
     relationtypes,
@@ -49,22 +51,13 @@ __all__ = [
     "wire_value",
 ]
 
-#: Types of the schema language that this version does not have.
-PLANNED = frozenset(
-    [
-        "file",
-        "files",
-        "image",
-        "signature",
-    ]
-)
-
 for _module in (
     texttypes,
     numbertypes,
     timetypes,
     choicetypes,
     relationtypes,
+    filetypes,
     peopletypes,
     structuretypes,
     writtentypes,

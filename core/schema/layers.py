@@ -21,7 +21,7 @@ from core.schema.binding import Binder
 from core.schema.checks import check_release
 from core.schema.completion import complete_type
 from core.schema.draft import Draft, unknown
-from core.schema.fieldtypes import PLANNED, field_type_names
+from core.schema.fieldtypes import field_type_names
 from core.schema.identity import Known, resolve_ids
 from core.schema.loader import Document, load_documents, to_model
 from core.schema.merging import TypeDraft, merge_types
@@ -176,13 +176,9 @@ class _Builder:
     def _is_type(self, node: Node) -> bool:
         """Return whether the type of a field exists; say so when it does not."""
         name, place = node.word("type"), node.at("type")
-        if name in PLANNED:
-            text = N_("The field type {type} is not yet supported.")
-            self._problems.append(place.problem("not_yet", text, type=name))
-        elif name not in field_type_names():
-            self._problems.append(unknown(place, "field_type", name, field_type_names()))
-        else:
+        if name in field_type_names():
             return True
+        self._problems.append(unknown(place, "field_type", name, field_type_names()))
         return False
 
     def _values(self, node: Node, kind: type, without: frozenset[str]) -> dict[str, Any]:

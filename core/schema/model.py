@@ -60,6 +60,9 @@ class Field(Model, frozen=True, kw_only=True):
         copyable: a duplicate of the record takes the value over.
         number: pattern of a `sequence`, such as `CP-{yyyy}{mm}-{0000}`.
         reset: when a sequence starts over.
+        accept: media types that a file field takes, such as `image/*`; empty takes all.
+        max_size: the largest file it takes, such as `5 MB`.
+        max_count: how many files a `files` field takes.
     """
 
     id: str
@@ -110,6 +113,9 @@ class Field(Model, frozen=True, kw_only=True):
     stored: bool = False
     number: str = ""
     reset: Literal["never", "yearly", "monthly", "daily"] = "never"
+    accept: tuple[str, ...] = ()
+    max_size: str = ""
+    max_count: int | None = None
     visible_when: str = ""
     required_when: str = ""
     read_only_when: str = ""

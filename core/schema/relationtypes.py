@@ -45,7 +45,8 @@ def check_id(value: Any) -> str:
     return value
 
 
-def _sample_id(random: Random) -> str:
+def sample_id(random: Random) -> str:
+    """Return a random id, of nothing in particular."""
     return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
@@ -78,7 +79,7 @@ class LinkType(FieldType):
 
     def sample(self, field: Field, random: Random) -> str:  # noqa: ARG002  same for all fields
         """Return an id of no particular record."""
-        return _sample_id(random)
+        return sample_id(random)
 
 
 class LinksType(FieldType):
@@ -125,7 +126,7 @@ class LinksType(FieldType):
 
     def sample(self, field: Field, random: Random) -> list[str]:  # noqa: ARG002  same for all
         """Return up to three ids of no particular records."""
-        return [_sample_id(random) for _ in range(random.randint(0, 3))]
+        return [sample_id(random) for _ in range(random.randint(0, 3))]
 
 
 class TableType(FieldType):

@@ -6,11 +6,12 @@ from typing import Any
 
 from core.expression.types import nearest
 from core.i18n import N_
+from core.schema.filetypes import FILE_TYPES
 from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType, View
 from core.schema.results import ORDERED, SUMMABLE
 
 #: Types that no list can sort by.
-NOT_SORTABLE = frozenset(
+NOT_SORTABLE = FILE_TYPES | frozenset(
     {
         *("table", "links", "backlink", "json", "multi_select", "rich_text", "users"),
         *("address", "location", "secret", "condition", "expression"),

@@ -8,6 +8,7 @@ from flask import current_app
 from core.clock import Clock
 from core.db import Database
 from core.extension.hooks import Hooks
+from core.files.store import FileStore
 from core.security.throttle import Throttle
 from core.security.tokens import Tokens
 from core.security.users import Actors
@@ -30,6 +31,7 @@ class Services:
     actors: Actors
     tokens: Tokens
     throttle: Throttle
+    files: FileStore
 
     @classmethod
     def build(cls, settings: Settings, hooks: Hooks, clock: Clock | None = None) -> "Services":
@@ -46,6 +48,7 @@ class Services:
             actors=Actors(db, key),
             tokens=Tokens(key, clock),
             throttle=Throttle(db, clock, key),
+            files=FileStore(settings.files),
         )
 
     def forget(self) -> None:

@@ -75,7 +75,7 @@ def _row(fields: tuple[Field, ...]) -> dict[str, Any]:
     for field in fields:
         text = request.args.get(_ROW + field.name, "")
         row[field.name] = None
-        if text and field.type not in COMPUTED | {"table", "links", "multi_select"}:
+        if text and field.type not in COMPUTED | {"table", "links", "multi_select", "files"}:
             try:
                 row[field.name] = field_type(field.type).load(text, field)
             except FieldError:

@@ -9,12 +9,16 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from core.i18n import N_, pick, translate
+from core.schema.filetypes import FILE_TYPES
 from core.schema.model import Field, Option
 from core.schema.richtext import plain_text
 from core.schema.structuretypes import AddressType
 
-#: Titles of linked records: (record type, id) -> title.
+#: Titles of linked records, (record type, id) -> title, and of files, (FILES, id) -> name.
 Titles = Mapping[tuple[str, str], str]
+
+#: Stands in the place of a record type where a title is a file's name.
+FILES = ""
 
 #: Field types whose values stand right-aligned in tables.
 NUMBERS = frozenset({"integer", "decimal", "money", "rate", "percent", "rating"})
@@ -22,6 +26,7 @@ NUMBERS = frozenset({"integer", "decimal", "money", "rate", "percent", "rating"}
 #: Field types that span a whole row of a form.
 WIDE = frozenset(
     {"table", "long_text", "rich_text", "json", "condition", "expression", "links", "address"}
+    | {"files"}
 )
 
 
@@ -212,6 +217,15 @@ def _links(field: Field, value: Any, reading: Reading) -> str:
     return comma.join(_link(field, each, reading) for each in value)
 
 
+def _file(_field: Field, value: Any, reading: Reading) -> str:
+    return reading.titles.get((FILES, value), str(value))
+
+
+def _files(field: Field, value: Any, reading: Reading) -> str:
+    comma = "、" if reading.locale == "zh" else ", "
+    return comma.join(_file(field, each, reading) for each in value)
+
+
 def _table(field: Field, value: Any, reading: Reading) -> str:
     return "\n".join(row_text(field, row, reading) for row in value)
 
@@ -254,6 +268,10 @@ _SHOWERS: dict[str, Callable[[Field, Any, Reading], str]] = {
     "users": _links,
     "role": _role,
     "department": _link,
+    "file": _file,
+    "files": _files,
+    "image": _file,
+    "signature": _file,
 }
 
 
@@ -283,13 +301,16 @@ def row_text(table: Field, row: Mapping[str, Any], reading: Reading) -> str:
 
 
 def links_in(fields: Iterable[Field], values: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Return every (record type, id) that `values` links to, child rows included."""
+    """Return every (record type, id) that `values` links to, rows and files included."""
     found: set[tuple[str, str]] = set()
     for field in fields:
         value = values.get(field.name)
         if not value:
             continue
-        if field.type == "table":
+        if field.type in FILE_TYPES:
+            ids = value if isinstance(value, list) else [value]
+            found.update((FILES, each) for each in ids if isinstance(each, str))
+        elif field.type == "table":
             for row in value:
                 found |= links_in(field.fields, row)
         elif field.target:

@@ -32,6 +32,7 @@ from core.web.display import (
     rate_text,
     value_text,
 )
+from core.web.filefields import FileLimits, file_limits, named_files
 
 #: Field types nobody writes.
 COMPUTED = frozenset({"formula", "lookup", "rollup", "backlink", "sequence"})
@@ -92,6 +93,7 @@ class Control:
     problems: list[str] = dataclass_field(default_factory=list)
     columns: list["Control"] = dataclass_field(default_factory=list)
     rows: list["Row"] = dataclass_field(default_factory=list)
+    limits: FileLimits | None = None
 
     @property
     def id(self) -> str:
@@ -106,7 +108,9 @@ class Control:
     @property
     def takes_many(self) -> bool:
         """Return whether it holds a list of values."""
-        return self.kind == "multi_select" or field_type(self.field.type).points == "many"
+        return (
+            self.kind in {"multi_select", "files"} or field_type(self.field.type).points == "many"
+        )
 
     @property
     def markup(self) -> Markup:
@@ -259,8 +263,11 @@ class Drawing:
             is_wide=field.type in WIDE,
             is_number=(field.result or field.type) in NUMBERS,
             problems=self.problems.get(path, []),
+            limits=file_limits(field),
         )
         _fill(made, reading)
+        if made.limits:
+            made.picked = named_files(_several(value), reading)
         if field.type == "table":
             self._fill_table(made)
         kind = field_type(field.type)
@@ -416,7 +423,7 @@ def _parse_value(form: MultiValues, field: Field, path: str, zone: tzinfo) -> An
         parts = {part: "".join(form.getlist(f"{path}.{part}")[-1:]).strip() for part in kind.parts}
         return {name: text for name, text in parts.items() if text} or None
     posted = form.getlist(path)
-    if field.type == "multi_select" or kind.points == "many":
+    if field.type in {"multi_select", "files"} or kind.points == "many":
         return [each for each in posted if each]
     text = posted[-1] if posted else ""
     if field.type == "boolean":

@@ -311,6 +311,18 @@ BROWSER_TEXTS = (
     N_("Hidden because of other values."),
     N_("Are you sure?"),
     N_("Type to search"),
+    N_("{name} is there."),
+    N_("{name} was not uploaded: {reason}"),
+    N_("{name} was removed."),
+    N_("At most {limit} fit here."),
+    N_("At most {max} files."),
+    N_("This takes {accept}."),
+    N_("Please wait until the files are uploaded."),
+    N_("Sign here"),
+    N_("Draw with a finger, pen or mouse, or type your name."),
+    N_("Your name"),
+    N_("Use this signature"),
+    N_("Cancel the upload"),
 )
 
 

@@ -11,6 +11,7 @@ from core.i18n import N_, translate
 from core.policies.access import access
 from core.records.operations import create_record, delete_record, update_record
 from core.records.queries import get_record
+from core.schema.filetypes import FILE_TYPES
 from core.schema.model import RecordType
 from core.web.collision import merge
 from core.web.forms import Posted, changed_values, parse_form
@@ -18,6 +19,9 @@ from core.web.page import back_or, page, pages, problem_answer, problem_body, wa
 from core.web.recordview import RecordPage, load_page, new_page
 from core.workflow.operations import submit, withdraw
 from core.workflow.reminding import remind
+
+#: Field types whose values no address fills in.
+NOT_PREFILLED = FILE_TYPES | {"table", "links", "multi_select"}
 
 
 @pages.get("/records/<type_name>/new")
@@ -34,7 +38,7 @@ def _prefilled(record_type: RecordType) -> dict[str, Any]:
     return {
         field.name: request.args[field.name]
         for field in record_type.fields
-        if field.name in request.args and field.type not in {"table", "links", "multi_select"}
+        if field.name in request.args and field.type not in NOT_PREFILLED
     }
 
 

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from core.context import Context
+from core.files.models import file_table
 from core.i18n import pick
 from core.ids import is_id
 from core.policies.access import access
@@ -14,6 +16,7 @@ from core.records.binding import bound
 from core.records.people import PEOPLE
 from core.schema.model import RecordType
 from core.schema.peopletypes import USERS, role_names
+from core.web.display import FILES
 
 #: Records offered by a link picker at once.
 OFFERED = 20
@@ -41,6 +44,7 @@ def find_titles(ctx: Context, wanted: Iterable[tuple[str, str]]) -> dict[tuple[s
         with ctx.reading() as connection:
             names = PEOPLE.names(connection, by_type.pop(USERS, set()))
             found |= {(USERS, user_id): name for user_id, name in names.items()}
+            found.update(_file_names(connection, sorted(by_type.pop(FILES, ()))))
             for type_name, ids in by_type.items():
                 if ctx.registry.release.type(type_name) is not None:
                     for record_id, title in _titles_of(ctx, connection, type_name, sorted(ids)):
@@ -53,6 +57,16 @@ def role_labels(ctx: Context) -> dict[str, str]:
     release = ctx.registry.release
     labels = {one.name: pick(one.label, ctx.locale, one.name) for one in release.roles}
     return {name: labels.get(name, name) for name in sorted(role_names(release))}
+
+
+def _file_names(connection: Connection, ids: list[str]) -> Iterable[Any]:
+    """Yield the names of files that shown fields hold; who sees the field sees the name."""
+    for start in range(0, len(ids), _CHUNK):
+        query = sa.select(file_table.c.id, file_table.c.name).where(
+            file_table.c.id.in_(ids[start : start + _CHUNK])
+        )
+        for file_id, name in connection.execute(query):
+            yield (FILES, file_id), name
 
 
 def _titles_of(ctx: Context, connection: Any, type_name: str, ids: list[str]) -> Iterable[Any]:

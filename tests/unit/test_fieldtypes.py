@@ -69,6 +69,7 @@ READABLE = [name for name in WRITABLE if name != "secret"]
 def test_registry_holds_the_types_of_this_version():
     assert sorted(ALL) == sorted(
         [
+            *("file", "files", "image", "signature"),
             "text",
             "long_text",
             "integer",
@@ -478,6 +479,8 @@ def test_storage_names_column_and_scale():
         "links": "links",
         "table": "table",
         "backlink": "none",
+        **dict.fromkeys(("file", "image", "signature"), "id"),
+        "files": "json",
     }
     assert field_type("rate").storage(make("rate")).scale == 4
     assert field_type("formula").storage(make("formula", precision=3, stored=True)).scale == 3

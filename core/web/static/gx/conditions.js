@@ -141,7 +141,7 @@ export class Conditions {
     if (kind === "address" || kind === "location") return this.parts(path, root);
     const found = /** @type {HTMLInputElement[]} */ ([...root.querySelectorAll(`[name="${CSS.escape(path)}"]`)]);
     if (!found.length) return undefined;
-    if (kind === "multi_select" || kind === "links" || kind === "users") {
+    if (["multi_select", "links", "users", "files"].includes(kind)) {
       return found.filter((each) => each.value && (each.type !== "checkbox" || each.checked)).map((each) => each.value);
     }
     const control = found[found.length - 1];

@@ -3,6 +3,7 @@ import { ask, confirmed, element, failure, t } from "./core.js";
 import { pickers } from "./combo.js";
 import { sheets } from "./sheet.js";
 import { Conditions } from "./conditions.js";
+import { uploads } from "./upload.js";
 
 const form = /** @type {HTMLFormElement | null} */ (document.getElementById("record-form"));
 const messages = /** @type {HTMLElement} */ (document.getElementById("form-messages"));
@@ -23,6 +24,7 @@ function start(form) {
   tabs(form);
   pickers(form);
   sheets(form);
+  uploads(form);
   const rules = JSON.parse(document.getElementById("conditions")?.textContent || "null");
   if (rules) new Conditions(form, rules);
   saved = snapshot(form);
@@ -241,6 +243,7 @@ function put(form, path, other) {
       control.checked = Array.isArray(other.value) ? other.value.includes(control.value) : other.value === true;
     } else if (control.type !== "hidden" || control.dataset.chosen !== undefined) control.value = other.value ?? "";
   }
+  place?.querySelector("[data-upload]")?.dispatchEvent(new CustomEvent("gx-put", { detail: other.value }));
   const search = /** @type {HTMLInputElement | null} */ (place?.querySelector("[data-search]") ?? null);
   if (search) search.value = other.text;
   form.dispatchEvent(new Event("change", { bubbles: true }));

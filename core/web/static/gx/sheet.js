@@ -160,7 +160,7 @@ class Sheet {
 function cells(row) {
   return [...row.cells]
     .filter((cell) => cell.hasAttribute("data-column"))
-    .map((cell) => /** @type {HTMLElement | null} */ (cell.querySelector("input:not([type=hidden]), select, textarea")))
+    .map((cell) => /** @type {HTMLElement | null} */ (cell.querySelector("input:not([type=hidden], [type=file]), select, textarea, [data-choose]")))
     .filter((control) => control !== null);
 }
 
