@@ -12,7 +12,7 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,8 @@ from core.records.queries import MOST, Query, list_records, list_wire
 from core.records.wire import dump_rows, system_names, wire_of
 from core.schema.choicetypes import join_texts
 from core.schema.fieldtypes import field_type
-from core.schema.model import Field
+from core.schema.model import Field, RecordType
+from core.schema.viewchecks import kind_of, listed_names
 
 #: So that spreadsheets read the file as UTF-8.
 BYTE_ORDER_MARK = "\ufeff"
@@ -60,11 +61,10 @@ class Exported:
         rights.require("export")
         rights.require("view")
         self._ctx, self.type_name = ctx, type_name
-        wanted = rights.possible if query.fields is None else frozenset(query.fields)
-        shown = wanted & rights.possible - blocked_lookups(ctx, rights.record_type)
+        shown = rights.possible - blocked_lookups(ctx, rights.record_type)
         self.fields = [
             one
-            for one in ctx.registry.record_type(type_name).fields
+            for one in _wanted(rights.record_type, query.fields)
             if one.type not in NEVER_EXPORTED and one.name in shown
         ]
         names = tuple(one.name for one in self.fields)
@@ -126,6 +126,17 @@ class Exported:
                 if isinstance(value, list)
                 else known.get(value, value)
             )
+
+
+def _wanted(record_type: RecordType, names: tuple[str, ...] | None) -> Iterable[Field]:
+    """Return the fields to export, in the order asked for; system fields where they are named."""
+    if names is None:
+        return record_type.fields
+    return [
+        record_type.field(name) or Field(id=name, name=name, type=kind_of(record_type, name))
+        for name in dict.fromkeys(names)
+        if name in listed_names(record_type)
+    ]
 
 
 def export_csv(ctx: Context, type_name: str, query: Query) -> Iterator[str]:

@@ -18,7 +18,7 @@ NOT_SORTABLE = FILE_TYPES | frozenset(
     }
 )
 #: What a board's columns can stand for.
-BOARD_TYPES = frozenset({"select", "boolean", "link"})
+BOARD_TYPES = frozenset({"select", "boolean", "link", "department"})
 #: What a calendar can show records by.
 DAY_TYPES = frozenset({"date", "datetime"})
 #: How a day can be grouped, as the end of `group_by: FIELD.month`, and how much of it counts.

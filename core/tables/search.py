@@ -62,6 +62,7 @@ def search_fields(record_type: RecordType) -> tuple[Field, ...]:
         one
         for one in record_type.fields
         if one.searchable
+        and one.type != "secret"
         and one.sensitive != "secret"
         and has_column(one)
         and storage_of(one).kind == "text"

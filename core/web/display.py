@@ -149,8 +149,13 @@ def option_tone(field: Field, value: Any) -> str:
     """Return the tone of a chosen value: its option's colour, else that of a known state."""
     for option in field.options:
         if option.value == value and option.color:
-            return _COLOUR_TONES.get(option.color, "") or _hue_tone(option.color)
+            return colour_tone(option.color)
     return STATUS_TONES.get(str(value), "")
+
+
+def colour_tone(colour: str) -> str:
+    """Return the tone of a colour of the schema language; empty for none."""
+    return _COLOUR_TONES.get(colour, "") or _hue_tone(colour)
 
 
 def _hue_tone(colour: str) -> str:
