@@ -150,7 +150,10 @@ class RowFile:
 
     Attributes:
         size: bytes of the file as it lies on the disk, packed or not.
+        is_escaped: texts that look like formulas have a `'` before them.
     """
+
+    is_escaped = True
 
     def __init__(self, path: Path) -> None:
         """Read `path`; it is opened when its rows are asked for."""

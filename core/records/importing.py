@@ -1,4 +1,4 @@
-"""Import of CSV files through the same door as every other write.
+"""Import of CSV files and workbooks through the same door as every other write.
 
 Rows become records by a mapping, go in batches through `insert_many` — one transaction
 each, with validation, policies, history and outbox — and a record whose key exists is
@@ -25,7 +25,7 @@ from core.errors import Problem, Taken, UserError
 from core.i18n import N_
 from core.policies.access import access
 from core.records.creating import insert_many
-from core.records.csvreading import Row, RowFile, read_header
+from core.records.csvreading import Row, read_header
 from core.records.importreport import Report, ReportFile, RowProblem
 from core.records.linkkeys import LinkKeys, key_field
 from core.records.mapping import (
@@ -35,6 +35,7 @@ from core.records.mapping import (
     compile_mapping,
     mapping_by_header,
 )
+from core.records.rowfiles import open_rows
 from core.schema.fieldtypes import FieldError
 from core.schema.model import RecordType
 
@@ -123,7 +124,7 @@ def run_import(
     Args:
         ctx: who imports; the door should be `import`.
         type_name: the record type.
-        path: a CSV file, maybe packed by gzip or xz.
+        path: a workbook (.xlsx) or a CSV file, maybe packed by gzip or xz.
         mapping: what to do with the columns; without one their names say it.
         dry_run: check everything and write nothing.
         progress: called once per batch.
@@ -136,13 +137,15 @@ def run_import(
     access(ctx, type_name).require("import")
     access(ctx, type_name).require("create")
     record_type = ctx.registry.record_type(type_name)
-    source = RowFile(path)
+    source = open_rows(path, [one.name for one in record_type.fields if one.type == "table"])
     rows = source.rows()
     header = read_header(next(rows))
     zone = ctx.time_zone.key
     ignored: list[str] = []
     if mapping is None:
-        mapper, ignored = mapping_by_header(record_type, header, zone)
+        mapper, ignored = mapping_by_header(
+            record_type, header, zone, is_escaped=source.is_escaped
+        )
     else:
         mapper = compile_mapping(mapping, record_type, header, zone)
     report = Report(dry_run=dry_run, ignored_columns=tuple(ignored))

@@ -179,7 +179,8 @@ class _Maker:
         """Return a cell whose texts are read as `field` reads what people type."""
         kind = field_type(field.type)
         if field.type == "table":
-            return _rows_reader(cell, field)
+            inner = {one.name: self.typed(_column(one.name), one) for one in field.fields}
+            return _rows_reader(cell, field, inner)
         if kind.points == "many":
             return _texts_reader(cell)
         if field.type == "datetime" and self._has_zone:
@@ -222,11 +223,11 @@ def _texts_reader(cell: Cell) -> Cell:
     return read
 
 
-def _rows_reader(cell: Cell, field: Field) -> Cell:
+def _rows_reader(cell: Cell, field: Field, inner: Mapping[str, Cell]) -> Cell:
     """Return what reads the rows of a table field from one cell of JSON.
 
-    What an answer adds to each row is left aside; the values are checked at the door
-    that every record passes.
+    What an answer adds to each row is left aside; texts are read as people type them,
+    and the values are checked at the door that every record passes.
     """
     left = {"id", "position"} | {one.name for one in field.fields if not is_written(one)}
 
@@ -240,7 +241,14 @@ def _rows_reader(cell: Cell, field: Field) -> Cell:
             raise WrongTypeError("json") from error
         if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows):
             raise WrongTypeError("list")
-        return [{name: value for name, value in one.items() if name not in left} for one in rows]
+        return [
+            {
+                name: inner[name](one) if isinstance(value, str) and name in inner else value
+                for name, value in one.items()
+                if name not in left
+            }
+            for one in rows
+        ]
 
     return read
 
@@ -342,7 +350,7 @@ def compile_mapping(
 
 
 def mapping_by_header(
-    record_type: RecordType, columns: list[str], zone: str = ""
+    record_type: RecordType, columns: list[str], zone: str = "", *, is_escaped: bool = True
 ) -> tuple[RowMapper, list[str]]:
     """Return a mapping of columns to the fields they name, and the columns left aside.
 
@@ -382,7 +390,8 @@ def mapping_by_header(
         elif not is_written(field) or (record_type.document and field.name == "status"):
             ignored.append(column)
         else:
-            fields.append((field.name, maker.typed(_own_column(column), field)))
+            cell = _own_column(column) if is_escaped else _column(column)
+            fields.append((field.name, maker.typed(cell, field)))
     if maker.problems:
         raise Malformed(N_("The columns do not fit the form."), problems=maker.problems)
     key = next(

@@ -19,6 +19,7 @@ from core.records.exporting import export_csv
 from core.records.importing import run_import
 from core.records.people import PEOPLE
 from core.records.queries import Query, list_wire
+from core.records.worksheets import export_xlsx
 from core.schema.fieldtypes import field_type, field_type_names
 from core.schema.layers import effective
 from core.schema.yamlnodes import Source
@@ -229,6 +230,20 @@ def test_every_field_type_survives_export_and_import(ctx, backend, tmp_path):
     empty(ctx)
     path = tmp_path / "every.csv"
     path.write_text(text, "utf-8", newline="")
+    report = run_import(ctx, "every", path)
+    assert [(one.line, one.problem) for one in report.problems] == []
+    after = stored(ctx)
+    for one in (*before, *after):
+        one.pop("a_sequence")  # drawn anew
+    assert after == before
+
+
+def test_every_field_type_survives_a_workbook(ctx, backend, tmp_path):
+    sampled(ctx, 2, 150 if backend == "sqlite" else 40)
+    before = stored(ctx)
+    path = tmp_path / "every.xlsx"
+    path.write_bytes(b"".join(export_xlsx(ctx, "every", Query(sort=("code",)))))
+    empty(ctx)
     report = run_import(ctx, "every", path)
     assert [(one.line, one.problem) for one in report.problems] == []
     after = stored(ctx)
