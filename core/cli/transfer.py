@@ -30,11 +30,18 @@ _SHOWN = 20
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="What to do with the columns; without it their names say it.",
 )
+@click.option("--update", is_flag=True, help="Change records whose key exists; else skip them.")
 @click.option("--dry-run", is_flag=True, help="Check everything and write nothing.")
 @click.option("--report", type=click.Path(path_type=Path), help="Default: FILE.refused.csv")
 @refusing
 def import_(
-    type_name: str, file: Path, mapping: Path | None, report: Path | None, *, dry_run: bool
+    type_name: str,
+    file: Path,
+    mapping: Path | None,
+    report: Path | None,
+    *,
+    update: bool,
+    dry_run: bool,
 ) -> None:
     """Import records of TYPE from FILE; exits with 1 when any row was refused."""
     services = open_services()
@@ -47,6 +54,7 @@ def import_(
             type_name,
             file,
             mapping=load_mapping(mapping.read_bytes(), mapping.name) if mapping else None,
+            update=update,
             dry_run=dry_run,
             progress=progress,
             report_path=report_path,
@@ -90,7 +98,8 @@ def progress_bar(label: str) -> Iterator[Watch | None]:
 def _tell(done: Report) -> None:
     did = "Would create" if done.dry_run else "Created"
     click.echo(
-        f"{did} {done.created:,}, skipped {done.skipped:,} that exist, refused {done.refused:,}"
+        f"{did} {done.created:,}, {_changed(done)}skipped {done.skipped:,} that exist, "
+        f"refused {done.refused:,}"
         f" (rows read: {done.rows:,}, left out: {done.left_out:,})"
     )
     if done.ignored_columns:
@@ -98,6 +107,13 @@ def _tell(done: Report) -> None:
     for one in done.problems[:_SHOWN]:
         text = translate(one.problem.text, console_locale(), **dict(one.problem.params))
         click.echo(f"line {one.line}: {one.problem.path}: {text}", err=True)
+
+
+def _changed(done: Report) -> str:
+    """Return what to say of records that an update met."""
+    if not done.updated + done.unchanged:
+        return ""
+    return f"changed {done.updated:,}, left {done.unchanged:,} as they were, "
 
 
 @click.command()

@@ -2,7 +2,8 @@
 
 Rows become records by a mapping, go in batches through `insert_many` — one transaction
 each, with validation, policies, history and outbox — and a record whose key exists is
-skipped, so an interrupted import is resumed by running it again. Rows that are grouped
+skipped, so an interrupted import is resumed by running it again, or changed when that
+is asked for. What was written is noted, so that an import can be undone. Rows that are grouped
 must follow each other; a key that comes back later is refused, because its record is
 already written. Memory does not grow with the file: keys seen are kept in a temporary
 database, problems in the report file.
@@ -11,8 +12,7 @@ database, problems in the report file.
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -26,6 +26,8 @@ from core.i18n import N_
 from core.policies.access import access
 from core.records.creating import insert_many
 from core.records.csvreading import Row, read_header
+from core.records.gathering import Gathered, Gatherer, batch
+from core.records.importjournal import Journal
 from core.records.importreport import Report, ReportFile, RowProblem
 from core.records.linkkeys import LinkKeys, key_field
 from core.records.mapping import (
@@ -36,14 +38,9 @@ from core.records.mapping import (
     mapping_by_header,
 )
 from core.records.rowfiles import open_rows
-from core.schema.fieldtypes import FieldError
+from core.records.updating import change_record
 from core.schema.model import RecordType
 
-#: One transaction takes so many records, rows or characters, whatever is reached first;
-#: a record of more rows is refused.
-BATCH = 200
-BATCH_ROWS = 5_000
-BATCH_CHARACTERS = 4_000_000
 #: Problems kept in memory for whoever asked; the report file has all.
 SHOWN = 200
 
@@ -58,17 +55,6 @@ class Progress:
 
 
 Watch = Callable[[Progress], None]
-
-
-@dataclass(slots=True)
-class _Pending:
-    """One record gathered from its rows."""
-
-    key: Any
-    values: Values
-    rows: list[Row]
-    characters: int = 0
-    problems: list[RowProblem] = field(default_factory=list)
 
 
 class _DryRun(Exception):
@@ -115,9 +101,11 @@ def run_import(
     path: Path,
     *,
     mapping: ImportMapping | None = None,
+    update: bool = False,
     dry_run: bool = False,
     progress: Watch | None = None,
     report_path: Path | None = None,
+    name: str = "",
 ) -> Report:
     """Import a file and return what became of it.
 
@@ -126,28 +114,30 @@ def run_import(
         type_name: the record type.
         path: a workbook (.xlsx) or a CSV file, maybe packed by gzip or xz.
         mapping: what to do with the columns; without one their names say it.
+        update: change the records whose keys exist instead of skipping them; the columns
+            of the file are what is changed, and an empty cell empties the field.
         dry_run: check everything and write nothing.
         progress: called once per batch.
         report_path: where to write what was refused, as CSV.
+        name: what people call the file, for the list of imports; its own name by default.
 
     Raises:
         Forbidden: the actor may not import records of the type.
         Malformed: the file has no usable header, or the mapping does not fit.
     """
-    access(ctx, type_name).require("import")
-    access(ctx, type_name).require("create")
+    rights = access(ctx, type_name)
+    is_updating = update or (mapping is not None and mapping.existing == "update")
+    rights.require("import")
+    rights.require("edit" if is_updating else "create")
     record_type = ctx.registry.record_type(type_name)
     source = open_rows(path, [one.name for one in record_type.fields if one.type == "table"])
     rows = source.rows()
-    header = read_header(next(rows))
-    zone = ctx.time_zone.key
-    ignored: list[str] = []
+    header, zone = read_header(next(rows)), ctx.time_zone.key
     if mapping is None:
-        mapper, ignored = mapping_by_header(
-            record_type, header, zone, is_escaped=source.is_escaped
-        )
+        escaped = source.is_escaped
+        mapper, ignored = mapping_by_header(record_type, header, zone, is_escaped=escaped)
     else:
-        mapper = compile_mapping(mapping, record_type, header, zone)
+        mapper, ignored = compile_mapping(mapping, record_type, header, zone), []
     report = Report(dry_run=dry_run, ignored_columns=tuple(ignored))
     file = ReportFile(report_path, ctx.locale)
 
@@ -155,11 +145,16 @@ def run_import(
         if progress is not None:
             progress(Progress(report.rows, source.position, source.size))
 
+    journal = None if dry_run else Journal(ctx, type_name, name or path.name)
     try:
         with _Seen() as seen:
-            _Run(ctx, record_type, mapper, report, file, seen).go(rows, tell)
+            run = _Run(ctx, record_type, mapper, report, file, seen)
+            run.journal, run.is_updating = journal, is_updating
+            run.go(rows, tell)
     finally:
         file.close()
+        if journal is not None:
+            journal.end(report)
     return report
 
 
@@ -178,10 +173,13 @@ class _Run:
         self._ctx, self._type, self._mapper = ctx, record_type, mapper
         self._report, self._file, self._seen = report, file, seen
         self._links = LinkKeys(ctx)
+        self._may_create = access(ctx, record_type.name).may("create")
         self._existing = self._existing_statement()
         #: Links to the type itself: where they are, and the key they name.
         self._own = [place for place, target in mapper.links.items() if target == record_type.name]
         self._own_key = key_field(record_type)
+        self.journal: Journal | None = None
+        self.is_updating = False
 
     def go(self, rows: Iterator[Row], tell: Callable[[], None]) -> None:
         """Import every row."""
@@ -194,9 +192,10 @@ class _Run:
             self._go(rows, tell)
 
     def _go(self, rows: Iterator[Row], tell: Callable[[], None]) -> None:
-        pending = self._pending(self._readable(rows))
-        while batch := list(_batch(pending)):
-            for part in self._parts(self._unseen(batch)):
+        gatherer = Gatherer(self._mapper, self._report, self._refuse)
+        pending = gatherer.records(self._readable(rows))
+        while some := list(batch(pending)):
+            for part in self._parts(self._unseen(some)):
                 self._write(part)
             tell()
 
@@ -212,96 +211,14 @@ class _Run:
                 )
             )
 
-    # -- rows to records ------------------------------------------------------------------
-
-    def _pending(self, rows: Iterator[Row]) -> Iterator[_Pending]:
-        """Yield records gathered from rows; the last one also when the file breaks off."""
-        open_one: _Pending | None = None
-        mapper, report, width = self._mapper, self._report, len(self._mapper.columns)
-        for row in rows:
-            report.rows += 1
-            if len(row.cells) != width and not self._fit(row, width):
-                continue
-            values = dict(zip(mapper.columns, row.cells, strict=False))
-            values["row_number"] = row.number  # type: ignore[assignment]
-            values["line_number"] = row.line  # type: ignore[assignment]
-            if mapper.keep is not None and mapper.keep(values) is not True:
-                report.left_out += 1
-                continue
-            key = None if mapper.group is None else mapper.group(values)
-            if open_one is not None and (mapper.group is None or key != open_one.key):
-                yield open_one
-                open_one = None
-            if open_one is None:
-                open_one = self._start(key, row, values)
-            open_one.characters += sum(map(len, row.cells))
-            if mapper.table:
-                self._add_line(open_one, row, values)
-        # A group that the file broke off in may have lost rows, so it is not written.
-        if open_one is not None and (report.stopped is None or mapper.group is None):
-            yield open_one
-
-    def _fit(self, row: Row, width: int) -> bool:
-        """Fill up a short row; refuse a long one."""
-        if len(row.cells) < width:
-            row.cells.extend([""] * (width - len(row.cells)))
-            return True
-        if any(row.cells[width:]):
-            text = N_("The row has {found} cells, the header {wanted}.")
-            params = {"found": len(row.cells), "wanted": width}
-            problem = Problem("", "csv.cells", text, params)
-            self._refuse([RowProblem(row.number, row.line, problem)])
-            return False
-        return True
-
-    def _start(self, key: Any, row: Row, values: Mapping[str, Any]) -> _Pending:
-        made = _Pending(key, {}, [row])
-        self._evaluate(made, row, self._mapper.fields, values, made.values)
-        if self._mapper.table:
-            made.values[self._mapper.table] = []
-            made.rows = []
-        return made
-
-    def _add_line(self, one: _Pending, row: Row, values: Mapping[str, Any]) -> None:
-        line: Values = {}
-        self._evaluate(one, row, self._mapper.cells, values, line)
-        if len(one.rows) < BATCH_ROWS:
-            one.values[self._mapper.table].append(line)
-            one.rows.append(row)
-        elif not one.problems:
-            text = N_("More than {limit} rows belong to one record.")
-            problem = Problem("", "import.too_many_rows", text, {"limit": BATCH_ROWS})
-            one.problems.append(RowProblem(row.number, row.line, problem))
-
-    def _evaluate(
-        self,
-        one: _Pending,
-        row: Row,
-        cells: Iterable[tuple[str, Any]],
-        values: Mapping[str, Any],
-        into: Values,
-    ) -> None:
-        try:
-            into.update([(name, cell(values)) for name, cell in cells])
-        except FieldError:
-            pass  # going through them one by one names each that is wrong
-        else:
-            return
-        for name, cell in cells:
-            try:
-                into[name] = cell(values)
-            except FieldError as error:
-                problem = Problem(name, error.code, error.text, error.params)
-                one.problems.append(RowProblem(row.number, row.line, problem))
-
     # -- records to the database ----------------------------------------------------------
 
-    def _parts(self, batch: list[_Pending]) -> Iterator[list[_Pending]]:
+    def _parts(self, batch: list[Gathered]) -> Iterator[list[Gathered]]:
         """Yield a batch in parts in which no record links to one before it in its part."""
         if not self._own or not self._own_key:
             yield batch
             return
-        part: list[_Pending] = []
+        part: list[Gathered] = []
         keys: set[str] = set()
         for one in batch:
             if not keys.isdisjoint(self._own_links(one)):
@@ -311,13 +228,13 @@ class _Run:
             keys.add(str(one.values.get(self._own_key)))
         yield part
 
-    def _own_links(self, one: _Pending) -> Iterator[str]:
+    def _own_links(self, one: Gathered) -> Iterator[str]:
         for table, name in self._own:
             for values in _rows_of(one, table) if table else (one.values,):
                 if values.get(name) is not None:
                     yield from _keys(values[name])
 
-    def _write(self, fresh: list[_Pending]) -> None:
+    def _write(self, fresh: list[Gathered]) -> None:
         self._resolve(fresh)
         good = [one for one in fresh if not one.problems]
         for one in fresh:
@@ -325,16 +242,42 @@ class _Run:
                 self._refuse(one.problems)
         if not good:
             return
+        new = [one for one in good if one.stored is None]
+        known = [one for one in good if one.stored is not None]
         outcomes: Sequence[Any] = ()
         with suppress(_DryRun), self._ctx.writing() as connection:
-            outcomes = self._insert(connection, [one.values for one in good])
+            outcomes = self._insert(connection, [one.values for one in new]) if new else ()
+            outcomes = [*outcomes, *(self._change(connection, one) for one in known)]
+            if self.journal is not None:
+                self.journal.note(connection, [*new, *known], outcomes)
             if self._report.dry_run and not self._own:
                 _undo()
-        for one, outcome in zip(good, outcomes, strict=True):
-            if isinstance(outcome, UserError):
-                self._refuse(self._placed(one, outcome))
-            else:
-                self._report.created += 1
+        for one, outcome in zip([*new, *known], outcomes, strict=True):
+            self._count(one, outcome)
+
+    def _count(self, one: Gathered, outcome: Any) -> None:
+        """Count what became of a record."""
+        if isinstance(outcome, UserError):
+            self._refuse(self._placed(one, outcome))
+        elif one.stored is None:
+            self._report.created += 1
+        elif one.stored[1] == outcome["version"]:
+            self._report.unchanged += 1
+        else:
+            self._report.updated += 1
+
+    def _change(self, connection: Connection, one: Gathered) -> Any:
+        """Change a stored record; return it, or why it was refused."""
+        record_id, version = one.stored or ("", 0)
+        try:
+            with connection.begin_nested():
+                row = change_record(
+                    self._ctx, self._type.name, record_id, one.values, version=version
+                )
+        except UserError as error:
+            return error
+        # An effective document gets a proposal, which is the next version of it.
+        return row or {"id": record_id, "version": version + 1}
 
     def _insert(self, connection: Connection, values: list[Values]) -> Sequence[Any]:
         """Write records; one that is alone is refused by an error of the whole call."""
@@ -344,26 +287,33 @@ class _Run:
         except Taken as error:
             return [error for _each in values]
 
-    def _unseen(self, batch: list[_Pending]) -> list[_Pending]:
+    def _unseen(self, batch: list[Gathered]) -> list[Gathered]:
         """Return the records whose key is new; count and refuse the others."""
         name = self._mapper.key
         if not name:
             return batch
         stored = self._stored([one.values.get(name) for one in batch])
-        fresh = []
-        for one in batch:
-            key = one.values.get(name)
-            if key is None:
-                fresh.append(one)
-            elif self._mapper.group is not None and str(key) in self._seen:
-                self._refuse_scattered(one, key)
-            elif key in stored or not self._seen.add(str(key)):
-                self._report.skipped += 1
-            else:
-                fresh.append(one)
-        return fresh
+        return [one for one in batch if self._is_wanted(one, one.values.get(name), stored)]
 
-    def _refuse_scattered(self, one: _Pending, key: Any) -> None:
+    def _is_wanted(self, one: Gathered, key: Any, stored: Mapping[Any, tuple[str, int]]) -> bool:
+        """Return whether a record is to be written; count it or refuse it if not."""
+        one.stored = stored.get(key)
+        if one.stored is None and not self._may_create:
+            text = N_("There is no record with this key, and none may be created.")
+            problem = Problem(self._mapper.key, "import.no_record", text, {"key": str(key)[:80]})
+            self._refuse([self._at_row(one, problem)])
+            return False
+        if key is None:
+            return True
+        if self._mapper.group is not None and str(key) in self._seen:
+            self._refuse_scattered(one, key)
+            return False
+        is_open = one.stored is None or self.is_updating
+        is_wanted = is_open and self._seen.add(str(key))
+        self._report.skipped += not is_wanted
+        return is_wanted
+
+    def _refuse_scattered(self, one: Gathered, key: Any) -> None:
         text = N_("The rows of {key} do not follow each other; sort the file by this column.")
         row = one.rows[0]
         problem = Problem(self._mapper.key, "import.scattered", text, {"key": str(key)[:80]})
@@ -374,18 +324,20 @@ class _Run:
             return None
         table = self._ctx.registry.tables[self._type.name].main
         column = table.c[self._mapper.key]
-        return sa.select(column).where(
+        return sa.select(column, table.c.id, table.c.version).where(
             column.in_(sa.bindparam("keys", expanding=True)), table.c.deleted_at.is_(None)
         )
 
-    def _stored(self, keys: list[Any]) -> set[Any]:
+    def _stored(self, keys: list[Any]) -> dict[Any, tuple[str, int]]:
+        """Return the ids and versions of the records that have one of the keys."""
         wanted = [key for key in dict.fromkeys(keys) if key is not None]
         if self._existing is None or not wanted:
-            return set()
+            return {}
         with self._ctx.reading() as connection:
-            return set(connection.scalars(self._existing, {"keys": wanted}))
+            rows = connection.execute(self._existing, {"keys": wanted})
+            return {key: (record_id, version) for key, record_id, version in rows}
 
-    def _resolve(self, batch: list[_Pending]) -> None:
+    def _resolve(self, batch: list[Gathered]) -> None:
         """Put ids in the place of the keys of linked records."""
         for (table, name), target in self._mapper.links.items():
             if table:
@@ -407,7 +359,7 @@ class _Run:
 
     def _found(
         self,
-        one: _Pending,
+        one: Gathered,
         path: str,
         target: str,
         wanted: tuple[Any, Callable[[str], str | None]],
@@ -421,19 +373,19 @@ class _Run:
             return value
         return found if isinstance(value, list) else found[0]
 
-    def _no_link(self, one: _Pending, path: str, target: str, key: str) -> None:
+    def _no_link(self, one: Gathered, path: str, target: str, key: str) -> None:
         text = N_("There is no {target} with the key {key}.")
         problem = Problem(path, "import.no_link", text, {"target": target, "key": key[:80]})
         one.problems.append(self._at_row(one, problem))
 
     # -- the report -----------------------------------------------------------------------
 
-    def _placed(self, one: _Pending, error: UserError) -> list[RowProblem]:
+    def _placed(self, one: Gathered, error: UserError) -> list[RowProblem]:
         """Return an error's problems at the rows they belong to."""
         problems = error.problems or (Problem("", error.code, error.text, error.params),)
         return [self._at_row(one, problem) for problem in problems]
 
-    def _at_row(self, one: _Pending, problem: Problem) -> RowProblem:
+    def _at_row(self, one: Gathered, problem: Problem) -> RowProblem:
         row, parts = one.rows[0], problem.path.split(".")
         if len(parts) > 1 and parts[0] == self._mapper.table and parts[1].isdecimal():
             row = one.rows[min(int(parts[1]), len(one.rows) - 1)]
@@ -450,7 +402,7 @@ class _Run:
             self._report.problems.append(one)
 
 
-def _rows_of(one: _Pending, table: str) -> list[Values]:
+def _rows_of(one: Gathered, table: str) -> list[Values]:
     return one.values.get(table) or []
 
 
@@ -467,17 +419,6 @@ def _all_keys(values: Iterable[Any]) -> set[str]:
 
 def _keys(value: Any) -> list[str]:
     return list(map(str, value)) if isinstance(value, list) else [str(value)]
-
-
-def _batch(pending: Iterator[_Pending]) -> Iterator[_Pending]:
-    """Yield the records of one transaction."""
-    rows = characters = 0
-    for one in islice(pending, BATCH):
-        yield one
-        rows += len(one.rows)
-        characters += one.characters
-        if rows >= BATCH_ROWS or characters >= BATCH_CHARACTERS:
-            return
 
 
 __all__ = ["Progress", "Report", "RowProblem", "Watch", "run_import"]

@@ -25,6 +25,8 @@ class Report:
         rows: data rows read.
         left_out: rows that `where` left out.
         created: records written.
+        updated: records changed.
+        unchanged: records whose values were those of the file already.
         skipped: records whose key existed already.
         refused: records, or rows, that were not taken.
         ignored_columns: columns of computed and system fields.
@@ -36,6 +38,8 @@ class Report:
     rows: int = 0
     left_out: int = 0
     created: int = 0
+    updated: int = 0
+    unchanged: int = 0
     skipped: int = 0
     refused: int = 0
     ignored_columns: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """What an import does with the columns: a mapping file, or the header's own names.
 
     type: order
-    key: "no"                      # a record whose key exists already is skipped
+    key: "no"                      # a record whose key exists already is skipped,
+    existing: skip                 # or changed with `update`
     group_by: InvoiceNo            # rows that follow each other with the same value are one record
     where: "Quantity != ''"        # rows for which this is false are left out
     time_zone: Europe/London       # of times that name none
@@ -18,7 +19,7 @@ as the field's type reads what people type.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -53,6 +54,7 @@ class ImportMapping(Model, frozen=True, kw_only=True):
 
     type: str
     key: str = ""
+    existing: Literal["skip", "update"] = "skip"
     group_by: str = ""
     where: str = ""
     time_zone: str = ""
@@ -196,6 +198,8 @@ class _Maker:
                     return value  # the same check as at every door says what is wrong
 
             return instant
+        if field.type == "date":
+            return _reader(_day(cell), field, kind)
         column = self._plain.get(cell)
         if column is not None and type(kind).from_text is FieldType.from_text:
             return lambda row: row[column] or None
@@ -211,6 +215,16 @@ class _Maker:
                 nearest=nearest(name, record_fields),
             )
         return lambda _row: text
+
+
+def _day(cell: Cell) -> Cell:
+    """Return a cell without the midnight that spreadsheets put behind a day."""
+
+    def day(row: Mapping[str, Any]) -> Any:
+        value = cell(row)
+        return value.removesuffix(" 00:00:00") if isinstance(value, str) else value
+
+    return day
 
 
 def _texts_reader(cell: Cell) -> Cell:

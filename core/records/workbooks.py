@@ -102,8 +102,12 @@ class WorkbookFile:
                 elif place == 0 or line > 1:  # a sheet that goes on repeats the header
                     width = max(len(cells), key + 1)
                     row = cells + [""] * (width - len(cells))
-                    yield Row(number, line, row) if not tables else Row(
-                        number, line, [*row, *(lines.of(name, row[key]) for name in tables)]
+                    yield (
+                        Row(number, line, row)
+                        if not tables
+                        else Row(
+                            number, line, [*row, *(lines.of(name, row[key]) for name in tables)]
+                        )
                     )
                     number += 1
         if number == 0:

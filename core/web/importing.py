@@ -1,4 +1,4 @@
-"""Importing a CSV file in the browser: upload, dry run, what was refused and why."""
+"""Importing a file in the browser: upload, dry run, what was refused and why, undoing."""
 
 import re
 import shutil
@@ -11,11 +11,12 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage
 
 from core.context import Context
-from core.errors import Malformed, NotFound, UserError
+from core.errors import Conflict, Malformed, NotFound, UserError
 from core.i18n import N_, translate
 from core.ids import is_id, new_id
 from core.policies.access import access
 from core.records.importing import Report, run_import
+from core.records.importjournal import Undone, list_imports, undo_import
 from core.records.mapping import ImportMapping, load_mapping
 from core.schema.model import RecordType
 from core.security.services import services
@@ -24,11 +25,15 @@ from core.web.forms import COMPUTED
 from core.web.navigation import type_label
 from core.web.page import page, pages, problem_body
 from core.web.reading import label_of
+from core.web.titles import find_titles
 
 #: Bytes of a mapping file.
 _MAPPING_BYTES = 65_536
 
-_SUFFIX = re.compile(r"\.csv(\.gz|\.xz)?\Z", re.IGNORECASE)
+#: Records that an undone import left, as many as are shown.
+_SHOWN = 50
+
+_SUFFIX = re.compile(r"\.(csv(\.gz|\.xz)?|xlsx)\Z", re.IGNORECASE)
 
 
 @pages.get("/import/<type_name>")
@@ -61,10 +66,10 @@ def import_file(ctx: Context, type_name: str) -> ResponseReturnValue:
 def _run(ctx: Context, type_name: str, report_path: Path, *, dry_run: bool) -> Report:
     upload = request.files.get("file")
     if upload is None or not upload.filename:
-        raise Malformed(N_("Choose a CSV file."))
+        raise Malformed(N_("Choose a CSV file or a workbook."))
     suffix = _SUFFIX.search(upload.filename)
     if suffix is None:
-        raise Malformed(N_("The file's name must end in .csv, .csv.gz or .csv.xz."))
+        raise Malformed(N_("The file's name must end in .xlsx, .csv, .csv.gz or .csv.xz."))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"upload{suffix.group(0).lower()}"
         with path.open("wb") as file:
@@ -74,9 +79,41 @@ def _run(ctx: Context, type_name: str, report_path: Path, *, dry_run: bool) -> R
             type_name,
             path,
             mapping=_mapping(request.files.get("mapping")),
+            update=request.form.get("existing") == "update",
             dry_run=dry_run,
             report_path=report_path,
+            name=upload.filename,
         )
+
+
+@pages.post("/import/<type_name>/<import_id>/undo")
+@page
+def undo(ctx: Context, type_name: str, import_id: str) -> ResponseReturnValue:
+    """Take back what an import wrote, and say what could not be."""
+    record_type = ctx.registry.record_type(type_name)
+    access(ctx, type_name).require("import")
+    try:
+        undone = undo_import(ctx, type_name, import_id)
+    except Conflict as error:
+        return _render(ctx, record_type, dry_run=True, error=problem_body(error)), error.status
+    return _render(ctx, record_type, dry_run=True, undone=_undone(ctx, type_name, undone))
+
+
+def _undone(ctx: Context, type_name: str, undone: Undone) -> dict[str, Any]:
+    shown = undone.kept[:_SHOWN]
+    titles = find_titles(ctx, [(type_name, record_id) for record_id, _error in shown])
+    return {
+        "taken_back": undone.taken_back,
+        "kept": len(undone.kept),
+        "rows": [
+            {
+                "url": f"/records/{type_name}/{record_id}",
+                "title": titles.get((type_name, record_id), record_id),
+                "message": translate(error.text, ctx.locale, **error.params),
+            }
+            for record_id, error in shown
+        ],
+    }
 
 
 def _mapping(upload: FileStorage | None) -> ImportMapping | None:
@@ -133,6 +170,10 @@ def _shown(ctx: Context, record_type: RecordType, report: Report, key: str) -> d
         (report.skipped, text(N_("known already, skipped"))),
         (report.refused, text(N_("refused"))),
     ]
+    if report.updated or report.unchanged:
+        changed = N_("would be changed") if report.dry_run else N_("changed")
+        figures.insert(2, (report.updated, text(changed)))
+        figures.insert(3, (report.unchanged, text(N_("were like that already"))))
     if report.left_out:
         figures.append((report.left_out, text(N_("left out by the mapping"))))
     problems = [
@@ -166,5 +207,8 @@ def _render(ctx: Context, record_type: RecordType, **values: Any) -> str:
         columns=columns,
         error=values.get("error"),
         report=values.get("report"),
+        undone=values.get("undone"),
         dry_run=values["dry_run"],
+        imports=list_imports(ctx, record_type.name),
+        existing=request.form.get("existing", "skip"),
     )

@@ -1,18 +1,7 @@
 // Flask-AppBuilder's screens: confirm before deleting, long multiple choices with a search.
-import { confirmed, element, t } from "./core.js";
+import { askBeforeSending, element, t } from "./core.js";
 
-for (const each of document.querySelectorAll("form[data-confirm]")) {
-  const form = /** @type {HTMLFormElement} */ (each);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const yes = await confirmed({
-      title: form.dataset.confirm || t("Are you sure?"),
-      confirm: form.dataset.confirmYes || t("Please go on"),
-      danger: "danger" in form.dataset,
-    });
-    if (yes !== null) form.submit();
-  });
-}
+askBeforeSending();
 
 for (const each of document.querySelectorAll("select[multiple]")) choices(/** @type {HTMLSelectElement} */ (each));
 

@@ -136,3 +136,25 @@ function shifted(value, places) {
   const text = value.toString().padStart(places + 1, "0");
   return `${text.slice(0, -places)}.${text.slice(-places)}`.replace(/\.?0+$/, "");
 }
+
+/**
+ * Have every form with `data-confirm` ask before it is sent.
+ * @param {() => void} [before] called once it is certain
+ */
+export function askBeforeSending(before) {
+  for (const each of document.querySelectorAll("form[data-confirm]")) {
+    const form = /** @type {HTMLFormElement} */ (each);
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const yes = await confirmed({
+        title: form.dataset.confirm || t("Are you sure?"),
+        text: form.dataset.confirmText || "",
+        confirm: form.dataset.confirmYes || t("Please go on"),
+        danger: "danger" in form.dataset,
+      });
+      if (yes === null) return;
+      before?.();
+      form.submit();
+    });
+  }
+}

@@ -1,5 +1,5 @@
 // The record form: tabs, pickers, sheets, live conditions, saving without losing typing.
-import { ask, confirmed, element, failure, t } from "./core.js";
+import { ask, askBeforeSending, element, failure, t } from "./core.js";
 import { pickers } from "./combo.js";
 import { sheets } from "./sheet.js";
 import { Conditions } from "./conditions.js";
@@ -249,21 +249,7 @@ function put(form, path, other) {
   form.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
-for (const each of document.querySelectorAll("form[data-confirm]")) {
-  const asking = /** @type {HTMLFormElement} */ (each);
-  asking.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const yes = await confirmed({
-      title: asking.dataset.confirm || t("Are you sure?"),
-      text: asking.dataset.confirmText || "",
-      confirm: asking.dataset.confirmYes || t("Please go on"),
-      danger: "danger" in asking.dataset,
-    });
-    if (yes === null) return;
-    leaving = true;
-    asking.submit();
-  });
-}
+askBeforeSending(() => (leaving = true));
 
 // Submitting sends what is stored, so what is typed must be saved first.
 document.querySelector("form[data-submit-document]")?.addEventListener("submit", (event) => {

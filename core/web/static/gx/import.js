@@ -1,10 +1,12 @@
 // The import: how far the upload is, and that the server is at work on it.
-import { csrf, t, toast } from "./core.js";
+import { askBeforeSending, csrf, t, toast } from "./core.js";
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("import-form"));
 const place = /** @type {HTMLElement} */ (form.querySelector("[data-progress]"));
 const bar = /** @type {HTMLProgressElement} */ (place.querySelector("progress"));
 const words = /** @type {HTMLElement} */ (place.querySelector("[data-progress-text]"));
+
+askBeforeSending();
 
 form.addEventListener("submit", (event) => {
   const file = /** @type {HTMLInputElement} */ (form.elements.namedItem("file")).files?.[0];
