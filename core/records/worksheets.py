@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 import xlsxwriter
 from xlsxwriter.workbook import Workbook
 
@@ -97,10 +96,6 @@ def _inner(table: Field) -> Iterator[Column]:
 
 def _wire_text(value: Any) -> str:
     return join_texts(value) if isinstance(value, list) else str(value)
-
-
-def _json_text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 class _Sheets:
