@@ -89,26 +89,21 @@ class WorkbookFile:
 
     def _joined(self, sheets: list[Any], tables: list[str], lines: "_Lines") -> Iterator[Row]:
         """Yield the rows of the sheets with one more cell for each of the tables."""
-        number, key = 0, 0
+        number = key = width = 0
         for place, sheet in enumerate(sheets):
             last = max(sheet.max_row or 1, 1)
             sheet.reset_dimensions()  # what a file says of its size is not believed
             for line, cells in _cells(sheet):
                 self.position = min(self.size, self.size * line // last)
                 if number == 0:
-                    key = cells.index(lines.key) if tables and lines.key in cells else 0
+                    key, width = cells.index(lines.key) if lines.key in cells else 0, len(cells)
                     yield Row(0, line, [*_filled(cells), *tables])
                     number = 1
                 elif place == 0 or line > 1:  # a sheet that goes on repeats the header
-                    width = max(len(cells), key + 1)
+                    # Cells that are empty at the end of a row are not in the file.
                     row = cells + [""] * (width - len(cells))
-                    yield (
-                        Row(number, line, row)
-                        if not tables
-                        else Row(
-                            number, line, [*row, *(lines.of(name, row[key]) for name in tables)]
-                        )
-                    )
+                    row += [lines.of(name, row[key]) for name in tables]
+                    yield Row(number, line, row)
                     number += 1
         if number == 0:
             raise Malformed(N_("The file has no header line."))
