@@ -138,6 +138,7 @@ def _check_items(items: Sequence[Mapping[str, str]]) -> None:
 def _is_item(item: object) -> bool:
     return (
         isinstance(item, dict)
+        and item.keys() <= {"id", "subject_hash"}
         and isinstance(item.get("id"), str)
         and isinstance(item.get("subject_hash", ""), str)
     )
