@@ -2,18 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from core.actor import SYSTEM, Actor
-from core.clock import Clock
-from core.db import Database
 from core.errors import Malformed
 from core.extension.discovery import Plugin, find_plugins
 from core.extension.hooks import Hooks
 from core.extension.state import PluginState, read_states
 from core.i18n import N_
+from core.migration.parts import Parts
 from core.migration.proposal import Proposal, propose, publish_proposal, read_running
 from core.migration.run import Overtaken
 from core.migration.sources import (
@@ -27,33 +25,8 @@ from core.migration.sources import (
     text_hash,
 )
 from core.settings import Settings
-from core.tables.registry import Registries
 
 _TRIES = 3
-
-
-class Parts(Protocol):
-    """The long-lived parts of one process."""
-
-    @property
-    def settings(self) -> Settings:
-        """Return what the environment says."""
-
-    @property
-    def db(self) -> Database:
-        """Return the database."""
-
-    @property
-    def registries(self) -> Registries:
-        """Return the process's registries."""
-
-    @property
-    def hooks(self) -> Hooks:
-        """Return the plugins' hooks."""
-
-    @property
-    def clock(self) -> Clock:
-        """Return the clock."""
 
 
 class _Publisher:
