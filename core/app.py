@@ -16,7 +16,7 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from core.clock import Clock
-from core.errors import TooLarge, Unauthenticated
+from core.errors import Internal, TooLarge, Unauthenticated
 from core.extension.discovery import Plugin, load_hooks
 from core.extension.hooks import Hooks
 from core.i18n import LOCALES
@@ -245,7 +245,7 @@ def _page_for(error: Exception) -> Any:
     known = errors.known_error(error)
     if isinstance(known, Unauthenticated):
         return redirect("/login/")
-    if isinstance(known, errors.Internal):
+    if isinstance(known, Internal):
         log.error("request failed", exc_info=error)
     page: Any = error_page(known)
     return page

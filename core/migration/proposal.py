@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from core.actor import Actor
 from core.clock import Clock
 from core.db import Database
-from core.errors import Invalid, Problem, SchemaError
+from core.errors import Invalid, Problem, SchemaError, problem_body
 from core.i18n import N_, pick, translate
 from core.migration.facts import count_rows, duplicate_problems
 from core.migration.plan import Plan, make_plan
@@ -105,7 +105,7 @@ class Proposal:
         steps = self.plan.steps if self.plan else ()
         return {
             "base": self.running.release.number,
-            "checks": [_problem_json(one, locale) for one in self.problems],
+            "checks": [problem_body(one, locale) for one in self.problems],
             "diff": [
                 {name: getattr(one, name) for name in Change.__slots__} for one in self.changes
             ],
@@ -282,18 +282,6 @@ _EXPRESSION_KEYS = (
 def step_text(step: Step, locale: str) -> str:
     """Return what a step does, in `locale`."""
     return translate(SENTENCES[step.op], locale, **sentence_params(step))
-
-
-def _problem_json(problem: Problem, locale: str) -> dict[str, Any]:
-    return {
-        "path": problem.path,
-        "code": problem.code,
-        "message": translate(problem.text, locale, **problem.params),
-        "params": dict(problem.params),
-        "file": problem.file,
-        "line": problem.line,
-        "column": problem.column,
-    }
 
 
 _MARKS = {"add": "+", "archive": "-", "drop": "-", "restore": "+"}

@@ -7,8 +7,17 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from core.context import Context
-from core.errors import Invalid, Malformed, Problem, TooLarge, UserError, VersionRequired
-from core.i18n import N_, translate
+from core.errors import (
+    Invalid,
+    Malformed,
+    Problem,
+    TooLarge,
+    UserError,
+    VersionRequired,
+    problem_body,
+    told,
+)
+from core.i18n import N_
 from core.records.loading import printable, unknown_field
 from core.records.operations import create_many, delete_record, update_record
 from core.records.wire import to_wire
@@ -123,8 +132,8 @@ def _result(
     if isinstance(outcome, UserError):
         error = {
             "code": outcome.code,
-            "message": translate(outcome.text, ctx.locale, **outcome.params),
-            "problems": [_problem(ctx, one) for one in outcome.problems],
+            "message": told(outcome.text, ctx.locale, outcome.params),
+            "problems": [problem_body(one, ctx.locale) for one in outcome.problems],
         }
         return {"action": action, "index": index, "status": outcome.status, "error": error}
     status = {"create": 201, "update": 200, "delete": 204}[action]
@@ -133,13 +142,3 @@ def _result(
         result["version"] = outcome["version"]
         result["record"] = to_wire(ctx.registry, type_name, outcome)
     return result
-
-
-def _problem(ctx: Context, problem: Problem) -> Record:
-    params = dict(problem.params)
-    return {
-        "path": problem.path,
-        "code": problem.code,
-        "message": translate(problem.text, ctx.locale, **params),
-        "params": params,
-    }
