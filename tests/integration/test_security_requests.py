@@ -233,6 +233,13 @@ def test_a_session_cookie_needs_the_pages_token_to_change_anything(site):
     assert (wrong.status_code, right.status_code) == (403, 201)
 
 
+def test_a_link_never_signs_anybody_out(site):
+    browser = site.browser("clerk")
+    answer = browser.get("/logout/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/")
+    assert browser.get(MEMBER).status_code == 200
+
+
 @pytest.mark.parametrize(
     "url", ["/healthz", "/metrics", "/readyz", "/api/v1/types", "/api/v1/nothing"]
 )
