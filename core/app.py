@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from flask import Flask, Response, g, redirect, request
+from flask import Flask, Request, Response, g, redirect, request
 from flask.json.provider import JSONProvider
 from flask_appbuilder import AppBuilder
 from flask_appbuilder.const import AUTH_DB
@@ -17,7 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from core.automation import registering
 from core.clock import Clock
-from core.errors import Unauthenticated
+from core.errors import Internal, TooLarge, Unauthenticated
 from core.extension.discovery import Plugin, load_hooks
 from core.extension.hooks import Hooks
 from core.files.store import FileStore
@@ -119,8 +119,25 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
 _registered: list[bool] = []
 
 
+class _Request(Request):
+    """A request whose body is read whole or refused, also when it comes without its length."""
+
+    def get_data(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the body.
+
+        Raises:
+            TooLarge: it is over the bound; the library would give what is within it.
+        """
+        data = super().get_data(*args, **kwargs)
+        if self.content_length is None and len(data) >= MAX_BODY:
+            raise TooLarge
+        return data
+
+
 class _Application(Flask):
     """Flask whose views are plain functions, all of them."""
+
+    request_class = _Request
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return `func`; there is no coroutine to look for before every call."""
@@ -237,7 +254,7 @@ def _page_for(error: Exception) -> Any:
     known = errors.known_error(error)
     if isinstance(known, Unauthenticated):
         return redirect("/login/")
-    if isinstance(known, errors.Internal):
+    if isinstance(known, Internal):
         log.error("request failed", exc_info=error)
     page: Any = error_page(known)
     return page

@@ -6,13 +6,16 @@
     │   ├── Unauthenticated 401   nobody is signed in, or the token is dead
     │   ├── Forbidden       403   signed in, but without the right
     │   ├── NotFound        404   not there, or not there for this actor
+    │   ├── MethodNotAllowed 405  there, but not for this method
     │   ├── Conflict        409   collides with what is stored (family: `conflict.*`, `flow.*`, …)
     │   │   └── PluginDisabled    the record type's plugin does not run
     │   ├── StaleVersion    412   somebody saved in between
     │   ├── TooLarge        413   over a documented bound
+    │   ├── UnsupportedMedia 415  a body of a kind that is not read
     │   ├── Invalid         422   readable, but breaks one or more rules
     │   ├── VersionRequired 428   If-Match is missing
     │   └── RateLimited     429   too many tries
+    ├── Internal            500   nobody foresaw it; the log has it under the request's id
     ├── Unavailable         503   the database is busy or gone; try again
     │   ├── ReleaseChanged        a release was published meanwhile; the edge does it again
     │   └── PluginError           a plugin's hook raised or hung; it is switched off
@@ -26,7 +29,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from core.i18n import N_
+from core.i18n import N_, translate
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +115,27 @@ class Forbidden(UserError):
     text = N_("You have no right to do this.")
 
 
+class PageTokenMissing(Forbidden):
+    """A request with a session cookie lacks the token of its page."""
+
+    code = "forbidden.page_token"
+    text = N_("The page is out of date. Please load it again.")
+
+
 class NotFound(UserError):
     """It does not exist, or not for this actor."""
 
     code = "not_found"
     status = 404
     text = N_("There is no such thing here.")
+
+
+class MethodNotAllowed(UserError):
+    """The address exists, but not for this method."""
+
+    code = "method_not_allowed"
+    status = 405
+    text = N_("This method is not allowed here.")
 
 
 class Conflict(UserError):
@@ -166,6 +184,14 @@ class TooLarge(UserError):
     text = N_("This is too large.")
 
 
+class UnsupportedMedia(UserError):
+    """The body is of a kind that is not read here."""
+
+    code = "unsupported_media_type"
+    status = 415
+    text = N_("This kind of content is not accepted here.")
+
+
 class Invalid(UserError):
     """One or more rules are broken; `problems` names them all."""
 
@@ -188,6 +214,15 @@ class RateLimited(UserError):
     code = "rate_limited"
     status = 429
     text = N_("Too many tries. Please wait a little.")
+
+
+class Internal(GuanxiError):
+    """Something that nobody foresaw; the log has the details under the request's id."""
+
+    code = "internal"
+    status = 500
+    text = N_("Something went wrong on our side. Nothing was changed.")
+    hint = N_("Tell your administrator the request id.")
 
 
 class Unavailable(GuanxiError):
@@ -239,3 +274,24 @@ class PluginDisabled(Conflict):
 
     code = "plugin.disabled"
     text = N_("The plugin {plugin} does not run. Its records can be read but not changed.")
+
+
+def told(text: str, locale: str, params: Mapping[str, Any]) -> str:
+    """Fill in a text; one that came ready from a plugin or a schema may contain braces."""
+    try:
+        return translate(text, locale, **params)
+    except (KeyError, IndexError, ValueError, TypeError):
+        return translate(text, locale)
+
+
+def problem_body(problem: Problem, locale: str) -> dict[str, Any]:
+    """Return a problem as JSON, in `locale`, with its place if it is in a file."""
+    body: dict[str, Any] = {
+        "path": problem.path,
+        "code": problem.code,
+        "message": told(problem.text, locale, problem.params),
+        "params": dict(problem.params),
+    }
+    if problem.file:
+        body |= {"file": problem.file, "line": problem.line, "column": problem.column}
+    return body

@@ -1,5 +1,6 @@
 """What all commands share: how they reach the product and how they say no."""
 
+import errno
 import functools
 import os
 import sys
@@ -16,6 +17,12 @@ from core.i18n import LOCALES, translate
 from core.security.services import Services
 from core.settings import Settings
 
+#: What every command says where `guanxi init` was never called.
+NOT_INSTALLED = "Nothing is installed here yet: run `guanxi init` first."
+
+#: PostgreSQL's word for a table that is not there.
+_NO_TABLE = "42P01"
+
 
 def refusing(command: Callable[..., Any]) -> Callable[..., Any]:
     """Let `command` end with status 1 and a clear text on standard error when it is refused."""
@@ -27,9 +34,22 @@ def refusing(command: Callable[..., Any]) -> Callable[..., Any]:
         except GuanxiError as error:
             raise Refusal(said(error)) from error
         except DBAPIError as error:
-            raise Refusal(f"The database cannot be used: {error.orig}") from error
+            raise Refusal(_database_text(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # who reads has read enough; that is for click
+            place = f"{error.filename}: " if error.filename else ""
+            raise Refusal(f"{place}{error.strerror or error}") from error
 
     return run
+
+
+def _database_text(error: DBAPIError) -> str:
+    """Return on one line what is wrong with the database."""
+    text = str(error.orig)
+    if "no such table" in text or getattr(error.orig, "sqlstate", "") == _NO_TABLE:
+        return NOT_INSTALLED
+    return f"The database cannot be used: {' '.join(text.split())}"
 
 
 class Refusal(click.ClickException):

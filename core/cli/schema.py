@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from core.cli.console import Refusal, console_locale, open_services, refusing
+from core.cli.console import NOT_INSTALLED, Refusal, console_locale, open_services, refusing
 from core.db import Database
 from core.errors import SchemaError
 from core.migration.drafts import export_release
-from core.migration.files import apply_paths, plan_paths
+from core.migration.files import apply_paths, plan_paths, read_yaml
 from core.migration.proposal import Proposal
 from core.migration.run import bootstrap, is_installed
 from core.schema.ids import add_ids
@@ -97,7 +97,7 @@ def fmt(files: tuple[Path, ...]) -> None:
             sorted(folder_or_file.glob("*.yaml")) if folder_or_file.is_dir() else [folder_or_file]
         )
         for file in found:
-            text = file.read_text(encoding="utf-8")
+            text = read_yaml(file)
             completed = add_ids(text)
             if completed != text:
                 _replace(file, completed)
@@ -107,7 +107,7 @@ def fmt(files: tuple[Path, ...]) -> None:
 def _installed() -> Services:
     services = open_services()
     if not is_installed(services.db):
-        raise Refusal("Nothing is installed here yet: run `guanxi init` first.")
+        raise Refusal(NOT_INSTALLED)
     return services
 
 

@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 from dataclasses import replace
@@ -20,7 +21,14 @@ import click
 from flask import Flask
 
 from core.automation.sending import Sender
-from core.cli.console import Refusal, open_app, open_services, refusing, system_context
+from core.cli.console import (
+    NOT_INSTALLED,
+    Refusal,
+    open_app,
+    open_services,
+    refusing,
+    system_context,
+)
 from core.context import Context
 from core.jobs.worker import Worker
 from core.security.services import EXTENSION, Services
@@ -50,10 +58,11 @@ def serve(host: str, port: int, workers: int, *, no_worker: bool) -> None:
     from granian.server import Server  # noqa: PLC0415  slow
 
     _log_to_stderr()
+    _require_free(host, port)
     _served, _with_worker = open_app(), not no_worker
     services: Services = _served.extensions[EXTENSION]
     if not services.registries.current().release.number:
-        raise Refusal("Nothing is installed here yet: run `guanxi init` first.")
+        raise Refusal(NOT_INSTALLED)
     services.db.dispose()
     if sys.platform != "win32" and "fork" in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method("fork", force=True)
@@ -72,6 +81,24 @@ def serve(host: str, port: int, workers: int, *, no_worker: bool) -> None:
         workers_kill_timeout=_KILL_SECONDS,
         log_level=LogLevels.warning,
     ).serve(target_loader=load_served, wrap_loader=False)
+
+
+def _require_free(host: str, port: int) -> None:
+    """Refuse an address that is taken or none of ours.
+
+    Every process of the server shares its port, so a second server would share it
+    too, unnoticed.
+
+    Raises:
+        Refusal: with the system's reason.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise Refusal(f"Nothing can be served at {host}:{port}: {error.strerror}.") from error
 
 
 def _how_to_sign_in(services: Services) -> str:
@@ -114,7 +141,7 @@ def worker() -> None:
     _log_to_stderr()
     services = open_services()
     if not services.registries.current().release.number:
-        raise Refusal("Nothing is installed here yet: run `guanxi init` first.")
+        raise Refusal(NOT_INSTALLED)
     delivering, sending = _worker_of(services, elected=False), _sender_of(services)
     done = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):

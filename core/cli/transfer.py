@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from core.cli.console import Refusal, console_locale, open_services, refusing, system_context
+from core.cli.console import (
+    NOT_INSTALLED,
+    Refusal,
+    console_locale,
+    open_services,
+    refusing,
+    system_context,
+)
 from core.context import Context
 from core.i18n import translate
 from core.records.exporting import export_csv, export_json
@@ -158,5 +165,5 @@ _FORMATS: dict[str, Callable[[Context, str, Query], Iterator[bytes]]] = {
 def _context(services: Services) -> Context:
     ctx = system_context(services)
     if not ctx.registry.release.number:
-        raise Refusal("Nothing is installed here yet: run `guanxi init` first.")
+        raise Refusal(NOT_INSTALLED)
     return ctx

@@ -7,7 +7,7 @@ import click
 import sqlalchemy as sa
 
 from core.audit import history
-from core.cli.console import Refusal, open_services, refusing
+from core.cli.console import NOT_INSTALLED, Refusal, open_services, refusing
 from core.migration.verify import table_problems
 from core.records.history import history_problems
 from core.security.services import Services
@@ -24,7 +24,7 @@ def verify() -> None:
     services = open_services()
     registry = services.registries.current()
     if not registry.release.number:
-        raise Refusal("Nothing is installed here yet: run `guanxi init` first.")
+        raise Refusal(NOT_INSTALLED)
     breaks = 0
     breaks += _report("tables agree with the schema", table_problems(services.db, registry))
     events = _count(services)

@@ -5,22 +5,19 @@ Everything may run again: what exists is skipped by its code or number.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from core.actor import SYSTEM
-from core.clock import Clock
 from core.context import Context
-from core.db import Database
 from core.errors import Invalid
-from core.extension.hooks import Hooks
+from core.migration.parts import Parts
 from core.records.creating import insert_many
 from core.records.importing import Report, run_import
 from core.records.mapping import load_mapping
 from core.schema.yamlnodes import Node, Source, read_node
-from core.tables.registry import Registries
 
 FOLDER = Path(__file__).parent
 SALES = FOLDER / "online_retail_2010-12.csv.xz"
@@ -29,26 +26,6 @@ SALES = FOLDER / "online_retail_2010-12.csv.xz"
 IMPORTED = ("product", "member", "order")
 
 Say = Callable[[str], None]
-
-
-class Parts(Protocol):
-    """What of the running product the demo needs."""
-
-    @property
-    def db(self) -> Database:
-        """Return the database."""
-
-    @property
-    def registries(self) -> Registries:
-        """Return the process's registries."""
-
-    @property
-    def hooks(self) -> Hooks:
-        """Return the plugins' hooks."""
-
-    @property
-    def clock(self) -> Clock:
-        """Return the clock."""
 
 
 def _silent(_text: str) -> None:

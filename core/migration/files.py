@@ -2,18 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from core.actor import SYSTEM, Actor
-from core.clock import Clock
-from core.db import Database
 from core.errors import Malformed
 from core.extension.discovery import Plugin, find_plugins
 from core.extension.hooks import Hooks
 from core.extension.state import PluginState, read_states
 from core.i18n import N_
+from core.migration.parts import Parts
 from core.migration.proposal import Proposal, propose, publish_proposal, read_running
 from core.migration.run import Overtaken
 from core.migration.sources import (
@@ -27,33 +25,8 @@ from core.migration.sources import (
     text_hash,
 )
 from core.settings import Settings
-from core.tables.registry import Registries
 
 _TRIES = 3
-
-
-class Parts(Protocol):
-    """The long-lived parts of one process."""
-
-    @property
-    def settings(self) -> Settings:
-        """Return what the environment says."""
-
-    @property
-    def db(self) -> Database:
-        """Return the database."""
-
-    @property
-    def registries(self) -> Registries:
-        """Return the process's registries."""
-
-    @property
-    def hooks(self) -> Hooks:
-        """Return the plugins' hooks."""
-
-    @property
-    def clock(self) -> Clock:
-        """Return the clock."""
 
 
 class _Publisher:
@@ -166,18 +139,30 @@ def _named(settings: Settings, paths: Iterable[Path]) -> list[Stored]:
     for path in paths:
         files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
         for file in files:
-            try:
-                text = file.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise Malformed(N_("{file} cannot be read."), file=str(file)) from error
-            found += [_placed(settings, file, one) for one in split_documents(text)]
+            text = read_yaml(file)
+            documents = split_documents(text)
+            if len(documents) == 1:
+                # Problems in it are told under its own name.
+                documents = [msgspec.structs.replace(documents[0], path=f"site/{file.name}")]
+            found += [_placed(settings, file, one, text_hash(text)) for one in documents]
     return found
 
 
-def _placed(settings: Settings, file: Path, one: Stored) -> Stored:
+def read_yaml(file: Path) -> str:
+    """Return what a file holds.
+
+    Raises:
+        Malformed: it is not there or not text.
+    """
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Malformed(N_("{file} cannot be read."), file=str(file)) from error
+
+
+def _placed(settings: Settings, file: Path, one: Stored, disk: str) -> Stored:
     """Return a document with the layer and path that its folder gives it, if any."""
     folder = file.resolve().parent
-    disk = text_hash(file.read_text(encoding="utf-8"))
     if folder == settings.schemas.resolve():
         return msgspec.structs.replace(one, layer=CORE, path=f"schemas/{file.name}", disk=disk)
     if folder == (settings.home / "schemas").resolve():

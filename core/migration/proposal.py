@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from core.actor import Actor
 from core.clock import Clock
 from core.db import Database
-from core.errors import Problem, SchemaError
+from core.errors import Invalid, Problem, SchemaError, problem_body
 from core.i18n import N_, pick, translate
 from core.migration.facts import count_rows, duplicate_problems
 from core.migration.plan import Plan, make_plan
@@ -28,6 +28,9 @@ from core.schema.layers import effective
 from core.schema.model import Action, Policy, RecordType, Release
 from core.tables.registry import Registries
 from core.tables.releases import load_release, load_sources, read_revision
+
+#: Longest note of a release.
+MAX_NOTE = 2_000
 
 
 class Author(Protocol):
@@ -103,8 +106,8 @@ class Proposal:
         steps = self.plan.steps if self.plan else ()
         return {
             "base": self.running.release.number,
-            "problems": [_problem_json(one, locale) for one in self.problems],
-            "changes": [
+            "checks": [problem_body(one, locale) for one in self.problems],
+            "diff": [
                 {name: getattr(one, name) for name in Change.__slots__} for one in self.changes
             ],
             "impact": impact(self),
@@ -178,9 +181,14 @@ def publish_proposal(
 
     Raises:
         SchemaError: it has problems.
+        Invalid: the note is over `MAX_NOTE`.
     """
     if proposal.problems or proposal.release is None:
         raise SchemaError(problems=proposal.problems)
+    if len(note) > MAX_NOTE:
+        text = N_("At most {limit} characters; this has {length}.")
+        params = {"limit": MAX_NOTE, "length": len(note)}
+        raise Invalid(problems=[Problem("note", "field.too_long", text, params)])
     return publish(
         author.db,
         Publication(
@@ -308,18 +316,6 @@ _EXPRESSION_KEYS = (
 def step_text(step: Step, locale: str) -> str:
     """Return what a step does, in `locale`."""
     return translate(SENTENCES[step.op], locale, **sentence_params(step))
-
-
-def _problem_json(problem: Problem, locale: str) -> dict[str, Any]:
-    return {
-        "path": problem.path,
-        "code": problem.code,
-        "message": translate(problem.text, locale, **problem.params),
-        "params": dict(problem.params),
-        "file": problem.file,
-        "line": problem.line,
-        "column": problem.column,
-    }
 
 
 _MARKS = {"add": "+", "archive": "-", "drop": "-", "restore": "+"}

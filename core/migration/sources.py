@@ -139,10 +139,10 @@ def _is_same(stored: Stored, given: Stored) -> bool:
 
 def _free(sources: Sequence[Stored], given: Stored) -> str:
     """Return a path that no other source of the site has."""
-    if given.path:
+    if given.disk:
         return given.path
     kind, name = given.key
-    path = f"site/{kind}-{name}.yaml" if name else f"site/{kind or 'draft'}.yaml"
+    path = given.path or (f"site/{kind}-{name}.yaml" if name else f"site/{kind or 'draft'}.yaml")
     taken = {one.path for one in sources}
     return path if path not in taken else f"site/{kind}-{name}-{len(sources)}.yaml"
 

@@ -7,8 +7,18 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from core.context import Context
-from core.errors import Invalid, Malformed, Problem, TooLarge, UserError, VersionRequired
-from core.i18n import N_, translate
+from core.errors import (
+    Invalid,
+    Malformed,
+    Problem,
+    TooLarge,
+    UserError,
+    VersionRequired,
+    problem_body,
+    told,
+)
+from core.i18n import N_
+from core.records.loading import printable, unknown_field
 from core.records.operations import create_many, delete_record, update_record
 from core.records.wire import to_wire
 
@@ -33,10 +43,12 @@ def bulk(
     `{"id", "version"}`. Without `atomic` the items that are refused do not stop the others.
 
     Raises:
+        NotFound: there is no such record type.
         TooLarge: there are more than `MOST` items.
         UserError: with `atomic`, what the first refused item was refused with; its
             problems name all refused items, and nothing is written.
     """
+    ctx.registry.record_type(type_name)
     if len(create) + len(update) + len(delete) > MOST:
         raise TooLarge(N_("At most {most} items."), most=MOST)
     with ctx.writing() as connection:
@@ -72,6 +84,10 @@ def _update(ctx: Context, type_name: str, item: Any) -> Record:
 
 def _delete(ctx: Context, type_name: str, item: Any) -> Record:
     record_id, version = _key(item)
+    known = ("id", "version")
+    problems = [unknown_field(printable(key), key, known) for key in item if key not in known]
+    if problems:
+        raise Invalid(problems=problems)
     delete_record(ctx, type_name, record_id, version=version)
     return {"id": record_id}
 
@@ -116,8 +132,8 @@ def _result(
     if isinstance(outcome, UserError):
         error = {
             "code": outcome.code,
-            "message": translate(outcome.text, ctx.locale, **outcome.params),
-            "problems": [_problem(ctx, one) for one in outcome.problems],
+            "message": told(outcome.text, ctx.locale, outcome.params),
+            "problems": [problem_body(one, ctx.locale) for one in outcome.problems],
         }
         return {"action": action, "index": index, "status": outcome.status, "error": error}
     status = {"create": 201, "update": 200, "delete": 204}[action]
@@ -126,13 +142,3 @@ def _result(
         result["version"] = outcome["version"]
         result["record"] = to_wire(ctx.registry, type_name, outcome)
     return result
-
-
-def _problem(ctx: Context, problem: Problem) -> Record:
-    params = dict(problem.params)
-    return {
-        "path": problem.path,
-        "code": problem.code,
-        "message": translate(problem.text, ctx.locale, **params),
-        "params": params,
-    }

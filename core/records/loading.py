@@ -297,11 +297,16 @@ class RowsLoading:
         if len(upsert) > self._field.max_rows:
             problems.append(self._too_many())
             return stored
+        gone = known.intersection(filter(is_id, remove))
+        for position, row in enumerate(upsert):
+            row_id = row.get("id") if isinstance(row, dict) else None
+            if is_id(row_id) and row_id in gone:
+                text = N_("This row is there twice.")
+                problems.append(Problem(f"{path}.upsert.{position}.id", "row.twice", text))
         rows = self._rows(upsert, f"{path}.upsert", problems, stored)
         if len(problems) > so_far:
             return [dict(row) for row in stored]
         changed = {row["id"]: row for row in rows if "id" in row}
-        gone = {row_id for row_id in remove if isinstance(row_id, str)}
         kept = [changed.get(row["id"]) or dict(row) for row in stored if row["id"] not in gone]
         return _placed(kept + [row for row in rows if "id" not in row])
 

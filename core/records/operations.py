@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from core.context import Context
 from core.errors import Invalid, Problem
+from core.i18n import N_
 from core.policies.access import Access, access
 from core.records.children import attach
 from core.records.creating import Batch, Outcome, insert_many, new_candidate
@@ -26,6 +27,9 @@ Record = dict[str, Any]
 
 #: Columns of a record's row that are the product's own.
 _INTERNAL = ("release", "deleted_at", "chain", "events")
+
+#: Longest reason that is told in a history.
+MAX_REASON = 2_000
 
 
 def create_record(ctx: Context, type_name: str, values: Any, *, reason: str = "") -> Record:
@@ -125,8 +129,13 @@ def restore_record(
 
     Raises:
         NotFound: it is not there for this actor, or never had that version.
+        Invalid: the reason is over `MAX_REASON`, or the values break a rule of today.
         Taken: another record has taken one of its unique values meanwhile.
     """
+    if len(reason) > MAX_REASON:
+        text = N_("At most {limit} characters; this has {length}.")
+        params = {"limit": MAX_REASON, "length": len(reason)}
+        raise Invalid(problems=[Problem("reason", "field.too_long", text, params)])
     rights = access(ctx, type_name)
     with ctx.writing() as connection:
         update = Update(ctx, connection, rights)

@@ -4,7 +4,7 @@
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,13 +16,19 @@ from werkzeug.exceptions import HTTPException
 from core.errors import (
     Forbidden,
     GuanxiError,
+    Internal,
     Malformed,
+    MethodNotAllowed,
     NotFound,
+    PageTokenMissing,
     Problem,
+    RateLimited,
     TooLarge,
     Unauthenticated,
     Unavailable,
-    UserError,
+    UnsupportedMedia,
+    problem_body,
+    told,
 )
 from core.i18n import N_, translate
 from core.security.headers import request_id
@@ -33,50 +39,20 @@ log = logging.getLogger(__name__)
 _RETRY_SECONDS = "1"
 
 
-class Internal(GuanxiError):
-    """Something that nobody foresaw; the log has the details under the request's id."""
-
-    code = "internal"
-    status = 500
-    text = N_("Something went wrong on our side. Nothing was changed.")
-    hint = N_("Tell your administrator the request id.")
-
-
-class MethodNotAllowed(UserError):
-    """The address exists, but not for this method."""
-
-    code = "method_not_allowed"
-    status = 405
-    text = N_("This method is not allowed here.")
-
-
-class UnsupportedMedia(UserError):
-    """The body is of a kind that is not read here."""
-
-    code = "unsupported_media_type"
-    status = 415
-    text = N_("This kind of content is not accepted here.")
-
-
-class PageTokenMissing(Forbidden):
-    """A request with a session cookie lacks the token of its page."""
-
-    code = "forbidden.page_token"
-    text = N_("The page is out of date. Please load it again.")
-
-
-_BY_STATUS: dict[int, type[GuanxiError]] = {
-    400: Malformed,
-    401: Unauthenticated,
-    403: Forbidden,
-    404: NotFound,
-    405: MethodNotAllowed,
-    413: TooLarge,
-    414: TooLarge,
-    415: UnsupportedMedia,
-    431: TooLarge,
-    503: Unavailable,
-}
+_BY_STATUS: Mapping[int, type[GuanxiError]] = {
+    kind.status: kind
+    for kind in (
+        Malformed,
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        MethodNotAllowed,
+        TooLarge,
+        UnsupportedMedia,
+        RateLimited,
+        Unavailable,
+    )
+} | {414: TooLarge, 431: TooLarge}
 
 
 def known_error(error: BaseException) -> GuanxiError:
@@ -117,8 +93,8 @@ def error_body(error: GuanxiError, locale: str, reference: str) -> dict[str, Any
     """Return the shape for `error` in `locale`."""
     body: dict[str, Any] = {
         "code": error.code,
-        "message": _told(error.text, locale, error.params),
-        "problems": [_problem_body(problem, locale) for problem in error.problems],
+        "message": told(error.text, locale, error.params),
+        "problems": [problem_body(problem, locale) for problem in error.problems],
         "hint": translate(error.hint, locale) if error.hint else "",
         "request_id": reference,
     }
@@ -130,27 +106,7 @@ def error_body(error: GuanxiError, locale: str, reference: str) -> dict[str, Any
 def problems_body(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     """Return problems that refuse nothing, such as warnings, in the request's language."""
     locale = request_locale()
-    return [_problem_body(problem, locale) for problem in problems]
-
-
-def _problem_body(problem: Problem, locale: str) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "path": problem.path,
-        "code": problem.code,
-        "message": _told(problem.text, locale, problem.params),
-        "params": dict(problem.params),
-    }
-    if problem.file:
-        body |= {"file": problem.file, "line": problem.line, "column": problem.column}
-    return body
-
-
-def _told(text: str, locale: str, params: Any) -> str:
-    """Fill in a text; one that came ready from a plugin or a schema may contain braces."""
-    try:
-        return translate(text, locale, **dict(params))
-    except (KeyError, IndexError, ValueError, TypeError):
-        return translate(text, locale)
+    return [problem_body(problem, locale) for problem in problems]
 
 
 def encode_body(body: Any) -> bytes:

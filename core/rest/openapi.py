@@ -243,7 +243,7 @@ def _fixed_paths() -> Iterator[tuple[str, dict[str, Any]]]:
     for rule in current_app.url_map.iter_rules():
         if not rule.endpoint.startswith("rest.") or rule.rule.removeprefix(API) in described:
             continue
-        path = rule.rule.replace("<int:", "<").replace("<", "{").replace(">", "}")
+        path = rule.rule.replace("<path:", "<").replace("<", "{").replace(">", "}")
         parameters = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in sorted(rule.arguments)

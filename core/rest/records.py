@@ -132,8 +132,13 @@ def update(ctx: Context, type_name: str, record_id: str) -> Any:
 def delete(ctx: Context, type_name: str, record_id: str) -> Any:
     """Delete the version that the caller has seen."""
     query_keys()
-    delete_record(ctx, type_name, record_id, version=expected_version())
-    return Response(status=204)
+    version = expected_version()
+
+    def act() -> tuple[int, Any]:
+        delete_record(ctx, type_name, record_id, version=version)
+        return 204, None
+
+    return once(ctx, act)
 
 
 @route("/records/<type_name>/<record_id>/history", "GET")
@@ -202,7 +207,7 @@ def change_many(ctx: Context, type_name: str) -> Any:
     )
 
 
-@route("/requests/<key>", "GET")
+@route("/requests/<path:key>", "GET")
 def get_request(ctx: Context, key: str) -> Any:
     """Answer with what the request under an idempotency key was answered."""
     query_keys()
@@ -228,6 +233,8 @@ def once(ctx: Context, act: Callable[[], tuple[int, Any]]) -> Response:
 
 
 def _versioned(status: int, body: Any) -> Response:
+    if status == 204:  # noqa: PLR2004  HTTP
+        return Response(status=status)
     version = body.get("version") if isinstance(body, dict) else None
     headers = etag(version) if isinstance(version, int) else None
     return respond((body, status, headers))

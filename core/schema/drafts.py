@@ -24,13 +24,15 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from core.errors import Problem, SchemaError
 from core.i18n import N_
 from core.schema.layers import effective
-from core.schema.loader import load_documents
+from core.schema.loader import Document, load_documents
 from core.schema.model import Release
 from core.schema.renaming import Rename
 from core.schema.yamlnodes import Source
 
 SITE = "site"
-MAX_CHANGES = 200
+MAX_CHANGES = 50
+#: Most values and keys in all changes of a draft, so that writing them takes no second.
+MAX_PARTS = 5_000
 _WIDTH = 4_096
 
 #: Operation -> the keys it needs.
@@ -57,8 +59,12 @@ def apply_changes(
     if problems:
         raise SchemaError(problems=problems)
     edited = list(sources)
+    read: dict[Source, list[Document]] = {}
     for at, change in enumerate(changes):
-        edited = _Edit(edited, running, f"changes.{at}").apply(change)
+        # Each change touches one file or two; what the others say is read once.
+        read |= {one: load_documents([one])[0] for one in edited if one not in read}
+        documents = [document for one in edited for document in read[one]]
+        edited = _Edit(edited, documents, running, f"changes.{at}").apply(change)
     return edited
 
 
@@ -67,9 +73,19 @@ def _misshapen(changes: Sequence[Mapping[str, Any]]) -> list[Problem]:
     if not isinstance(changes, list | tuple) or len(changes) > MAX_CHANGES:
         text = N_("A list of at most {limit} changes.")
         return [Problem("changes", "schema.bad_change", text, {"limit": MAX_CHANGES})]
+    if _parts(changes) > MAX_PARTS:
+        text = N_("At most {limit} values and keys in all changes.")
+        return [Problem("changes", "schema.too_many", text, {"limit": MAX_PARTS})]
     return [
         problem for at, one in enumerate(changes) for problem in _wrong_keys(one, f"changes.{at}")
     ]
+
+
+def _parts(value: Any) -> int:
+    """Return how many values and keys there are in a plain value, nested ones included."""
+    if isinstance(value, Mapping):
+        return 1 + len(value) + sum(map(_parts, value.values()))
+    return 1 + sum(map(_parts, value)) if isinstance(value, list | tuple) else 1
 
 
 def _wrong_keys(change: Any, path: str) -> list[Problem]:
@@ -118,11 +134,17 @@ def _wrong_keys(change: Any, path: str) -> list[Problem]:
 class _Edit:
     """Writes one change."""
 
-    def __init__(self, sources: list[Source], running: Release | None, path: str) -> None:
+    def __init__(
+        self,
+        sources: list[Source],
+        documents: Sequence[Document],
+        running: Release | None,
+        path: str,
+    ) -> None:
         self._sources = sources
+        self._documents = documents
         self._running = running
         self._path = path
-        self._documents = load_documents(sources)[0]
 
     def apply(self, change: Mapping[str, Any]) -> list[Source]:
         type_name = change["type"]

@@ -8,6 +8,7 @@ merge keys and tags are refused; that is what makes a small file big.
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -29,7 +30,11 @@ from core.i18n import N_
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 16
 MAX_NODES = 10_000
+MAX_KEYS = 1_000
 MAX_LINE = 4_000
+
+#: Files up to this length are remembered as trees; that holds all that are shipped.
+_REMEMBERED = 16 * 1024
 
 _BAD = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
 
@@ -106,6 +111,21 @@ class Node:
             here = below
         return here
 
+    def copy(self) -> "Node":
+        """Return the same tree made of new nodes."""
+        return Node(
+            self.kind,
+            self.source,
+            self.line,
+            self.column,
+            self.text,
+            self.plain,
+            self.block,
+            [one.copy() for one in self.items],
+            {key: one.copy() for key, one in self.entries.items()},
+            dict(self.keys),
+        )
+
     def problem(self, code: str, text: str, path: str = "", **params: Any) -> Problem:
         """Return a problem at this place."""
         return Problem(
@@ -130,6 +150,19 @@ class Refused(Exception):
 
 def read_node(source: Source) -> tuple[Node | None, list[Problem]]:
     """Return the tree of a YAML text, None when it cannot be read, and all problems."""
+    if len(source.text) > _REMEMBERED:
+        return _read(source)
+    node, problems = _read_before(source)
+    return node and node.copy(), list(problems)
+
+
+@lru_cache(maxsize=64)
+def _read_before(source: Source) -> tuple[Node | None, list[Problem]]:
+    """Return what reading gave: a draft changes one file, and all of them are laid over it."""
+    return _read(source)
+
+
+def _read(source: Source) -> tuple[Node | None, list[Problem]]:
     problems: list[Problem] = []
     try:
         text = _decoded(source)
@@ -287,6 +320,9 @@ class _Reader:
     def _checked_key(self, parent: Node, key: Node) -> Node:
         if key.kind != "scalar":
             raise Refused(key.problem("key", N_("A key must be a word.")))
+        if len(parent.entries) >= MAX_KEYS:
+            text = N_("At most {limit} keys in one place.")
+            raise Refused(key.problem("too_many", text, limit=MAX_KEYS))
         if key.text == "<<":
             raise Refused(key.problem("merge", N_("Merge keys are not allowed.")))
         if key.text in parent.entries:

@@ -195,7 +195,12 @@ class Registries:
 
     def _revision(self) -> Revision:
         """Read the revisions on a pooled connection, as cheaply as the driver can."""
-        pooled = self._db.engine.raw_connection()
+        try:
+            pooled = self._db.engine.raw_connection()
+        except self._driver_error:
+            # No connection is to be had; asked like this, the error is one that callers know.
+            with self._db.read() as connection:
+                return read_revision(connection)
         try:
             # Outside a transaction there is no BEGIN before and no ROLLBACK after.
             revision = _fetch(reading_cursor(pooled))

@@ -82,6 +82,10 @@ class Site:
         self._storage.restore(self._template)
         self.services.forget()
 
+    def lose_database(self) -> None:
+        """Take the database away under the running application; `put_back` returns it."""
+        self._storage.drop()
+
     def drop(self) -> None:
         """Remove the databases."""
         self.services.db.dispose()

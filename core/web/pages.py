@@ -36,3 +36,7 @@ def install(app: Flask) -> None:
     app.register_blueprint(pages)
     # Flask-AppBuilder claims the start address with a page of its own; links to it stay good.
     app.view_functions["IndexView.index"] = app.view_functions["gx.show_workbench"]
+    # It signs out at any GET, which any page of anybody can send.
+    app.view_functions[f"{app.appbuilder.sm.auth_view.endpoint}.logout"] = (  # type: ignore[attr-defined]
+        session_pages.keep_session
+    )

@@ -17,6 +17,11 @@ def set_locale() -> ResponseReturnValue:
     return redirect(back_or("/"))
 
 
+def keep_session() -> ResponseReturnValue:
+    """Go to the start page, where the button to sign out is; a link never ends a session."""
+    return redirect("/")
+
+
 @pages.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
     """End the session, keeping the language."""

@@ -15,8 +15,16 @@ from sqlalchemy.engine import Connection
 
 from core.clock import to_wire
 from core.context import Context
-from core.errors import Invalid, NotFound, Problem, Unavailable, UserError
-from core.i18n import N_, translate
+from core.errors import (
+    Invalid,
+    NotFound,
+    Problem,
+    Unavailable,
+    UserError,
+    problem_body,
+    told,
+)
+from core.i18n import N_
 from core.ids import new_id
 from core.workflow import errors, outcome
 from core.workflow.documents import load_document
@@ -138,6 +146,7 @@ def _check_items(items: Sequence[Mapping[str, str]]) -> None:
 def _is_item(item: object) -> bool:
     return (
         isinstance(item, dict)
+        and item.keys() <= {"id", "subject_hash"}
         and isinstance(item.get("id"), str)
         and isinstance(item.get("subject_hash", ""), str)
     )
@@ -154,16 +163,8 @@ def _attempt(ctx: Context, decision: Decision, *, preview: bool) -> Answer:
         return result | {
             "result": "refused" if isinstance(refusal, UserError) else "failed",
             "code": refusal.code,
-            "message": translate(refusal.text, ctx.locale, **refusal.params),
-            "problems": [
-                {
-                    "path": each.path,
-                    "code": each.code,
-                    "message": translate(each.text, ctx.locale, **each.params),
-                    "params": dict(each.params),
-                }
-                for each in refusal.problems
-            ],
+            "message": told(refusal.text, ctx.locale, refusal.params),
+            "problems": [problem_body(each, ctx.locale) for each in refusal.problems],
         }
     return result | {"result": "applied", **answer}
 

@@ -59,10 +59,12 @@ def list_tasks(
         with_counts: whether the boxes are counted, which costs as much as the page.
 
     Raises:
-        Malformed: there is no such box or sort, or the cursor is none of ours.
+        Malformed: there is no such box, type or sort, or the cursor is none of ours.
     """
     if box not in BOXES:
         _refuse("box", N_("There is no box {value}."), box)
+    if type_name and type_name not in ctx.registry.release.types:
+        _refuse("type", N_("There is no record type {value}."), type_name)
     descending = _direction(box, sort)
     limit = max(1, min(limit, MAX_PAGE))
     with ctx.reading() as connection:

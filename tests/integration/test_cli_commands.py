@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -67,7 +68,40 @@ def test_nothing_works_before_init_and_says_so(backend, tmp_path, home):
     empty = {**home, "GUANXI_HOME": str(tmp_path), "GUANXI_DATABASE_URL": ""}
     for command in ("serve", "worker", "verify", "export store"):
         code, _out, err = run(empty, *command.split())
-        assert (code, len(err.strip().splitlines())) == (1, 1), (command, err)
+        assert (code, err.count("\n")) == (1, 1), (command, err)
+        assert "guanxi init" in err
+
+
+def test_what_the_system_refuses_is_one_line(installed, tmp_path):
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe")
+    nowhere = "postgresql://nobody@127.0.0.1:1/none"
+    for arguments, environ, names in (
+        (["schema", "export", str(tmp_path)], {}, str(tmp_path)),
+        (["schema", "fmt", str(binary)], {}, str(binary)),
+        (["verify"], {"GUANXI_DATABASE_URL": nowhere}, "Connection refused"),
+        (["init"], {"GUANXI_HOME": "/dev/null/home"}, "/dev/null"),
+        (["serve", "--host", "192.0.2.1"], {}, "192.0.2.1:8000"),
+    ):
+        code, _out, err = run(installed, *arguments, **environ)
+        assert (code, len(err.splitlines())) == (1, 1), (arguments, err)
+        assert names in err
+
+
+def test_serve_refuses_a_port_that_is_taken(installed):
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+        port = str(taken.getsockname()[1])
+        code, _out, err = run(installed, "serve", "--port", port)
+    assert (code, len(err.splitlines())) == (1, 1), err
+    assert f"127.0.0.1:{port}" in err
+
+
+def test_problems_of_a_file_are_told_under_its_name(installed, tmp_path):
+    file = tmp_path / "broken.yaml"
+    file.write_text("customize: member\nfields: [\n")
+    code, _out, err = run(installed, "schema", "check", str(file))
+    assert code == 1
+    assert "broken.yaml:3:1:" in err
 
 
 def test_init_again_changes_nothing(installed):

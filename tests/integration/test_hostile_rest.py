@@ -208,6 +208,20 @@ def test_texts_beside_records_are_checked_like_those_in_them(site):
     assert fingerprint(site) == before
 
 
+def test_texts_beside_records_are_bounded(site):
+    admin = site.client("admin")
+    added = "customize: member\nfields:\n  - {name: extra, type: text, label: {en: E, zh: E}}\n"
+    draft = admin.post(f"{API}/schema/drafts", json={"yaml": added}).json["id"]
+    before = fingerprint(site)
+    for url, body in (
+        (f"schema/drafts/{draft}/publish", {"note": "x" * 2_001}),
+        (f"records/member/{NOWHERE}/restore", {"version": 1, "reason": "x" * 2_001}),
+    ):
+        answer = admin.post(f"{API}/{url}", json=body)
+        assert (answer.status_code, answer.json["problems"][0]["code"]) == (422, "field.too_long")
+    assert fingerprint(site) == before
+
+
 def test_lone_surrogates_deep_inside_a_body_are_named(site):
     admin = site.client("admin")
     before = fingerprint(site)

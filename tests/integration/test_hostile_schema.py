@@ -48,7 +48,7 @@ def test_hostile_drafts_are_refused_in_time_and_publish_nothing(site):
             assert_refused(admin.post(f"{API}/schema/drafts/{made.json['id']}/publish", json={}))
         else:
             assert_refused(made)
-        assert time.perf_counter() - started < 4, name  # two requests, each less than two
+        assert time.perf_counter() - started < 2, name  # two requests, each less than one
     after = fingerprint(site)
     assert {name for name in before if before[name] != after[name]} <= {"gx_draft"}
 
@@ -57,7 +57,7 @@ def test_the_problems_of_a_hostile_draft_are_told(site):
     admin = site.client("configurator")
     for name in ("broken", "tag", "many documents"):
         made = admin.post(f"{API}/schema/drafts", json={"yaml": HOSTILE[name]})
-        assert admin.get(f"{API}/schema/drafts/{made.json['id']}").json["problems"]
+        assert admin.get(f"{API}/schema/drafts/{made.json['id']}").json["checks"]
 
 
 CHANGES = (
@@ -77,7 +77,8 @@ CHANGES = (
     [{"op": "set_property", "type": "member", "property": "fields", "value": [[[[]]]]}],
     [{"op": "set_property", "type": "member", "field": "no", "property": "max_length",
       "value": 1e300}],
-    [{"op": "archive_field", "type": "member", "field": "no"}] * 201,
+    [{"op": "archive_field", "type": "member", "field": "no"}] * 51,
+    [{"op": "add_field", "type": "member", "field": dict.fromkeys(map(str, range(5000)), 1)}],
 )  # fmt: skip
 
 

@@ -128,8 +128,8 @@ def test_draft_shows_problems_diff_impact_and_plan(parts):
     text = THING.replace("name: code", "name: number, was: code").replace("[name, code]", "[name]")
     draft_id = draft(parts, yaml=text.replace("code == 'x'", "number == 'x'"))
     shown = get_draft(parts, draft_id)
-    assert shown["problems"] == []
-    assert ("rename_field", "number") in [(one["kind"], one["field"]) for one in shown["changes"]]
+    assert shown["checks"] == []
+    assert ("rename_field", "number") in [(one["kind"], one["field"]) for one in shown["diff"]]
     assert shown["impact"] == {
         "rows": {"thing": 1},
         "views": ["thing.all"],
@@ -168,9 +168,16 @@ fields:
     assert publish_disk(parts, []) == 2
 
 
+def test_draft_of_changes_shows_what_was_asked_and_what_it_does(parts):
+    asked = [{"op": "add_field", "type": "thing", "field": {"name": "size", "type": "text"}}]
+    shown = get_draft(parts, draft(parts, changes=asked))
+    assert shown["changes"] == asked
+    assert ("add_field", "size") in [(one["kind"], one["field"]) for one in shown["diff"]]
+
+
 def test_draft_with_problems_says_where_and_is_not_published(parts):
     draft_id = draft(parts, yaml="customize: thing\nfields:\n  - {name: x, type: wrong}\n")
-    (problem,) = get_draft(parts, draft_id)["problems"]
+    (problem,) = get_draft(parts, draft_id)["checks"]
     assert (problem["line"], problem["column"]) == (3, 21)
     with pytest.raises(SchemaError):
         publish_draft(parts, draft_id)
@@ -196,7 +203,7 @@ def test_draft_of_wrong_shape_is_malformed(parts, content):
 
 def test_unreadable_change_is_a_problem_of_the_draft(parts):
     draft_id = draft(parts, changes=[{"op": "explode"}])
-    assert [one["code"] for one in get_draft(parts, draft_id)["problems"]] == ["schema.bad_change"]
+    assert [one["code"] for one in get_draft(parts, draft_id)["checks"]] == ["schema.bad_change"]
 
 
 def test_missing_draft_and_release_are_not_found(parts):

@@ -237,12 +237,13 @@ def test_rows_are_upserted_removed_and_recomputed(world):
             ctx,
             "order",
             order["id"],
-            {"lines": {"upsert": [{"id": a}], "remove": [a], "x": 1}},
+            {"lines": {"upsert": [{"id": a}, {"id": b}], "remove": [a, b], "x": 1}},
             version=3,
         )
     assert codes(refused) == [
         ("lines.remove.0", "row.unknown"),
         ("lines.upsert.0.id", "row.unknown"),
+        ("lines.upsert.1.id", "row.twice"),
         ("lines.x", "field.unknown"),
     ]
 

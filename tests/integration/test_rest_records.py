@@ -1,5 +1,7 @@
 """Records over HTTP: the shapes, versions and answers that clients rely on."""
 
+from urllib.parse import quote
+
 import msgspec
 import pytest
 
@@ -119,6 +121,15 @@ def test_idempotency_key_is_not_consumed_by_a_refusal_and_is_per_user(clerk, cli
     assert client_as("admin").get("/api/v1/requests/k").status_code == 404
 
 
+def test_idempotency_key_of_a_deletion_and_with_any_character_can_be_asked_for(client_as, member):
+    admin, url, key = client_as("admin"), f"{URL}/{member['id']}", "till/1 #7"
+    headers = {"If-Match": '"1"', "Idempotency-Key": key}
+    answers = [admin.delete(url, headers=headers) for _ in range(2)]
+    assert [(answer.status_code, answer.data) for answer in answers] == [(204, b"")] * 2
+    asked = admin.get(f"/api/v1/requests/{quote(key, safe='')}")
+    assert (asked.json["state"], asked.json["status"]) == ("committed", 204)
+
+
 def test_history_says_who_when_and_through_which_door(clerk, member):
     url = f"{URL}/{member['id']}"
     clerk.patch(url, json={"name": "李"}, headers={"If-Match": '"1"'})
@@ -145,6 +156,15 @@ def test_bulk_gives_a_result_per_item(clerk, member):
     )
     assert answer.status_code == 200, answer.text
     assert [item["status"] for item in answer.json["results"]] == [201, 422, 200]
+
+
+def test_bulk_refuses_a_type_and_keys_that_do_not_exist(client_as, member):
+    admin = client_as("admin")
+    assert admin.post("/api/v1/records/nothing/bulk", json={}).status_code == 404
+    item = {"id": member["id"], "version": 1, "force": True}
+    [result] = admin.post(f"{URL}/bulk", json={"delete": [item]}).json["results"]
+    assert (result["status"], result["error"]["problems"][0]["path"]) == (422, "force")
+    assert admin.get(f"{URL}/{member['id']}").status_code == 200
 
 
 def test_types_show_what_the_caller_may_do(client_as):

@@ -1,5 +1,7 @@
 """What every request and answer keeps to: shape, headers, page tokens, hostile bodies."""
 
+import io
+
 import pytest
 
 from core.rest.exchange import rest
@@ -22,11 +24,11 @@ ROUTES = {
     ("/records/<type_name>/<record_id>/history", "GET"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/restore", "POST"): (401, 422, 422),
     ("/records/<type_name>/<record_id>/why", "GET"): (401, 404, 404),
-    ("/records/<type_name>/bulk", "POST"): (401, 200, 200),
+    ("/records/<type_name>/bulk", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/submit", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/remind", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/withdraw", "POST"): (401, 404, 404),
-    ("/requests/<key>", "GET"): (401, 404, 404),
+    ("/requests/<path:key>", "GET"): (401, 404, 404),
     ("/tasks", "GET"): (401, 200, 200),
     ("/tasks/<task_id>", "GET"): (401, 404, 404),
     ("/tasks/<task_id>/<verb>", "POST"): (401, 404, 404),
@@ -67,7 +69,7 @@ def routes_of(app):
 
 def url_of(rule):
     for name, value in PARTS.items():
-        rule = rule.replace(f"<{name}>", value)
+        rule = rule.replace(f"<{name}>", value).replace(f"<path:{name}>", value)
     return f"/api/v1{rule}"
 
 
@@ -173,6 +175,35 @@ def test_bodies_over_the_bound_are_413(client_as):
     assert (answer.status_code, answer.json["code"]) == (413, "too_large")
 
 
+@pytest.mark.parametrize(("size", "status"), [(0, 201), (MAX_BODY, 413)])
+def test_bodies_without_a_length_are_read_whole_or_refused(client_as, size, status):
+    answer = client_as("clerk").post(
+        MEMBER,
+        input_stream=io.BytesIO(b'{"no":"A","name":"B"}' + b" " * size),
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert answer.status_code == status, answer.text
+
+
+def test_database_that_is_gone_is_said_and_comes_back(site):
+    if site.backend == "sqlite":
+        pytest.skip("a database in a file is there as long as the file system is")
+    client, url = site.client("clerk"), "/api/v1/types"
+    site.lose_database()
+    site.services.db.dispose()
+    refused = client.get(url)
+    assert (refused.status_code, refused.json["code"]) == (503, "unavailable"), refused.text
+    assert refused.headers["Retry-After"]
+    assert client.post(MEMBER, json={"no": "A", "name": "B"}).status_code == 503
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json["params"]["database"]) == (503, "unavailable")
+    assert client.get("/healthz").status_code == 200
+    assert "guanxi_up 0" in client.get("/metrics").text
+    site.put_back()
+    assert client.get(url).status_code == 200
+
+
 @pytest.mark.parametrize("tag", ['"x"', "", "*", '"1", "2"', '"99999999999999999999"', "-1"])
 def test_if_match_that_is_no_version_is_malformed(client_as, tag):
     answer = client_as("clerk").patch(f"{MEMBER}/{NOWHERE}", json={}, headers={"If-Match": tag})
@@ -201,6 +232,13 @@ def test_a_session_cookie_needs_the_pages_token_to_change_anything(site):
     wrong = browser.post(MEMBER, json=body, headers={"X-CSRFToken": token + "x"})
     right = browser.post(MEMBER, json=body, headers={"X-CSRFToken": token})
     assert (wrong.status_code, right.status_code) == (403, 201)
+
+
+def test_a_link_never_signs_anybody_out(site):
+    browser = site.browser("clerk")
+    answer = browser.get("/logout/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/")
+    assert browser.get(MEMBER).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Sign-in as shipped: throttled over all processes, revoked at the next request."""
 
 import base64
+import hashlib
 import json
+import sys
 import time
 
 import jwt
@@ -15,6 +17,7 @@ from core.security import throttle
 from core.security.passwords import check_password, hash_password, is_password
 from core.security.services import EXTENSION
 from core.security.stores import assign_stores
+from core.security.users import user_table
 from core.testing.site import PASSWORD
 
 LOGIN = "/api/v1/security/login"
@@ -53,6 +56,38 @@ def test_wrong_passwords_and_unknown_names_get_one_answer(site, password):
     known, unknown = (sign_in(client, name, password) for name in ("clerk", "nobody"))
     assert (known.status_code, unknown.status_code) == (401, 401)
     assert {**known.json, "request_id": ""} == {**unknown.json, "request_id": ""}
+
+
+def hashings(act):
+    """Return how often `act` works out a password's hash, which is all of a sign-in's time."""
+    counted = []
+
+    def watch(_frame, event, function):
+        if event == "c_call" and function is hashlib.scrypt:
+            counted.append(function)
+
+    former = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        act()
+    finally:
+        sys.setprofile(former)
+    return len(counted)
+
+
+def test_sign_in_works_as_much_for_unknown_names_as_for_known_ones(site):
+    with site.services.db.write() as connection:
+        inactive = user_table.update().where(user_table.c.username == "cashier")
+        connection.execute(inactive.values(active=False))
+    client = site.client()
+    sign_in(client, "nobody", "wrong")  # the first of a process also makes nobody's hash
+    for password in ("wrong", PASSWORD[:-1], "x" * 10_000, ""):
+        found = {
+            name: hashings(lambda name=name, password=password: sign_in(client, name, password))
+            for name in ("clerk", "cashier", "nobody", "x" * 10_000, "* ) ( \\")
+        }
+        expected = 1 if 0 < len(password) < 100 else 0
+        assert set(found.values()) == {expected}, (password[:20], found)
 
 
 @pytest.mark.parametrize(

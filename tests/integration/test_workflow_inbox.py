@@ -121,7 +121,14 @@ def test_own_work_is_in_no_todo_but_in_the_team_box(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"box": "trash"}, {"sort": "title"}, {"after": "!!"}, {"after": "aGVsbG8"}]
+    "query",
+    [
+        {"box": "trash"},
+        {"type_name": "nothing"},
+        {"sort": "title"},
+        {"after": "!!"},
+        {"after": "aGVsbG8"},
+    ],
 )
 def test_senseless_query_is_refused(world: World, query: dict[str, str]) -> None:
     with pytest.raises(Malformed):
