@@ -9,6 +9,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     cells,
     choices,
     edits,
+    expressions,
     files,
     filtering,
     importing,

@@ -292,3 +292,42 @@ def test_secret_of_a_document_waits_with_its_proposal(site, publish):
     with ctx.reading() as connection:
         kept = connection.exec_driver_sql('SELECT "values" FROM gx_proposal').scalar_one()
     assert matches("2222", json.loads(kept)["pin"])
+
+
+def read_text(browser, text, scope="case_note", gives="boolean"):
+    form = {"csrf_token": page_token(browser), "text": text, "scope": scope, "gives": gives}
+    return browser.post("/expressions/read", data=form, headers={"Accept": "application/json"})
+
+
+def test_builder_is_told_rows_titles_and_problems(site, cases):
+    browser = site.browser("admin")
+    handler = person(site, "clerk")
+    found = read_text(browser, f"handler == '{handler}' and code == 'x'").json
+    assert [one["field"] for one in found["rows"]["parts"]] == ["handler", "code"]
+    assert found["titles"] == {handler: "clerk"}
+    assert found["problems"] == []
+    wrong = read_text(browser, "nix == 1").json
+    assert wrong["problems"][0]["column"] == 1
+    assert wrong["rows"]["parts"][0]["field"] == "nix"
+    for text in ("code ==", "(" * 3_000, "x" * 2_001, "a\x00b", "code == '\ud7ff'"):
+        assert read_text(browser, text).status_code == 200
+    assert read_text(browser, "code").json["problems"]
+    assert read_text(browser, "by is empty", scope="case_note.visits").json["problems"] == []
+    assert read_text(browser, "1", scope="nix").status_code == 404
+    assert read_text(site.browser("auditor"), "code == 'x'").status_code in {200, 403}
+
+
+def test_builder_offers_the_fields_that_its_reader_sees(site, cases):
+    fields = site.browser("admin").get("/expressions/scope?name=case_note").json["fields"]
+    by_name = {one["name"]: one for one in fields}
+    assert {"handler", "place.city", "spot.lat", "unit.code", "watchers"} <= by_name.keys()
+    assert by_name["handler"]["target"] == "@user"
+    assert "visits" not in by_name
+    assert site.browser("admin").get("/expressions/scope?name=nix").status_code == 404
+    rows = site.browser("admin").get("/expressions/scope?name=case_note.visits").json["fields"]
+    assert {"by", "at.city", "note"} <= {one["name"] for one in rows}
+    assert site.app.test_client().get("/expressions/scope?name=member").status_code in {
+        302,
+        303,
+        401,
+    }

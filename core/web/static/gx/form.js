@@ -4,6 +4,8 @@ import { pickers } from "./combo.js";
 import { sheets } from "./sheet.js";
 import { Conditions } from "./conditions.js";
 import { uploads } from "./upload.js";
+import { conditionBuilders } from "./conditionbuilder.js";
+import { richEditors } from "./richtext.js";
 
 const form = /** @type {HTMLFormElement | null} */ (document.getElementById("record-form"));
 const messages = /** @type {HTMLElement} */ (document.getElementById("form-messages"));
@@ -25,6 +27,8 @@ function start(form) {
   pickers(form);
   sheets(form);
   uploads(form);
+  richEditors(form);
+  conditionBuilders(form);
   const rules = JSON.parse(document.getElementById("conditions")?.textContent || "null");
   if (rules) new Conditions(form, rules);
   saved = snapshot(form);

@@ -1,0 +1,120 @@
+"""Conditions as rows of field, operator and value, for people who build them by choosing.
+
+`read_rows` takes an expression apart; what no row can say stays as its own text, so that
+nothing is lost. Writing is the browser's: a row's text is put together there.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from core.expression.arithmetic import number_text
+from core.expression.nodes import Apply, Array, Constant, Dot, Name, Operation, Written
+from core.expression.parser import parse
+
+#: Functions of a field and a text that are operators in a row.
+_CALLS = {"CONTAINS": "contains", "STARTSWITH": "starts with"}
+_COMPARED = frozenset({"==", "!=", "<", "<=", ">", ">="})
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+#: Functions without arguments whose result can stand as a value.
+_MOMENTS = frozenset({"TODAY", "NOW"})
+#: Names that are values and no fields.
+_VARIABLES = frozenset({"current_user"})
+#: Groups inside each other that rows show.
+_DEEPEST = 4
+
+Row = dict[str, Any]
+
+
+def read_rows(text: str) -> Row:
+    """Return an expression as a group of rows.
+
+    A group is `{"how": "and" | "or", "parts": […]}`, a row `{"field", "operator", "values"}`
+    with values `{"kind": "text" | "number" | "truth" | "name" | "call", "text"}`, and
+    anything else `{"text"}`.
+
+    Raises:
+        ExpressionError: the text is not an expression.
+    """
+    tree = parse(text)
+    found = _part(tree, text, 0)
+    return found if "parts" in found else {"how": "and", "parts": [found]}
+
+
+def _part(tree: Written, text: str, depth: int) -> Row:
+    if isinstance(tree, Operation) and tree.operator in {"and", "or"} and depth < _DEEPEST:
+        parts = [_part(one, text, depth + 1) for one in tree.operands]
+        return {"how": tree.operator, "parts": parts}
+    return _row(tree) or {"text": text[tree.start : tree.end]}
+
+
+def _row(tree: Written) -> Row | None:
+    if isinstance(tree, Apply):
+        return _called(tree)
+    if not isinstance(tree, Operation):
+        return None
+    if tree.operator == "not":
+        inner = _row(tree.operands[0])
+        negated = {"is empty": "is not empty", "in": "not in", "has": "has not"}
+        if inner is None or inner["operator"] not in negated:
+            return None
+        return {**inner, "operator": negated[inner["operator"]]}
+    if tree.operator == "empty":
+        field = _field(tree.operands[0])
+        return {"field": field, "operator": "is empty", "values": []} if field else None
+    if tree.operator == "in":
+        return _within(tree)
+    return _compared(tree) if tree.operator in _COMPARED else None
+
+
+def _called(tree: Apply) -> Row | None:
+    operator = _CALLS.get(tree.name.upper())
+    if operator is None or len(tree.arguments) != 2:  # noqa: PLR2004  a field and a text
+        return None
+    field, value = _field(tree.arguments[0]), _value(tree.arguments[1])
+    return _made(field, operator, value)
+
+
+def _compared(tree: Operation) -> Row | None:
+    left, right, operator = *tree.operands, tree.operator
+    if not _field(left) and _field(right):
+        left, right, operator = right, left, _MIRRORED[operator]
+    return _made(_field(left), operator, _value(right))
+
+
+def _within(tree: Operation) -> Row | None:
+    item, container = tree.operands
+    if isinstance(container, Array):
+        values = [_value(one) for one in container.items]
+        field = _field(item)
+        if not field or not values or None in values:
+            return None
+        return {"field": field, "operator": "in", "values": values}
+    return _made(_field(container), "has", _value(item))
+
+
+def _made(field: str, operator: str, value: Row | None) -> Row | None:
+    if not field or value is None:
+        return None
+    return {"field": field, "operator": operator, "values": [value]}
+
+
+def _field(tree: Written) -> str:
+    """Return the dotted name of a field, or `""`."""
+    if isinstance(tree, Dot):
+        base = _field(tree.base)
+        return f"{base}.{tree.name}" if base else ""
+    return tree.name if isinstance(tree, Name) and tree.name not in _VARIABLES else ""
+
+
+def _value(tree: Written) -> Row | None:
+    if isinstance(tree, Name) and tree.name in _VARIABLES:
+        return {"kind": "name", "text": tree.name}
+    if isinstance(tree, Apply) and tree.name.upper() in _MOMENTS and not tree.arguments:
+        return {"kind": "call", "text": f"{tree.name.upper()}()"}
+    if not isinstance(tree, Constant) or tree.value is None:
+        return None
+    if isinstance(tree.value, bool):
+        return {"kind": "truth", "text": str(tree.value).lower()}
+    if isinstance(tree.value, Decimal):
+        return {"kind": "number", "text": number_text(tree.value)}
+    return {"kind": "text", "text": tree.value}

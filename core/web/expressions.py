@@ -1,0 +1,154 @@
+"""What the builder of conditions asks: the fields of a scope, and what a text means."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask import jsonify, request
+from flask.typing import ResponseReturnValue
+
+from core.actor import PUBLIC
+from core.context import Context
+from core.errors import Forbidden, NotFound, Problem
+from core.expression import ExpressionError
+from core.expression.visual import read_rows
+from core.i18n import pick, translate
+from core.policies.access import access
+from core.schema.fieldtypes import FieldError, field_type
+from core.schema.model import Field
+from core.schema.peopletypes import SINGLE_LINKS
+from core.schema.structuretypes import StructureType
+from core.schema.texttypes import check_characters
+from core.web.display import field_label
+from core.web.page import page, pages
+from core.web.titles import find_titles, role_labels
+
+#: What an expression may be asked to give.
+_GIVES = frozenset({"text", "number", "boolean", "date", "time", "datetime", "duration"})
+#: Fields that no condition compares.
+_OPAQUE = frozenset({"table", "backlink"})
+#: Kinds of a part of a structured value -> the control of its value, and its operators.
+_PARTS = {"text": "text", "number": "decimal"}
+
+
+@pages.get("/expressions/scope")
+@page
+def show_scope(ctx: Context) -> ResponseReturnValue:
+    """Answer the fields that conditions over `name` can be built of: TYPE or TYPE.TABLE.
+
+    Fields of records that it links to stand with a dot, as the language writes them.
+    """
+    if ctx.actor is PUBLIC:
+        raise Forbidden
+    return jsonify({"fields": _fields_of(ctx, request.args.get("name", ""))})
+
+
+def _fields_of(ctx: Context, scope: str) -> list[dict[str, Any]]:
+    type_name, _, table_name = scope.partition(".")
+    record_type = ctx.registry.record_type(type_name)
+    rights = access(ctx, type_name)
+    seen = rights.possible if rights.may("view") else frozenset()
+    fields = [one for one in record_type.fields if one.name in seen]
+    if table_name:
+        table = next((one for one in fields if one.name == table_name), None)
+        if table is None or table.type != "table":
+            raise NotFound
+        fields = list(table.fields)
+    offered = list(_offered(ctx, fields))
+    for one in fields:
+        if one.type in SINGLE_LINKS:
+            offered += _linked(ctx, one)
+    return offered
+
+
+def _linked(ctx: Context, link: Field) -> list[dict[str, Any]]:
+    rights = access(ctx, link.target)
+    if not rights.may("view"):
+        return []
+    fields = [one for one in rights.record_type.fields if one.name in rights.possible]
+    label = field_label(link, ctx.locale)
+    return list(_offered(ctx, fields, f"{link.name}.", f"{label} › "))
+
+
+def _offered(
+    ctx: Context, fields: Iterable[Field], prefix: str = "", label: str = ""
+) -> Iterable[dict[str, Any]]:
+    """Yield what a row can be about, each with its operators and choices."""
+    for one in fields:
+        kind = field_type(one.result or one.type)
+        if one.type in _OPAQUE:
+            continue
+        made = {
+            "name": prefix + one.name,
+            "label": label + field_label(one, ctx.locale),
+            "kind": kind.widget,
+            "operators": list(kind.operators),
+            "target": one.target,
+            "choices": _choices(ctx, one, kind.widget),
+        }
+        yield made
+        if isinstance(kind, StructureType):
+            for part, text in kind.parts.items():
+                own = field_type(_PARTS[kind.part.kind])
+                yield {
+                    **made,
+                    "name": f"{prefix}{one.name}.{part}",
+                    "label": f"{made['label']} › {translate(text, ctx.locale)}",
+                    "kind": own.widget,
+                    "operators": list(own.operators),
+                }
+
+
+def _choices(ctx: Context, field: Field, widget: str) -> list[tuple[str, str]]:
+    if widget == "role":
+        return list(role_labels(ctx).items())
+    return [(it.value, pick(it.label, ctx.locale, it.value)) for it in field.options]
+
+
+def _titles(ctx: Context, scope: str, rows: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return what the records and people are called that rows compare links with."""
+    fields = {one["name"]: one for one in _fields_of(ctx, scope)} if rows else {}
+    wanted: set[tuple[str, str]] = set()
+    queue = [rows] if rows else []
+    while queue:
+        part = queue.pop()
+        queue += part.get("parts", ())
+        target = fields.get(part.get("field", ""), {}).get("target")
+        if target:
+            wanted.update((target, one["text"]) for one in part["values"])
+    return {key: title for (_target, key), title in find_titles(ctx, wanted).items()}
+
+
+@pages.post("/expressions/read")
+@page
+def read_expression(ctx: Context) -> ResponseReturnValue:
+    """Answer an expression's rows, and what is wrong with it, each with its column.
+
+    `scope` is TYPE or TYPE.TABLE, `gives` the kind of value it must have, if any.
+    """
+    text = request.form.get("text", "")
+    scope, gives = request.form.get("scope", ""), request.form.get("gives", "")
+    if ctx.actor is PUBLIC:
+        raise Forbidden
+    if not access(ctx, scope.partition(".")[0]).may("view"):
+        raise Forbidden
+    problems: list[Problem] = []
+    rows: Mapping[str, Any] | None = {"how": "and", "parts": []}
+    if text.strip():
+        try:
+            check_characters(text, lines=True)
+            rows = None
+            rows = read_rows(text)
+            expect: Any = gives if gives in _GIVES else None
+            ctx.registry.expression(scope, text, expect)
+        except (ExpressionError, FieldError) as error:
+            problems = list(error.problems)
+    return jsonify(
+        {
+            "rows": rows,
+            "titles": _titles(ctx, scope, rows),
+            "problems": [
+                {"message": translate(one.text, ctx.locale, **one.params), "column": one.column}
+                for one in problems
+            ],
+        }
+    )

@@ -1,0 +1,76 @@
+"""Expressions taken apart into rows: what rows can say, what stays text."""
+
+import pytest
+
+from core.expression import ExpressionError
+from core.expression.visual import read_rows
+
+
+def row(field, operator, *values):
+    return {"field": field, "operator": operator, "values": list(values)}
+
+
+def text(value):
+    return {"kind": "text", "text": value}
+
+
+ROWS = {
+    "name == 'x'": row("name", "==", text("x")),
+    "1.50 < price": row("price", ">", {"kind": "number", "text": "1.5"}),
+    "vip == true": row("vip", "==", {"kind": "truth", "text": "true"}),
+    "member.tier.name != ''": row("member.tier.name", "!=", text("")),
+    "name is not empty": row("name", "is not empty"),
+    "not name is empty": row("name", "is not empty"),
+    "status in ['a', 'b']": row("status", "in", text("a"), text("b")),
+    "status not in ['a']": row("status", "not in", text("a")),
+    "contains(name, '王')": row("name", "contains", text("王")),
+    "STARTSWITH(name, 'a')": row("name", "starts with", text("a")),
+    "owner == current_user": row("owner", "==", {"kind": "name", "text": "current_user"}),
+    "current_user in watchers": row("watchers", "has", {"kind": "name", "text": "current_user"}),
+    "'a' not in tags": row("tags", "has not", text("a")),
+    "joined >= TODAY()": row("joined", ">=", {"kind": "call", "text": "TODAY()"}),
+}
+
+
+@pytest.mark.parametrize("written", ROWS)
+def test_a_condition_becomes_a_row(written):
+    assert read_rows(written) == {"how": "and", "parts": [ROWS[written]]}
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["a == b", "LEN(name) > 2", "closed", "not a == 1", "a == null", "x in []", "a + 1 > 2",
+     "any(lines, price < 0)", "CONTAINS(name, other)", "true", "a == 1 if b else c"],
+)  # fmt: skip
+def test_what_no_row_says_stays_its_own_text(written):
+    assert read_rows(written) == {"how": "and", "parts": [{"text": written}]}
+
+
+def test_groups_keep_how_they_go_together():
+    assert read_rows("a == 1 and (b == 2 or c == d)") == {
+        "how": "and",
+        "parts": [
+            row("a", "==", {"kind": "number", "text": "1"}),
+            {
+                "how": "or",
+                "parts": [row("b", "==", {"kind": "number", "text": "2"}), {"text": "c == d"}],
+            },
+        ],
+    }
+
+
+def test_groups_too_deep_for_rows_stay_text():
+    written = "a == 1"
+    for depth in range(8):
+        written = f"(a == {depth}) {'and' if depth % 2 else 'or'} ({written})"
+    found, depth = read_rows(written), 0
+    while "parts" in found:
+        found, depth = found["parts"][-1], depth + 1
+    assert depth == 4
+    assert found["text"].startswith("(a == 3)") or "and" in found["text"]
+
+
+@pytest.mark.parametrize("written", ["", "a ==", "(" * 500, "a b"])
+def test_what_is_no_expression_is_refused(written):
+    with pytest.raises(ExpressionError):
+        read_rows(written)
