@@ -18,10 +18,13 @@ from core.policies.bounded import compiled
 from core.records.attachments import release_files
 from core.records.binding import bound
 from core.records.children import attach
+from core.records.comments import forget_comments
 from core.records.events import announce, field_changes, history_event
+from core.records.following import forget_followers
 from core.records.proposals import DROPPED, find_proposal, set_proposal_status
 from core.records.searching import index_removal
 from core.records.stored import check_version, lock_record
+from core.records.unsaved import forget_forms
 from core.records.updating import check_open, write_version
 from core.records.usage import MOST, MOST_DEPTH, Pointer, owners, pointers_to
 from core.records.validation import compile_validator
@@ -222,6 +225,10 @@ def _erase(
     connection.execute(tables.main.delete().where(tables.main.c.id == values["id"]))
     index_removal(connection, record_type, values["id"])
     release_files(ctx, connection, record_type, values["id"])
+
+    forget_comments(connection, record_type.name, values["id"])
+    forget_followers(connection, record_type.name, values["id"])
+    forget_forms(connection, record_type.name, values["id"])
     audit.append(connection, [event])
     gone_for_good = (record_type.name, values["id"], record["version"])
     announce(ctx, connection, "record.deleted", [gone_for_good])

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
+from core.actor import Actor
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -33,6 +35,9 @@ class People(Protocol):
 
     def search(self, connection: Connection, text: str, limit: int) -> Sequence[Person]:
         """Return active users whose name or sign-in name holds `text`."""
+
+    def actors(self, connection: Connection, ids: Collection[str]) -> Mapping[str, Actor]:
+        """Return the active users among `ids` as actors with their present rights, by id."""
 
 
 class Directory:
@@ -80,6 +85,10 @@ class Directory:
     def search(self, connection: Connection, text: str, limit: int) -> Sequence[Person]:
         """Return active users whose name or sign-in name holds `text`, by name."""
         return () if self._people is None else self._people.search(connection, text, limit)
+
+    def actors(self, connection: Connection, ids: Collection[str]) -> Mapping[str, Actor]:
+        """Return the active users among `ids` as actors with their present rights, by id."""
+        return self._people.actors(connection, ids) if self._people and ids else {}
 
 
 #: The directory of this process.

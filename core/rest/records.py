@@ -10,6 +10,7 @@ from core.errors import Invalid, Malformed, Problem
 from core.i18n import N_
 from core.records import idempotency
 from core.records.bulk import bulk
+from core.records.duplicating import duplicate_record
 from core.records.history import record_history
 from core.records.operations import (
     create_record,
@@ -146,6 +147,20 @@ def history(ctx: Context, type_name: str, record_id: str) -> Any:
     """Answer with who changed what, newest first."""
     query_keys()
     return {"items": record_history(ctx, type_name, record_id)}
+
+
+@route("/records/<type_name>/<record_id>/duplicate", "POST")
+def duplicate(ctx: Context, type_name: str, record_id: str) -> Any:
+    """Create a record that begins with what another one holds; the body overrides values."""
+    query_keys()
+    changes = body_object() if request.get_data(cache=True) else {}
+    return once(
+        ctx,
+        lambda: (
+            201,
+            _wire(ctx, type_name, duplicate_record(ctx, type_name, record_id, changes)),
+        ),
+    )
 
 
 @route("/records/<type_name>/<record_id>/why", "GET", in_one_read=True)

@@ -2,6 +2,7 @@
 
 from core.rest import (
     automations,
+    comments,
     edits,
     files,
     notices,
@@ -15,6 +16,7 @@ from core.rest.exchange import rest
 
 __all__ = [
     "automations",
+    "comments",
     "edits",
     "files",
     "notices",

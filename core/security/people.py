@@ -1,13 +1,15 @@
 """The users of this installation, as records and their pickers ask for them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.actor import Actor
 from core.records.people import Person
-from core.security.users import user_table
+from core.security.stores import list_stores
+from core.security.users import roles_of, user_table
 
 _users = user_table
 _COLUMNS = (
@@ -49,6 +51,16 @@ class UserDirectory:
             )
         query = query.order_by(_users.c.first_name, _users.c.last_name, _users.c.id).limit(limit)
         return [_person(row) for row in connection.execute(query)]
+
+    def actors(self, connection: Connection, ids: Collection[str]) -> Mapping[str, Actor]:
+        """Return the active users among `ids` as actors with their present rights, by id."""
+        return {
+            one.id: Actor(
+                one.id, one.name, roles_of(connection, one.id), list_stores(connection, one.id)
+            )
+            for one in self.by_id(connection, ids)
+            if one.is_active
+        }
 
     def _found(
         self, connection: Connection, column: sa.ColumnElement[Any], wanted: Sequence[Any]

@@ -58,6 +58,11 @@ def active_holders(connection: Connection, roles: Collection[str]) -> frozenset[
     return frozenset(map(str, connection.execute(query).scalars()))
 
 
+def roles_of(connection: Connection, user_id: str) -> frozenset[str]:
+    """Return the names of the roles that a user holds, through groups too."""
+    return frozenset(connection.execute(_role_names, {"user_id": int(user_id)}).scalars())
+
+
 def active_user(ctx: Context, user_id: str) -> Actor | None:
     """Return the user with this id as an actor of this moment; None when not active."""
     return Actors(ctx.db, "").find(user_id, ctx.registry.revision.rights)
@@ -100,8 +105,9 @@ class Actors:
             row = connection.execute(query).mappings().first()
             if row is None or not row["active"]:
                 return None
-            roles = connection.execute(_role_names, {"user_id": int(user_id)}).scalars()
-            return self._actor(row, frozenset(roles), list_stores(connection, user_id))
+            return self._actor(
+                row, roles_of(connection, user_id), list_stores(connection, user_id)
+            )
 
     def _actor(self, row: Any, roles: frozenset[str], stores: frozenset[str]) -> Actor:
         user_id = str(row["id"])

@@ -158,6 +158,11 @@ def back_or(path: str) -> str:
     return target if is_local and not parts.netloc and not parts.scheme else path
 
 
+def went(path: str) -> ResponseReturnValue:
+    """Send the browser, or our script, to another page after a form was done."""
+    return jsonify({"location": path}) if wants_json() else redirect(path, 303)
+
+
 @lru_cache(maxsize=1)
 def _icon_names(changed: int) -> frozenset[str]:
     """Return the names in the icon sprite, read again only when the file changes."""
@@ -286,6 +291,7 @@ BROWSER_TEXTS = (
     N_("Saving …"),
     N_("Saved."),
     N_("You have unsaved changes."),
+    N_("Kept, not saved yet."),
     N_("No changes yet."),
     N_("The server cannot be reached. Nothing was saved; what you typed is still here."),
     N_("Something went wrong. Nothing was saved; what you typed is still here."),

@@ -8,6 +8,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     automations,
     cells,
     choices,
+    comments,
     edits,
     expressions,
     files,
@@ -19,9 +20,11 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     records,
     session_pages,
     tasks,
+    unsaved,
     versions,
     workbench,
 )
+from core.web.comments import said
 from core.web.inherited import guard_inherited
 from core.web.page import install_helpers, pages
 
@@ -30,7 +33,9 @@ def install(app: Flask) -> None:
     """Give the application our pages, and every template our helpers."""
     install_helpers(app)
     app.jinja_env.globals.update(
-        record_buttons=automations.record_buttons, unread_notices=notifications.unread_notices
+        record_buttons=automations.record_buttons,
+        said=said,
+        unread_notices=notifications.unread_notices,
     )
     guard_inherited(app)
     keep_redirects_local(app)

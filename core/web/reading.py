@@ -44,6 +44,7 @@ ACTION_TEXTS = {
     "terminate": N_("ended the approval"),
     "effective": N_("put it into effect"),
     "finish": N_("ended the approval"),
+    "comment": N_("wrote"),
 }
 
 #: Colour of a timeline's dot; the words beside it say the same.
@@ -139,6 +140,7 @@ class Event:
     changes: list[Difference]
     rest: list[Difference]
     version: int = 0
+    comment: Mapping[str, Any] | None = None
 
 
 def make_reading(
@@ -225,4 +227,5 @@ def _line(record_type: RecordType, event: Mapping[str, Any], reading: Reading) -
         changes=changes[:_SHOWN],
         rest=changes[_SHOWN:],
         version=int(event.get("version") or 0),
+        comment=event.get("comment"),
     )

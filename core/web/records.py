@@ -2,21 +2,23 @@
 
 from typing import Any
 
-from flask import flash, jsonify, redirect, render_template, request
+from flask import flash, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
 from core.context import Context
 from core.errors import Conflict, GuanxiError, Invalid, StaleVersion, UserError
 from core.i18n import N_, translate
 from core.policies.access import access
+from core.records.duplicating import copied_values
 from core.records.operations import create_record, delete_record, update_record
 from core.records.queries import get_record
 from core.schema.filetypes import FILE_TYPES
 from core.schema.model import RecordType
 from core.web.collision import merge
 from core.web.forms import Posted, changed_values, parse_form
-from core.web.page import back_or, page, pages, problem_answer, problem_body, wants_json
+from core.web.page import back_or, page, pages, problem_answer, problem_body, wants_json, went
 from core.web.recordview import RecordPage, load_page, new_page
+from core.web.unsaved import drop_saved, typed_before, unsaved_lines
 from core.workflow.operations import submit, withdraw
 from core.workflow.reminding import remind
 
@@ -30,7 +32,15 @@ def new_record(ctx: Context, type_name: str) -> ResponseReturnValue:
     """Show an empty form."""
     record_type = ctx.registry.record_type(type_name)
     access(ctx, type_name).require("create")
-    return _render(new_page(ctx, record_type, _prefilled(record_type)))
+    before = typed_before(ctx, record_type)
+    if before is None:
+        copied = request.args.get("copy", "")
+        values = copied_values(ctx, type_name, copied) if copied else {}
+        shown = new_page(ctx, record_type, values | _prefilled(record_type))
+        shown.unsaved = unsaved_lines(ctx, type_name, "")
+        return _render(shown)
+    shown = new_page(ctx, record_type, before[1].values)
+    return _render(shown)
 
 
 def _prefilled(record_type: RecordType) -> dict[str, Any]:
@@ -55,6 +65,7 @@ def add_record(ctx: Context, type_name: str) -> ResponseReturnValue:
     except UserError as error:
         shown = new_page(ctx, record_type, posted.values, told(ctx, error, posted))
         return _refused(error, shown, posted)
+    drop_saved(ctx, type_name)
     return _done(ctx, type_name, created["id"], N_("Created."))
 
 
@@ -62,7 +73,16 @@ def add_record(ctx: Context, type_name: str) -> ResponseReturnValue:
 @page
 def show_record(ctx: Context, type_name: str, record_id: str) -> ResponseReturnValue:
     """Show a record, in a form where the actor may change it."""
-    return _render(load_page(ctx, ctx.registry.record_type(type_name), record_id))
+    record_type = ctx.registry.record_type(type_name)
+    before = typed_before(ctx, record_type, record_id)
+    if before is None:
+        shown = load_page(ctx, record_type, record_id)
+        shown.unsaved = unsaved_lines(ctx, type_name, record_id)
+        return _render(shown)
+    kept, posted = before
+    shown = load_page(ctx, record_type, record_id, typed=posted.values)
+    shown.form_version = kept.version or shown.version
+    return _render(shown)
 
 
 @pages.post("/records/<type_name>/<record_id>")
@@ -84,6 +104,7 @@ def save_record(ctx: Context, type_name: str, record_id: str) -> ResponseReturnV
             ctx, record_type, record_id, typed=posted.values, problems=told(ctx, error, posted)
         )
         return _refused(error, shown, posted)
+    drop_saved(ctx, type_name, record_id)
     text = N_("Saved.") if changes else N_("Nothing was changed.")
     return _done(ctx, type_name, record_id, text)
 
@@ -196,12 +217,8 @@ def tell_warnings(ctx: Context) -> None:
         flash(text, "warn")
 
 
-def went(path: str) -> ResponseReturnValue:
-    """Send the browser, or our script, to another page after a form was done."""
-    return jsonify({"location": path}) if wants_json() else redirect(path, 303)
-
-
 def _render(shown: RecordPage) -> str:
+    shown.unsaved_id = shown.unsaved_id or request.args.get("unsaved", "")
     return render_template("gx/record.html", page=shown, type=shown.record_type)
 
 

@@ -12,6 +12,8 @@ from core.context import Context
 from core.errors import Forbidden, GuanxiError
 from core.i18n import pick
 from core.policies.access import Access, access
+from core.records.comments import list_comments
+from core.records.following import follows
 from core.records.history import record_history
 from core.records.queries import CAP, Query, get_record, list_wire
 from core.records.validation import compile_validator
@@ -63,11 +65,15 @@ class RecordPage:
     may: dict[str, bool] = dataclass_field(default_factory=dict)
     facts: dict[str, Any] = dataclass_field(default_factory=dict)
     events: list[Event] = dataclass_field(default_factory=list)
+    is_followed: bool = False
     proposal: list[Difference] = dataclass_field(default_factory=list)
     proposal_status: str = ""
     related: list[Related] = dataclass_field(default_factory=list)
     error: dict[str, Any] | None = None
     collisions: list[Collision] = dataclass_field(default_factory=list)
+    unsaved: list[dict[str, Any]] = dataclass_field(default_factory=list)
+    unsaved_id: str = ""
+    form_version: int = 0
 
     @property
     def is_new(self) -> bool:
@@ -171,8 +177,8 @@ def load_page(
         if shown.may["withdraw"]:
             shown.may |= _flow_rights(ctx, record_type.name, record_id)
         shown.is_editable = bool(form_rights.editable)
-        if rights.may("history"):
-            shown.events = timeline(ctx, record_type, _events(ctx, record_type, record_id))
+        shown.events = load_timeline(ctx, record_type, record_id)
+        shown.is_followed = follows(ctx, record_type.name, record_id)
         shown.related = _related(ctx, record_type, record_id)
     return shown
 
@@ -198,6 +204,7 @@ def _identify(ctx: Context, shown: RecordPage, live: Mapping[str, Any], proposal
     reading = make_reading(ctx, record_type.fields, [live])
     title = record_type.field(title_name(record_type))
     shown.id, shown.version = live["id"], live["version"]
+    shown.form_version = shown.version
     text = value_text(title, live.get(title.name), reading) if title else ""
     shown.title = text or shown.label
     shown.status = str(live.get("status") or "")
@@ -247,13 +254,39 @@ def _flow_rights(ctx: Context, type_name: str, record_id: str) -> dict[str, bool
     }
 
 
+def load_timeline(ctx: Context, record_type: RecordType, record_id: str) -> list[Event]:
+    """Return what happened to a record and what was said about it, newest first.
+
+    Raises:
+        NotFound: it is not there for this actor.
+    """
+    events: list[Mapping[str, Any]] = [
+        _comment_event(each) for each in list_comments(ctx, record_type.name, record_id)
+    ]
+    if access(ctx, record_type.name).may("history"):
+        events += _events(ctx, record_type, record_id)
+    events.sort(key=lambda event: (str(event["at"]), event["seq"]), reverse=True)
+    return timeline(ctx, record_type, events)
+
+
+def _comment_event(comment: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        "action": "comment",
+        "actor": comment["author"],
+        "actor_name": comment["author_name"],
+        "at": comment["at"],
+        "seq": 0,
+        "comment": comment,
+    }
+
+
 def _events(ctx: Context, record_type: RecordType, record_id: str) -> list[Mapping[str, Any]]:
     events: list[Mapping[str, Any]] = list(record_history(ctx, record_type.name, record_id))
     flow = _flow_events(ctx, record_type.name, record_id) if record_type.document else []
     if flow:
         # What the flow wrote into the record stands in its own events, with the opinion.
         events = [event for event in events if event["action"] != "flow"] + flow
-    return sorted(events, key=lambda event: (str(event["at"]), event["seq"]), reverse=True)
+    return events
 
 
 def _flow_events(ctx: Context, type_name: str, record_id: str) -> list[Mapping[str, Any]]:

@@ -10,9 +10,9 @@ from core.policies.access import access
 from core.records.operations import restore_record
 from core.records.past import values_at
 from core.schema.model import RecordType
-from core.web.page import page, pages
+from core.web.page import page, pages, went
 from core.web.reading import Difference, differences, make_reading
-from core.web.records import failed, posted_version, tell_warnings, went
+from core.web.records import failed, posted_version, tell_warnings
 from core.web.recordview import load_page
 
 

@@ -16,6 +16,7 @@ from core.web.page import page, pages
 from core.web.reading import make_reading
 from core.web.tasks import STATE_TONES, state_text, task_line
 from core.web.titles import title_name
+from core.web.unsaved import unsaved_lines
 from core.workflow.inbox import list_tasks
 from core.workflow.notices import list_notices
 
@@ -34,6 +35,7 @@ class Board:
     stats: list[dict[str, Any]]
     todo: list[dict[str, Any]]
     drafts: list[dict[str, Any]]
+    unsaved: list[dict[str, Any]]
     started: list[dict[str, Any]]
     notices: list[dict[str, Any]]
     quick: list[dict[str, str]]
@@ -54,6 +56,7 @@ def show_workbench(ctx: Context) -> ResponseReturnValue:
             stats=_stats(ctx, waiting["counts"], drafts),
             todo=[task_line(ctx, row) for row in waiting["items"]],
             drafts=drafts[:_ROWS],
+            unsaved=unsaved_lines(ctx),
             started=[_started(ctx, row) for row in started["items"]],
             notices=_notices(ctx),
             quick=_quick(ctx),

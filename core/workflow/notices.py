@@ -58,10 +58,15 @@ TEXTS = {
     "document.effective": N_("{title} was approved by {by} and is in force."),
     "document.rejected": N_("{title} was rejected by {by}."),
     "document.apply_blocked": N_("{title} was approved but could not take effect."),
+    "comment.created": N_("{by} wrote about {title}."),
+    "comment.mentioned": N_("{by} mentioned you at {title}."),
 }
 
 #: Topic of a notice that says what somebody wrote: its title is JSON, language to text.
 MESSAGE = "message"
+
+#: Topics whose payload names who is to be told -> the key that does.
+_NAMED = {"comment.created": "followers", "comment.mentioned": "mentions"}
 
 _insert = {
     "sqlite": sqlite.insert(notice).on_conflict_do_nothing(),
@@ -210,6 +215,8 @@ def _recipients(topic: str, payload: dict[str, Any]) -> Iterable[tuple[str, str]
             *(("role", role) for role in payload["roles"]),
             *(("user", user) for user in payload["users"]),
         ]
+    if topic in _NAMED:
+        return [("user", person) for person in payload[_NAMED[topic]]]
     people = {payload["initiator"]}
     if topic == "document.apply_blocked":
         people.add(payload["actor"])

@@ -7,11 +7,16 @@ import { uploads } from "./upload.js";
 import { conditionBuilders } from "./conditionbuilder.js";
 import { richEditors } from "./richtext.js";
 
+import { Keeper } from "./unsaved.js";
+
 const form = /** @type {HTMLFormElement | null} */ (document.getElementById("record-form"));
 const messages = /** @type {HTMLElement} */ (document.getElementById("form-messages"));
 
 let saved = "";
 let leaving = false;
+
+/** @type {Keeper | null} */
+let keeper = null;
 
 /** @param {HTMLFormElement} form */
 function snapshot(form) {
@@ -33,7 +38,8 @@ function start(form) {
   if (rules) new Conditions(form, rules);
   saved = snapshot(form);
   // Messages that came with the page say that what is typed is not what is stored.
-  if (messages.childElementCount) saved = "";
+  if (messages.childElementCount || form.dataset.unsaved) saved = "";
+  if (form.querySelector("[data-save]")) keeper = new Keeper(form, () => snapshot(form), (text) => told(form, text));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const button = event.submitter instanceof HTMLButtonElement ? event.submitter : null;
@@ -41,9 +47,13 @@ function start(form) {
   });
   form.addEventListener("input", () => state(form));
   form.addEventListener("change", () => state(form));
-  form.querySelector("[data-discard]")?.addEventListener("click", () => (leaving = true));
+  form.querySelector("[data-discard]")?.addEventListener("click", () => {
+    leaving = true;
+    keeper?.discard();
+  });
   addEventListener("beforeunload", (event) => {
-    if (!leaving && form.querySelector("[data-save]") && snapshot(form) !== saved) event.preventDefault();
+    const isTyped = form.querySelector("[data-save]") && snapshot(form) !== saved;
+    if (!leaving && isTyped && !keeper?.isSafe()) event.preventDefault();
   });
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key === "s" && form.querySelector("[data-save]")) {
@@ -56,8 +66,18 @@ function start(form) {
 
 /** @param {HTMLFormElement} form */
 function state(form) {
+  const isTyped = snapshot(form) !== saved;
+  told(form, isTyped ? t("You have unsaved changes.") : "");
+  if (isTyped) keeper?.later();
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {string} text
+ */
+function told(form, text) {
   const place = form.querySelector("[data-state]");
-  if (place) place.textContent = snapshot(form) === saved ? "" : t("You have unsaved changes.");
+  if (place) place.textContent = text;
 }
 
 /** @param {HTMLFormElement} form */
@@ -128,6 +148,7 @@ async function save(form, button) {
   form.setAttribute("aria-busy", "true");
   const label = button ? [...button.childNodes] : [];
   button?.replaceChildren(element("span", { class: "gx-busy", "aria-hidden": "true" }), t("Saving …"));
+  await keeper?.stop();
   const data = new FormData(form);
   if (button?.name) data.set(button.name, button.value);
   const answer = await ask(form.action, { method: "POST", body: data });
@@ -140,6 +161,8 @@ async function save(form, button) {
     else location.assign(answer.body.location);
     return;
   }
+  // Refused, so it is kept as it is: the page may be closed before it is right.
+  keeper?.go();
   if (answer.status === 412 && answer.body.collisions) collided(form, answer.body);
   else refused(form, answer);
 }
