@@ -12,8 +12,8 @@ from core.i18n import N_, translate
 from core.schema.automations import Automation
 from core.security.services import services
 from core.web.navigation import type_label
-from core.web.page import page, pages, problem_body
-from core.web.records import failed, went
+from core.web.page import page, pages, problem_body, went
+from core.web.records import failed
 
 TRIGGER_TEXTS = {
     "created": N_("When a record is created"),
