@@ -376,6 +376,19 @@ BROWSER_TEXTS = (
     N_("Change all that match"),
     N_("Change {count} records"),
     N_("Moved to {name}."),
+    N_("Shown when"),
+    N_("Required when"),
+    N_("Locked when"),
+    N_("Always"),
+    N_("“{option}” can be chosen when"),
+    N_("Only {options} when"),
+    N_("decided when it is saved"),
+    N_("holds now"),
+    N_("does not hold now"),
+    N_("rule {name}"),
+    N_("stage"),
+    N_("{count} hidden fields"),
+    N_("(empty)"),
 )
 
 

@@ -3,25 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 
 from core.clock import to_wire as to_text
 from core.context import Context
-from core.errors import Forbidden, GuanxiError
+from core.errors import Forbidden
 from core.i18n import pick
 from core.policies.access import Access, access
 from core.records.comments import list_comments
 from core.records.following import follows
 from core.records.history import record_history
 from core.records.queries import CAP, Query, get_record, list_wire
-from core.records.validation import compile_validator
 from core.records.wire import to_wire
 from core.schema.model import Field, RecordType
 from core.web.collision import Collision
 from core.web.display import option_tone, value_text
 from core.web.forms import FormRights, TabView, form_tabs
+from core.web.liveconditions import live_conditions
 from core.web.navigation import type_icon, type_label
 from core.web.reading import UNTOLD, Difference, Event, differences, make_reading, timeline
 from core.web.titles import title_name
@@ -138,7 +138,7 @@ def _page(
         label=label,
         title=label,
         tabs=form_tabs(record_type, values, rights, reading, problems=problems),
-        conditions=conditions(ctx, record_type, rights),
+        conditions=live_conditions(ctx, record_type, rights, values),
         form_values=dict(values),
         environment={
             "today": ctx.today.isoformat(),
@@ -355,57 +355,3 @@ def _counted(count: int | None) -> str:
     if not count:
         return ""
     return f"{CAP}+" if count > CAP else str(count)
-
-
-def conditions(ctx: Context, record_type: RecordType, rights: FormRights) -> dict[str, Any]:
-    """Return what the browser evaluates while somebody types: trees of the form's expressions."""
-    key = ("web.conditions", record_type.name)
-    made = ctx.registry.memo(key, lambda: _conditions(ctx, record_type))
-    fields = {name: each for name, each in made["fields"].items() if name in rights.viewable}
-    return {**made, "fields": fields}
-
-
-def _conditions(ctx: Context, record_type: RecordType) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for field in record_type.fields:
-        told: dict[str, Any] = {"kind": field.result or field.type, "required": field.required}
-        if field.type == "table":
-            told["columns"] = {each.name: each.result or each.type for each in field.fields}
-        for key in ("visible_when", "required_when", "read_only_when"):
-            tree = _tree(ctx, record_type, getattr(field, key), "boolean")
-            if tree is not None:
-                told[key] = tree
-        formula = _tree(ctx, record_type, field.formula) if field.type == "formula" else None
-        if formula is not None:
-            told["formula"] = formula
-        options = {
-            value: tree
-            for value, text in field.options_when.items()
-            if (tree := _tree(ctx, record_type, text, "boolean")) is not None
-        }
-        if options:
-            told["options_when"] = options
-        fields[field.name] = told
-    sections = {
-        f"{number}.{index}": tree
-        for number, tab in enumerate(record_type.layout)
-        for index, section in enumerate(tab.sections)
-        if (tree := _tree(ctx, record_type, section.visible_when, "boolean")) is not None
-    }
-    return {"fields": fields, "sections": sections}
-
-
-def _tree(
-    ctx: Context, record_type: RecordType, text: str, expect: Literal["boolean"] | None = None
-) -> Any:
-    """Return an expression's tree if a browser can evaluate it from the form alone."""
-    if not text:
-        return None
-    try:
-        expression = ctx.registry.expression(record_type.name, text, expect)
-    except GuanxiError:
-        return None
-    computed = compile_validator(ctx.registry, record_type.name).computed
-    # What is computed for whoever reads is not in the form, nor what it will be after a change.
-    reads_computed = any(path.partition(".")[0] in computed for path in expression.paths)
-    return expression.to_json() if expression.is_local and not reads_computed else None

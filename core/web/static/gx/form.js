@@ -3,6 +3,7 @@ import { ask, askBeforeSending, element, failure, t } from "./core.js";
 import { pickers } from "./combo.js";
 import { sheets } from "./sheet.js";
 import { Conditions } from "./conditions.js";
+import { fill } from "./fill.js";
 import { uploads } from "./upload.js";
 import { conditionBuilders } from "./conditionbuilder.js";
 import { richEditors } from "./richtext.js";
@@ -229,7 +230,7 @@ function mark(form, problem) {
 function collided(form, body) {
   const version = /** @type {HTMLInputElement} */ (form.elements.namedItem("version"));
   version.value = String(body.version);
-  for (const [path, other] of Object.entries(/** @type {Record<string, any>} */ (body.values))) put(form, path, other);
+  for (const [path, other] of Object.entries(/** @type {Record<string, any>} */ (body.values))) fill(form, path, other);
   const list = element("ul");
   for (const each of body.collisions) {
     const take = element("button", { type: "button", class: "btn btn-sm" }, t("Take theirs"));
@@ -239,7 +240,7 @@ function collided(form, body) {
       element("span", { class: "gx-muted" }, ` (${each.who}) `), take
     );
     take.addEventListener("click", () => {
-      put(form, each.path, { value: each.value, text: each.theirs });
+      fill(form, each.path, { value: each.value, text: each.theirs });
       line.remove();
     });
     list.append(line);
@@ -251,29 +252,6 @@ function collided(form, body) {
   messages.append(note);
   note.focus();
   note.scrollIntoView({ block: "center" });
-}
-
-/**
- * @param {HTMLFormElement} form
- * @param {string} path
- * @param {{value: any, text: string}} other
- */
-function put(form, path, other) {
-  const place = form.querySelector(`[data-field="${CSS.escape(path)}"]`);
-  for (const part of /** @type {NodeListOf<HTMLElement>} */ (place?.querySelectorAll("[data-part]") ?? [])) {
-    const control = part.querySelector("input");
-    if (control) control.value = other.value?.[part.dataset.part ?? ""] ?? "";
-  }
-  const controls = /** @type {HTMLInputElement[]} */ ([...form.querySelectorAll(`[name="${CSS.escape(path)}"]`)]);
-  for (const control of controls) {
-    if (control.type === "checkbox") {
-      control.checked = Array.isArray(other.value) ? other.value.includes(control.value) : other.value === true;
-    } else if (control.type !== "hidden" || control.dataset.chosen !== undefined) control.value = other.value ?? "";
-  }
-  place?.querySelector("[data-upload]")?.dispatchEvent(new CustomEvent("gx-put", { detail: other.value }));
-  const search = /** @type {HTMLInputElement | null} */ (place?.querySelector("[data-search]") ?? null);
-  if (search) search.value = other.text;
-  form.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
 askBeforeSending(() => (leaving = true));

@@ -45,7 +45,9 @@ export class Keeper {
     const now = this.snapshot();
     const place = new URLSearchParams({ record: this.form.dataset.record || "", unsaved: this.id });
     const url = `/records/${this.form.dataset.type}/unsaved?${place}`;
-    const answer = await ask(url, { method: "POST", body: new FormData(this.form) });
+    const body = new URLSearchParams();
+    for (const [name, value] of new FormData(this.form)) if (typeof value === "string") body.append(name, value);
+    const answer = await ask(url, { method: "POST", body });
     if (answer.ok) {
       this.name(answer.body.id);
       this.kept = now;
