@@ -6,12 +6,14 @@ from typing import Any
 
 from core.context import Context
 from core.records.history import record_history
+from core.records.past import values_at
 from core.records.queries import get_record
 from core.records.wire import to_wire
 from core.schema.model import RecordType
 from core.web.display import value_text
 from core.web.forms import same_value
 from core.web.reading import label_of, make_reading
+from core.web.rowmerge import merge_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def merge(
     current = to_wire(ctx.registry, record_type.name, get_record(ctx, record_type.name, record_id))
     since = _changed_since(ctx, record_type.name, record_id, version)
     merged = Merged(current["version"], {}, {}, [])
+    earlier = _tables_before(ctx, record_type, current, since, version=version)
     reading = make_reading(ctx, record_type.fields, [current, posted])
     for name, value in posted.items():
         field = record_type.field(name)
@@ -86,7 +89,13 @@ def merge(
             continue
         if name not in since:
             merged.changes[name] = value
-        elif same_value(field, value, since[name].before):
+            continue
+        rows = None
+        if name in earlier:
+            rows = merge_rows(field, earlier[name], current.get(name) or [], value or [])
+        if rows is not None:
+            merged.changes[name] = rows
+        elif name not in earlier and same_value(field, value, since[name].before):
             merged.others[name] = current.get(name)
         else:
             merged.collisions.append(
@@ -119,10 +128,26 @@ def _changed_since(
     for event in record_history(ctx, type_name, record_id):  # newest first
         if event["version"] <= version:
             break
-        for name, pair in event["changes"].items():
-            if isinstance(pair, list | tuple) and len(pair) == 2:  # noqa: PLR2004  a pair
-                latest = found.get(name)
-                who, at = (latest.who, latest.at) if latest else (event["actor_name"], event["at"])
-                # The oldest "before" is what the form began with.
-                found[name] = _Since(pair[0], who, at)
+        for name, change in event["changes"].items():
+            latest = found.get(name)
+            who, at = (latest.who, latest.at) if latest else (event["actor_name"], event["at"])
+            # The oldest "before" is what the form began with; that of rows is worked out.
+            found[name] = _Since(None if isinstance(change, dict) else change[0], who, at)
     return found
+
+
+def _tables_before(
+    ctx: Context,
+    record_type: RecordType,
+    current: Mapping[str, Any],
+    since: Mapping[str, _Since],
+    *,
+    version: int,
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows that the changed table fields had at `version`."""
+    names = {one.name for one in record_type.fields if one.type == "table" and one.name in since}
+    if not names:
+        return {}
+    with ctx.reading() as connection:
+        earlier = values_at(connection, record_type, current, version)
+    return {name: earlier[name] or [] for name in names if name in earlier}

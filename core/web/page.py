@@ -387,7 +387,7 @@ BROWSER_TEXTS = (
     N_("does not hold now"),
     N_("rule {name}"),
     N_("stage"),
-    N_("{count} hidden fields"),
+    N_("Hidden fields: {count}"),
     N_("(empty)"),
 )
 

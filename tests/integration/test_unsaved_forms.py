@@ -5,6 +5,7 @@ import pytest
 from core.errors import Invalid, NotFound, TooLarge
 from core.records import unsaved
 from core.records.operations import create_record, update_record
+from core.records.queries import get_record
 from core.records.unsaved import drop_form, find_form, keep_form, list_forms
 from tests.integration.hostile_world import page_token
 
@@ -168,3 +169,37 @@ def test_duplicate_takes_over_only_what_its_reader_sees(client_as, make_context)
     assert copy.status_code == 201, copy.text
     record = client_as("admin").get(f"{url}/{copy.json['id']}").json
     assert (record["phone"], record["remark"]) == ("138", None)
+
+
+def test_two_people_change_rows_of_one_table_and_lose_nothing(publish, clerk, make_context):
+    publish("""
+record_type: basket
+fields:
+  - {name: title, type: text}
+  - {name: lines, type: table, fields: [{name: what, type: text}, {name: count, type: integer}]}
+policies: [{name: all, who: {role: clerk}, actions: ["*"]}]
+""")
+    lines = [{"what": "tea", "count": 1}, {"what": "cup", "count": 2}]
+    made = create_record(make_context("clerk"), "basket", {"title": "x", "lines": lines})
+    first, second = (row["id"] for row in made["lines"])
+    theirs = {"upsert": [{"id": first, "count": 9}, {"what": "pot", "count": 3}]}
+    update_record(make_context("clerk2"), "basket", made["id"], {"lines": theirs}, version=1)
+
+    def post(**values):
+        form = {
+            "version": "1", "title": "x", "lines": "",
+            "lines.0.id": first, "lines.0.what": "tea", "lines.0.count": "1",
+            "lines.1.id": second, "lines.1.what": "mug", "lines.1.count": "2", **values,
+        }  # fmt: skip
+        url = f"/records/basket/{made['id']}"
+        return clerk.post(url, data=typed(clerk, **form), headers=JSON)
+
+    collided = post(**{"lines.0.count": "5"})
+    assert (collided.status_code, [one["path"] for one in collided.json["collisions"]]) == (
+        412, ["lines"],
+    )  # fmt: skip
+    assert post().status_code == 200
+    stored = get_record(make_context("clerk"), "basket", made["id"])
+    assert [(row["what"], row["count"]) for row in stored["lines"]] == [
+        ("tea", 9), ("mug", 2), ("pot", 3),
+    ]  # fmt: skip

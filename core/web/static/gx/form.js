@@ -237,8 +237,10 @@ function collided(form, body) {
     const line = element(
       "li", {}, `${each.label}${t(": ")}`, element("span", {}, `${t("theirs")} `), element("ins", {}, each.theirs || "—"),
       element("span", {}, ` · ${t("yours")} `), element("ins", {}, each.mine || "—"),
-      element("span", { class: "gx-muted" }, ` (${each.who}) `), take
+      element("span", { class: "gx-muted" }, ` (${each.who}) `)
     );
+    // Rows are settled by hand: the other's table stands above.
+    if (typeof [each.value].flat()[0] !== "object" || each.value === null) line.append(take);
     take.addEventListener("click", () => {
       fill(form, each.path, { value: each.value, text: each.theirs });
       line.remove();

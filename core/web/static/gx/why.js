@@ -76,7 +76,7 @@ export class Why {
   renew(row) {
     const count = this.hiddenNames().length;
     this.hidden.hidden = count === 0;
-    this.hidden.textContent = t("{count} hidden fields", { count });
+    this.hidden.textContent = t("Hidden fields: {count}", { count });
     if (this.open) this.draw(row);
   }
 
