@@ -43,9 +43,8 @@ def merge_rows(
             if column.name in changed & _changed(table, before, other)
         ):
             return None
-        cells = {
-            name: (row if name in changed else other).get(name) for name in _names(table, row)
-        }
+        names = (column.name for column in table.fields if column.name in row)
+        cells = {name: (row if name in changed else other).get(name) for name in names}
         merged.append({"id": row_id, **cells})
     added = [row for row in theirs if row["id"] not in was and row["id"] not in kept]
     return merged + [{"id": row["id"]} for row in added]
