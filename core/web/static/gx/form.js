@@ -7,7 +7,6 @@ import { fill } from "./fill.js";
 import { uploads } from "./upload.js";
 import { conditionBuilders } from "./conditionbuilder.js";
 import { richEditors } from "./richtext.js";
-
 import { Keeper } from "./unsaved.js";
 
 const form = /** @type {HTMLFormElement | null} */ (document.getElementById("record-form"));
