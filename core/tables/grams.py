@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 #: From here on a character is a word or a part of one by itself: 一, か, 한.
-_WIDE = 0x2E80
+_WIDE = "\u2e80"
 
 
 def runs(text: str) -> list[str]:
@@ -24,7 +24,9 @@ def runs(text: str) -> list[str]:
     ['王小明', 'vip', '7']
     """
     folded = text.casefold()
-    return "".join(char if char.isalnum() else " " for char in folded).split()
+    if folded.isalnum():
+        return [folded]
+    return "".join([char if char.isalnum() else " " for char in folded]).split()
 
 
 def pieces(text: str) -> set[str]:
@@ -37,9 +39,10 @@ def pieces(text: str) -> set[str]:
     """
     found: set[str] = set()
     for run in runs(text):
-        found.update(char for char in run if ord(char) >= _WIDE)
         found.update(map("".join, pairwise(run)))
         found.update(_threes(run))
+        if not run.isascii():
+            found.update(char for char in run if char >= _WIDE)
     return found
 
 
@@ -52,7 +55,7 @@ def needed(text: str) -> set[str]:
     found: set[str] = set()
     for run in runs(text):
         if len(run) == 1:
-            found.update(run if ord(run) >= _WIDE else ())
+            found.update(run if run >= _WIDE else ())
             continue
         pairs = set(map("".join, pairwise(run)))
         longer = {*_threes(run), *(pair for pair in pairs if _is_wide(pair))}
@@ -61,13 +64,13 @@ def needed(text: str) -> set[str]:
 
 
 def _threes(run: str) -> Iterator[str]:
-    for three in map("".join, zip(run, run[1:], run[2:], strict=False)):
-        if not _is_wide(three):
-            yield three
+    """Return the threes of a run in which every character is narrow."""
+    threes = map("".join, zip(run, run[1:], run[2:], strict=False))
+    return threes if run.isascii() else (three for three in threes if not _is_wide(three))
 
 
 def _is_wide(text: str) -> bool:
-    return any(ord(char) >= _WIDE for char in text)
+    return max(text) >= _WIDE
 
 
 def numbered(type_name: str, found: set[str]) -> list[int]:

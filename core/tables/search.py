@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
-from core.db import metadata
+from core.db import driver_failure, metadata
 from core.schema.model import Field, RecordType
 from core.tables.columns import ID
 from core.tables.grams import needed, numbered, pieces
@@ -125,6 +125,10 @@ def _mine(type_name: str, ids: Iterable[str]) -> sa.ColumnElement[bool]:
     return sa.and_(search_table.c.record_type == type_name, search_table.c.record_id.in_(ids))
 
 
+_FIND = "SELECT record_id, doc, content FROM gx_search WHERE record_type = ? AND record_id = ?"
+_HIGHEST = "SELECT coalesce(max(doc), 0) FROM gx_search"
+_INSERT = "INSERT INTO gx_search (doc, record_type, record_id, content) VALUES (?, ?, ?, ?)"
+_DELETE = "DELETE FROM gx_search WHERE doc = ?"
 _ADD = "INSERT INTO gx_search_grams (rowid, grams) VALUES (?, ?)"
 _TAKE = "INSERT INTO gx_search_grams (gx_search_grams, rowid, grams) VALUES ('delete', ?, ?)"
 
@@ -132,38 +136,34 @@ _TAKE = "INSERT INTO gx_search_grams (gx_search_grams, rowid, grams) VALUES ('de
 def _put_sqlite(
     connection: Connection, type_name: str, contents: Mapping[str, str], *, are_new: bool
 ) -> None:
-    known = {} if are_new else _known(connection, type_name, list(contents))
-    changed = {
-        record_id: content
-        for record_id, content in contents.items()
-        if content != known.get(record_id, (0, ""))[1]
-    }
-    gone = [known[record_id] for record_id in changed if record_id in known]
-    if gone:
-        taken = [(doc, _words(type_name, pieces(content))) for doc, content in gone]
-        connection.exec_driver_sql(_TAKE, taken)
-        connection.execute(
-            search_table.delete().where(search_table.c.doc == sa.bindparam("_doc")),
-            [{"_doc": doc} for doc, _ in gone],
-        )
-    fresh = [(record_id, content) for record_id, content in changed.items() if content]
-    if fresh:
-        # The write lock is held, so nobody else takes these numbers.
-        highest = connection.execute(sa.select(sa.func.max(search_table.c.doc))).scalar() or 0
-        rows = [
-            {"doc": doc, "grams": None, **_row(type_name, *one)}
-            for doc, one in enumerate(fresh, start=highest + 1)
-        ]
-        connection.execute(search_table.insert(), rows)
-        added = [(row["doc"], _words(type_name, pieces(row["content"]))) for row in rows]
-        connection.exec_driver_sql(_ADD, added)
+    """Write straight to the driver: every write of a searchable text comes through here."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        known = {} if are_new else _known(driver, type_name, contents)
+        changed = {
+            record_id: content
+            for record_id, content in contents.items()
+            if content != known.get(record_id, (0, ""))[1]
+        }
+        gone = [known[record_id] for record_id in changed if record_id in known]
+        if gone:
+            taken = [(doc, _words(type_name, pieces(content))) for doc, content in gone]
+            driver.executemany(_TAKE, taken)
+            driver.executemany(_DELETE, [(doc,) for doc, _ in gone])
+        fresh = [(record_id, content) for record_id, content in changed.items() if content]
+        if fresh:
+            # The write lock is held, so nobody else takes these numbers.
+            first = driver.execute(_HIGHEST).fetchone()[0] + 1
+            rows = [(doc, type_name, *one) for doc, one in enumerate(fresh, start=first)]
+            driver.executemany(_INSERT, rows)
+            driver.executemany(_ADD, [(row[0], _words(type_name, pieces(row[3]))) for row in rows])
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise driver_failure(connection, _ADD, error) from error
 
 
-def _known(connection: Connection, type_name: str, ids: list[str]) -> dict[str, tuple[int, str]]:
-    columns = search_table.c
-    query = sa.select(columns.record_id, columns.doc, columns.content)
-    rows = connection.execute(query.where(_mine(type_name, ids)))
-    return {record_id: (doc, content) for record_id, doc, content in rows}
+def _known(driver: Any, type_name: str, ids: Iterable[str]) -> dict[str, tuple[int, str]]:
+    rows = (driver.execute(_FIND, (type_name, one)).fetchone() for one in ids)
+    return {row[0]: (row[1], row[2]) for row in rows if row is not None}
 
 
 def _words(type_name: str, found: set[str]) -> str:
