@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.expression.arithmetic import number_text
+from core.expression.lexer import Token, tokenize
 from core.expression.nodes import Apply, Array, Constant, Dot, Name, Operation, Written
 from core.expression.parser import parse
 
@@ -39,7 +40,35 @@ def _part(node: Written, text: str) -> Part:
     if isinstance(node, Operation) and node.operator in {"and", "or"}:
         key = "all" if node.operator == "and" else "any"
         return {key: [_part(one, text) for one in node.operands]}
-    return _clause(node) or {"text": text[node.start : node.end]}
+    return _clause(node) or {"text": _slice(node, text)}
+
+
+def _slice(node: Written, text: str) -> str:
+    """Return the text of a node with the brackets that belong to it.
+
+    A node's place begins and ends with its operands, which may stand in brackets.
+    """
+    start, end = node.start, node.end
+    tokens = tokenize(text)
+    opened, unopened = 0, 0
+    for token in tokens:
+        if not start <= token.start < end:
+            continue
+        if _is(token, "("):
+            opened += 1
+        elif _is(token, ")"):
+            opened, unopened = (opened - 1, unopened) if opened else (0, unopened + 1)
+    before = [one.start for one in tokens if one.start < start and _is(one, "(")]
+    after = [one.end for one in tokens if one.start >= end and _is(one, ")")]
+    if unopened:
+        start = before[-unopened]
+    if opened:
+        end = after[opened - 1]
+    return text[start:end]
+
+
+def _is(token: Token, bracket: str) -> bool:
+    return token.kind == "operator" and token.value == bracket
 
 
 def _clause(node: Written) -> Part | None:
