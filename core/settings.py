@@ -87,6 +87,11 @@ class Settings:
         """Return the folder that uploaded files lie in."""
         return self.home / "files"
 
+    @property
+    def site_locale(self) -> str:
+        """Return the language of what no browser asks for, such as e-mails."""
+        return self.locale or "zh"
+
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Return the settings that `environ` gives, making the instance folder and its key.

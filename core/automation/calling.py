@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.automation.addresses import Target, find_target
+from core.errors import GuanxiError
+from core.i18n import N_
 
 #: Seconds for each step of a call, and for the whole of it.
 STEP_SECONDS = 5.0
@@ -21,8 +23,12 @@ _SIGNATURE = "X-Guanxi-Signature"
 _GOOD = range(200, 300)
 
 
-class CallFailedError(Exception):
+class CallFailed(GuanxiError):
     """The other system did not take a call."""
+
+    code = "webhook.failed"
+    status = 502
+    text = N_("The other system did not take it: {reason}")
 
 
 def signature(secret: str, at: int, body: bytes) -> str:
@@ -49,7 +55,7 @@ def call(
 
     Raises:
         AddressRefused: it may not be called.
-        CallFailedError: it did not answer, or not with 2xx; a redirect is an answer like others.
+        CallFailed: it did not answer, or not with 2xx; a redirect is an answer like others.
     """
     try:
         target = find_target(url, allowed)
@@ -61,9 +67,9 @@ def call(
         }
         status = _post(target, body, headers)
     except (OSError, http.client.HTTPException) as error:
-        raise CallFailedError(f"{type(error).__name__}: {error}"[:300]) from error
+        raise CallFailed(reason=f"{type(error).__name__}: {error}"[:300]) from error
     if status not in _GOOD:
-        raise CallFailedError(f"the answer was {status}")
+        raise CallFailed(reason=str(status))
     return status
 
 

@@ -8,18 +8,28 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
+from core.errors import GuanxiError
+from core.i18n import N_
 from core.settings import Mail
 
 #: Seconds for each step of the conversation with the mail server.
 STEP_SECONDS = 10.0
 
 
-class NotSetUpError(Exception):
+class NotSetUp(GuanxiError):
     """The installation has no mail server."""
 
+    code = "mail.not_set_up"
+    status = 503
+    text = N_("No mail server is set up (GUANXI_SMTP_URL).")
 
-class MailRefusedError(Exception):
+
+class MailRefused(GuanxiError):
     """The mail server did not take an e-mail."""
+
+    code = "mail.refused"
+    status = 502
+    text = N_("The mail server did not take it: {reason}")
 
 
 def make_mail(
@@ -42,7 +52,7 @@ def send_mail(mail: Mail, made: EmailMessage) -> None:
     """Hand an e-mail to the mail server.
 
     Raises:
-        MailRefusedError: it did not take it.
+        MailRefused: it did not take it.
     """
     try:
         with _connect(mail) as server:
@@ -50,9 +60,9 @@ def send_mail(mail: Mail, made: EmailMessage) -> None:
                 server.login(mail.user, mail.password)
             refused = server.send_message(made)
     except (OSError, smtplib.SMTPException) as error:
-        raise MailRefusedError(f"{type(error).__name__}: {error}"[:300]) from error
+        raise MailRefused(reason=f"{type(error).__name__}: {error}"[:300]) from error
     if refused:
-        raise MailRefusedError("refused for " + ", ".join(sorted(refused))[:300])
+        raise MailRefused(reason=", ".join(sorted(refused))[:300])
 
 
 def _connect(mail: Mail) -> smtplib.SMTP:

@@ -82,6 +82,8 @@ def _on(ctx: Context, automations: Iterable[Automation]) -> list[Automation]:
 
 
 def _wants(automation: Automation, what: Happening) -> bool:
+    if what.release < automation.since:
+        return False
     if automation.applies_to and what.door not in automation.applies_to:
         return False
     trigger = automation.trigger

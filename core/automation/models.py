@@ -55,6 +55,7 @@ run = sa.Table(
 )
 sa.Index("ix_gx_automation_run__automation", run.c.automation, run.c.id)
 sa.Index("ix_gx_automation_run__state", run.c.state, run.c.id)
+sa.Index("ix_gx_automation_run__age", run.c.created_at)
 sa.Index("ix_gx_automation_run__record", run.c.record_id, run.c.id)
 sa.Index("ix_gx_automation_run__concurrency", run.c.concurrency, run.c.state, run.c.id)
 

@@ -27,7 +27,6 @@ from core.records.environment import RecordEnv
 from core.records.idempotency import body_hash
 from core.records.queries import get_record
 from core.schema.automations import Automation
-from core.settings import Settings
 
 #: Calls of one webhook that are taken in a minute.
 CALLS_A_MINUTE = 120
@@ -216,7 +215,7 @@ def webhook_secret(secret_key: str, automation: Automation, number: int) -> str:
     return secret_of(secret_key, automation.trigger.auth or "send", automation.automation, number)
 
 
-def partner_secret(ctx: Context, name: str, settings: Settings) -> dict[str, str]:
+def partner_secret(ctx: Context, name: str, secret_key: str, base_url: str) -> dict[str, str]:
     """Return what the other side of a webhook has to know.
 
     That is the `address` that calls go to, and the `key` of signatures: of the calls that
@@ -231,8 +230,8 @@ def partner_secret(ctx: Context, name: str, settings: Settings) -> dict[str, str
     automation = find_automation(ctx, name)
     with ctx.reading() as connection:
         number = secret_round(connection, name)
-    secret = webhook_secret(settings.secret_key, automation, number)
-    address = f"{settings.base_url}/api/v1/hooks/{name}"
+    secret = webhook_secret(secret_key, automation, number)
+    address = f"{base_url}/api/v1/hooks/{name}"
     if automation.trigger.auth == "token":
         return {"address": f"{address}/{secret}"}
     return {"address": address, "key": secret} if automation.trigger.auth else {"key": secret}

@@ -221,11 +221,10 @@ def _purge(ctx: Context) -> None:
     old: Any = (
         sa.select(run.c.id)
         .where(
-            run.c.id < _id_before(ctx.now - KEEP),
             run.c.created_at < before,
             run.c.state.not_in((*OPEN, SENDING)),
         )
-        .order_by(run.c.id)
+        .order_by(run.c.created_at)
         .limit(_PURGE_ROWS)
     )
     with ctx.reading() as connection:
@@ -234,9 +233,3 @@ def _purge(ctx: Context) -> None:
         with ctx.writing() as connection:
             connection.execute(message.delete().where(message.c.run_id.in_(ids)))
             connection.execute(run.delete().where(run.c.id.in_(ids)))
-
-
-def _id_before(instant: datetime) -> str:
-    """Return an id that sorts after all that were made before an instant."""
-    text = f"{int(instant.timestamp() * 1000):012x}"
-    return f"{text[:8]}-{text[8:]}"

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.automation.calling import call
-from core.automation.mailing import NotSetUpError, make_mail, send_mail
+from core.automation.mailing import NotSetUp, make_mail, send_mail
 from core.automation.models import DEAD, DONE, LOST, READY, SENDING, SENT, message, run
-from core.automation.running import retry_after
+from core.automation.running import retry_after, said
 from core.automation.switches import secret_of, secret_round
 from core.clock import Clock, to_wire
 from core.db import Database
@@ -115,7 +115,7 @@ class Sender:
             self._deliver(row)
             error = ""
         except Exception as problem:  # noqa: BLE001  one receiver must not stop the others
-            error = f"{type(problem).__name__}: {problem}"[:_ERROR_LENGTH].replace("\0", "")
+            error = said(problem, self._settings.site_locale)[:_ERROR_LENGTH].replace("\0", "")
         try:
             with self._db.write() as connection:
                 self._settle(connection, row, error)
@@ -128,7 +128,7 @@ class Sender:
         if row["kind"] == "email":
             mail = self._settings.mail
             if mail is None:
-                raise NotSetUpError("no mail server is set up: GUANXI_SMTP_URL")
+                raise NotSetUp
             made = make_mail(
                 mail,
                 to=content["to"],

@@ -27,6 +27,7 @@ class Happening:
 
     Attributes:
         changes: field name -> what changed, as histories keep it.
+        release: the release that it happened under.
     """
 
     door: str
@@ -34,6 +35,7 @@ class Happening:
     actor_name: str
     action: str
     changes: Mapping[str, Any]
+    release: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,9 @@ def happening(
     if row is None:
         return None
     changes = msgspec.json.decode(row["changes"])
-    return Happening(row["door"], row["actor"], row["actor_name"], row["action"], changes)
+    return Happening(
+        row["door"], row["actor"], row["actor_name"], row["action"], changes, row["release"]
+    )
 
 
 def present(ctx: Context, connection: Connection, type_name: str, record_id: str) -> Record | None:

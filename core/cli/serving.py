@@ -33,9 +33,6 @@ from core.context import Context
 from core.jobs.worker import Worker
 from core.security.services import EXTENSION, Services
 
-#: The language of mails where the environment names none: nobody's browser says it.
-LOCALE = "zh"
-
 #: Requests that one process works on at once; more only wait for each other's CPU.
 _THREADS = 4
 _KILL_SECONDS = 15
@@ -122,7 +119,7 @@ def load_served(*_: Any) -> Flask:
 
 
 def _worker_of(services: Services, *, elected: bool) -> Worker:
-    locale = services.settings.locale or LOCALE
+    locale = services.settings.site_locale
 
     def make_context() -> Context:
         return replace(system_context(services), locale=locale)

@@ -52,7 +52,7 @@ def switch(ctx: Context, name: str) -> Any:
 def get_secret(ctx: Context, name: str) -> Any:
     """Answer with the address of a webhook, or with the key that bodies are signed with."""
     query_keys()
-    return requests.partner_secret(ctx, name, services().settings)
+    return _secret(ctx, name)
 
 
 @route("/automations/<name>/secret", "POST")
@@ -61,7 +61,13 @@ def renew_secret(ctx: Context, name: str) -> Any:
     query_keys()
     body_keys({})
     administration.renew_secret(ctx, name)
-    return requests.partner_secret(ctx, name, services().settings)
+    return _secret(ctx, name)
+
+
+def _secret(ctx: Context, name: str) -> dict[str, str]:
+    settings = services().settings
+    base_url = settings.base_url or request.url_root.rstrip("/")
+    return requests.partner_secret(ctx, name, settings.secret_key, base_url)
 
 
 @route("/automations/runs", "GET")

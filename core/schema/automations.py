@@ -190,6 +190,7 @@ class Automation(Model, frozen=True, kw_only=True):
         concurrency_key: an expression; of runs with the same value one is at work at a
             time, the earliest first.
         off: it starts switched off; an administrator switches it on.
+        since: the release that first had it; what was changed before is not its business.
     """
 
     automation: str
@@ -205,3 +206,4 @@ class Automation(Model, frozen=True, kw_only=True):
     retry: Retry = Retry()
     concurrency_key: str = ""
     off: bool = False
+    since: int = 0

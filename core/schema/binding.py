@@ -66,7 +66,7 @@ SHAPES: Mapping[type, Shape] = {
         extra_lists=frozenset({"archive"}),
     ),
     model.Flow: Shape(hidden=frozenset({"layer"})),
-    automations.Automation: Shape(hidden=frozenset({"layer"})),
+    automations.Automation: Shape(hidden=frozenset({"layer", "since"})),
 }
 
 

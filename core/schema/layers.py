@@ -94,8 +94,10 @@ class _Builder:
             elif document.kind == "roles":
                 self._add_roles(draft, document)
         for name, (layer, node) in merge_automations(documents, self._problems).items():
+            known = self.running.automations.get(name)
+            since = self._number if known is None else known.since
             values = self._values(node, Automation, frozenset())
-            automation = _model(values | {"layer": layer}, Automation)
+            automation = _model(values | {"layer": layer, "since": since}, Automation)
             if automation is not None:
                 draft.automations[name] = automation
                 draft.nodes[f"automation {name}"] = node

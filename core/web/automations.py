@@ -116,7 +116,13 @@ def show_secret(ctx: Context, name: str) -> ResponseReturnValue:
     if request.form.get("new") == "1":
         administration.renew_secret(ctx, name)
         flash(translate(N_("The secret before is worth nothing from now on."), ctx.locale), "warn")
-    return _automation_page(ctx, name, requests.partner_secret(ctx, name, services().settings))
+    return _automation_page(ctx, name, _secret(ctx, name))
+
+
+def _secret(ctx: Context, name: str) -> dict[str, str]:
+    settings = services().settings
+    base_url = settings.base_url or request.url_root.rstrip("/")
+    return requests.partner_secret(ctx, name, settings.secret_key, base_url)
 
 
 @pages.get("/automations/runs/")

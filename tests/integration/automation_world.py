@@ -27,6 +27,7 @@ from core.schema.layers import effective
 from core.schema.yamlnodes import Source
 from core.settings import Mail, Settings
 from core.tables.registry import Registries
+from core.testing.site import free_port
 from core.workflow import guard, notices
 from tests.integration.flow_world import START
 
@@ -123,7 +124,8 @@ class AutomationWorld:
         notices.register(self.handlers)
         registering.register(self.handlers)
         self.folder = folder
-        self.settings = Settings(folder, db.url.render_as_string(hide_password=False), KEY)
+        url = db.url.render_as_string(hide_password=False)
+        self.settings = Settings(folder, url, KEY, locale="en")
 
     def publish(self, *automations: str) -> None:
         """Put the shop with these automations in force."""
@@ -209,9 +211,9 @@ class Mailbox:
 @pytest.fixture
 def mailbox() -> Iterator[tuple[Mailbox, Mail]]:
     box = Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=0)
+    port = free_port()
+    controller = Controller(box, hostname="127.0.0.1", port=port)
     controller.start()
-    port = controller.server.sockets[0].getsockname()[1]
     yield box, Mail("127.0.0.1", port, "Shop <shop@example.com>")
     controller.stop()
 

@@ -460,3 +460,16 @@ actions:
     world.change(member, pin="9876")
     world.deliver()
     assert [one["message"] for one in list_notices(world.ctx("clerk"))] == ["was •••"]
+
+
+def test_change_from_before_it_was_published_sets_nothing_going(world):
+    world.publish()
+    member = world.create(points=1)
+    world.change(member, points=300)
+    world.publish(PROMOTE)
+    world.deliver()
+    assert world.runs() == []
+    world.change(member, points=1)
+    world.change(member, points=200)
+    world.deliver()
+    assert world.states() == [("promote", "done")]
