@@ -100,20 +100,26 @@ def _post(target: Target, body: bytes, headers: dict[str, str]) -> int:
     if target.is_secure:
         connection.default_port = http.client.HTTPS_PORT
     # Each step has its time; a peer that drips bytes would use it again and again.
-    end = threading.Timer(WHOLE_SECONDS, _cut, (connection,))
+    is_over = threading.Event()
+    end = threading.Timer(WHOLE_SECONDS, _cut, (connection, is_over))
     end.daemon = True
     end.start()
     try:
         connection.request("POST", target.path, body, headers)
         with connection.getresponse() as response:
             response.read(MAX_ANSWER)
-            return response.status
+            status = response.status
+        if is_over.is_set():
+            # What came until then may look like a whole answer.
+            raise TimeoutError("the answer took too long")
+        return status
     finally:
         end.cancel()
         connection.close()
 
 
-def _cut(connection: Any) -> None:
+def _cut(connection: Any, is_over: threading.Event) -> None:
+    is_over.set()
     if connection.sock is not None:
         try:
             connection.sock.shutdown(socket.SHUT_RDWR)
