@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from core.context import Context
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem, UserError
+from core.expression import Expression
 from core.extension.hookspecs import Change, Document, Event, hookimpl
 from core.i18n import N_, pick, translate
 from core.ids import new_id
@@ -20,6 +21,8 @@ from core.schema.fieldtypes import FieldError, FieldType
 from core.schema.model import Field
 from core.schema.numbertypes import DecimalType, IntegerType
 from core.schema.texttypes import TextType
+from core.schema.writtentypes import matches as secret_matches
+from core.schema.writtentypes import result_kind
 
 __all__ = [
     "N_",
@@ -47,6 +50,8 @@ __all__ = [
     "option_label",
     "plugin_settings",
     "query",
+    "secret_matches",
+    "stored_expression",
     "table",
     "translate",
 ]
@@ -69,6 +74,19 @@ def option_label(ctx: Context, record_type: str, field: str, value: str) -> str:
         if option.value == value:
             return pick(option.label, ctx.locale, value)
     return value
+
+
+def stored_expression(ctx: Context, record_type: str, field: str, text: str) -> Expression:
+    """Return what a `condition` or `expression` field holds, ready to be evaluated.
+
+    Raises:
+        NotFound: there is no such record type.
+        ExpressionError: the forms changed since it was saved, so that it is no longer right.
+    """
+    found = ctx.registry.record_type(record_type).field(field)
+    if found is None:
+        raise NotFound
+    return ctx.registry.expression(found.scope, text, result_kind(found))
 
 
 def query(ctx: Context, statement: sa.Select[Any]) -> list[sa.Row[Any]]:

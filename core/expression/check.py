@@ -148,6 +148,8 @@ class Checker(Calls):
         if written.name not in parts:
             return self._unknown(written, written.at, written.name, list(parts))
         self.paths.add(_path(written))
+        if base.type.target:
+            self.use(base.type.target, written.name, written.at, written.end)
         return nodes.Part(parts[written.name], written.start, written.end, base, written.name)
 
     def _linked(self, written: nodes.Dot, base: Node) -> Node:

@@ -20,9 +20,12 @@ from core.i18n import N_
 from core.policies.access import access
 from core.policies.bounded import compiled
 from core.records.binding import bound
+from core.records.cascading import depends_on, filter_for
 from core.records.environment import RecordEnv
 from core.records.people import PEOPLE
 from core.records.rules import Subject, is_empty
+from core.schema.cascades import cascades
+from core.schema.fieldtypes import field_type
 from core.schema.model import Field, OptionSource, RecordType
 from core.schema.peopletypes import SINGLE_LINKS, USERS, role_names
 from core.schema.writtentypes import result_kind
@@ -71,6 +74,7 @@ class References:
 
     ctx: Context
     connection: Connection
+    owner: str
     conditions: Mapping[tuple[str, str], Expression]
     links: dict[tuple[str, str], list[Wanted]] = attribute(
         default_factory=lambda: defaultdict(list)
@@ -84,31 +88,51 @@ class References:
     users: list[Wanted] = attribute(default_factory=list)
 
     def collect(
-        self, fields: Iterable[Field], subject: Subject, env: RecordEnv, problems: list[Problem]
+        self,
+        fields: Iterable[Field],
+        subject: Subject,
+        env: RecordEnv,
+        problems: list[Problem],
+        table: str = "",
     ) -> None:
-        """Note what `subject` points to that it did not point to before."""
-        before = subject.before or {}
+        """Note what `subject`, a record or a row of `table`, points to and did not before."""
+        before, owner = subject.before or {}, f"{self.owner}.{table}" if table else self.owner
         for one in fields:
             value: Any = subject.values.get(one.name)
-            if is_empty(value) or value == before.get(one.name):
+            if is_empty(value):
                 continue
-            path = subject.path + one.name
-            if one.type in SINGLE_LINKS:
-                self.links[one.target, one.filter].append(Wanted(value, path, problems))
-            elif one.type == "links":
-                self._collect_links(one, value, before.get(one.name) or (), (path, problems))
+            place = (subject.path + one.name, problems)
+            if one.options_from:
+                self._collect_options(one, subject, env, (*place, owner))
+            elif field_type(one.type).points and one.target != USERS:
+                self._collect_linked(one, subject, owner, place)
+            elif value == before.get(one.name):
+                continue
             elif one.type == "table":
                 self._collect_rows(one, subject, env, problems)
-            elif one.options_from:
-                self._collect_options(one, subject, env, (path, problems))
             elif one.target == USERS:
-                self._collect_users(value, before.get(one.name), (path, problems))
+                self._collect_users(value, before.get(one.name), place)
             elif one.type in _NAMED:
-                problems += _NAMED[one.type](self.ctx, one, value, path)
+                problems += _NAMED[one.type](self.ctx, one, value, place[0])
+
+    def _collect_linked(
+        self, one: Field, subject: Subject, owner: str, place: tuple[str, list[Problem]]
+    ) -> None:
+        """Note the records that a link points to, or that its filter may no longer let it."""
+        value, before = subject.values[one.name], (subject.before or {}).get(one.name)
+        is_moved = self._is_moved(one.target, one.filter, owner, subject)
+        if value == before and not is_moved:
+            return
+        condition = filter_for(self.ctx, one.target, one.filter, owner, subject.row)
+        if one.type in SINGLE_LINKS:
+            self.links[one.target, condition].append(Wanted(value, *place))
+        else:
+            known = () if is_moved else before or ()
+            self._collect_links((one.target, condition), value, known, place)
 
     def _collect_links(
         self,
-        one: Field,
+        target: tuple[str, str],
         ids: Sequence[str],
         known: Iterable[str],
         place: tuple[str, list[Problem]],
@@ -117,7 +141,15 @@ class References:
         for position, target_id in enumerate(ids):
             if target_id not in old:
                 wanted = Wanted(target_id, f"{place[0]}.{position}", place[1])
-                self.links[one.target, one.filter].append(wanted)
+                self.links[target].append(wanted)
+
+    def _is_moved(self, target: str, text: str, owner: str, subject: Subject) -> bool:
+        """Return whether what a filter depends on changed, so that the choice may be gone."""
+        before = subject.before
+        if before is None or not cascades(text):
+            return False
+        names = depends_on(self.ctx, target, text, owner)
+        return any(before.get(name) != subject.values.get(name) for name in names)
 
     def _collect_users(
         self, value: str | list[str], known: Any, place: tuple[str, list[Problem]]
@@ -140,10 +172,12 @@ class References:
         rows = subject.values[table.name]
         if not stored:
             for one in pointing:
-                if one.type in SINGLE_LINKS:
+                if one.type in SINGLE_LINKS and not cascades(one.filter):
                     column = WantedColumn(rows, one.name, subject.path + table.name, problems)
                     self.columns[one.target, one.filter].append(column)
-            pointing = [one for one in pointing if one.type not in SINGLE_LINKS]
+            pointing = [
+                one for one in pointing if one.type not in SINGLE_LINKS or cascades(one.filter)
+            ]
         if not pointing:
             return
         for position, row in enumerate(rows):
@@ -153,19 +187,26 @@ class References:
                 frozenset(),
                 f"{subject.path}{table.name}.{position}.",
             )
-            self.collect(pointing, inner, env, problems)
+            self.collect(pointing, inner, env, problems, table.name)
 
     def _collect_options(
-        self, one: Field, subject: Subject, env: RecordEnv, place: tuple[str, list[Problem]]
+        self, one: Field, subject: Subject, env: RecordEnv, place: tuple[str, list[Problem], str]
     ) -> None:
         source = self._source(one, subject, env)
-        path, problems = place
+        path, problems, owner = place
+        is_kept = (
+            subject.before is not None
+            and subject.before.get(one.name) == (subject.values[one.name])
+        )
+        if is_kept and not (source and self._is_moved(source.type, source.filter, owner, subject)):
+            return
         values = subject.values[one.name]
         for value in values if isinstance(values, list) else (values,):
             if source is None:
                 problems.append(_no_option(path, value))
             else:
-                key = source.type, source.value, source.filter
+                condition = filter_for(self.ctx, source.type, source.filter, owner, subject.row)
+                key = source.type, source.value, condition
                 self.options[key].append(Wanted(value, path, problems))
 
     def _source(self, one: Field, subject: Subject, env: RecordEnv) -> OptionSource | None:

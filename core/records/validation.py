@@ -210,7 +210,7 @@ class Validator:
         situation = Situation(ctx.door, moment, ctx.locale, ctx.warnings)
         env = RecordEnv(ctx, connection)
         self._prefetch(candidates, env)
-        references = References(ctx, connection, self._conditions)
+        references = References(ctx, connection, self.record_type.name, self._conditions)
         attachments = Attachments(ctx, connection)
         for candidate in candidates:
             subject, problems = candidate.subject, candidate.problems

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from core.expression.types import Scope
 from core.i18n import N_
+from core.schema.cascades import cascading_scope
 from core.schema.draft import Draft
 from core.schema.fieldtypes import FieldError, field_type, field_type_names
 from core.schema.filetypes import FILE_TYPES, is_media_range, size_in_bytes
@@ -21,7 +22,7 @@ RESERVED = frozenset(
     {
         *("id", "version", "release", "created_at", "created_by", "updated_at", "updated_by"),
         *("deleted_at", "chain", "events", "audited_at", "audit_seq"),
-        *("no_access", "proposal", "current_user", "record_id", "target_id"),
+        *("no_access", "proposal", "current_user", "this", "record_id", "target_id"),
         *("and", "or", "not", "in", "is", "empty", "if", "else", "true", "false", "null", "none"),
     }
 )
@@ -124,6 +125,7 @@ def _check_field(
     _check_name(draft, field.name, node.at("name"), reserved)
     _check_fetch(draft, field, node, {one.name: one for one in siblings})
     _check_properties(draft, field, node)
+    _check_relation(draft, field, node, scope)
     for check in _FIELD_CHECKS:
         check(draft, field, node)
     _check_choices(draft, field, node, scope)
@@ -266,7 +268,8 @@ def _check_sources(draft: Draft, field: Field, node: Node, scope: Scope) -> None
             draft.add_unknown(place.at("type"), "type", source.type, draft.types)
             continue
         if source.filter:
-            draft.expression(place.at("filter"), source.filter, draft.scope(source.type))
+            over = cascading_scope(draft.scope(source.type), scope)
+            draft.expression(place.at("filter"), source.filter, over)
         found = target.field(source.value)
         if found is None:
             names = [one.name for one in target.fields]
@@ -286,7 +289,7 @@ def _check_option(draft: Draft, value: str, place: Node) -> None:
         draft.add(place, "bad_option", text, limit=MAX_OPTION)
 
 
-def _check_relation(draft: Draft, field: Field, node: Node) -> None:
+def _check_relation(draft: Draft, field: Field, node: Node, scope: Scope) -> None:
     if field.type in {"link", "links", "department"}:
         if not field.target:
             draft.add(node, "missing", N_("“{key}” is missing."), key="target")
@@ -294,7 +297,8 @@ def _check_relation(draft: Draft, field: Field, node: Node) -> None:
             place = node.at("type" if field.type == DEPARTMENTS else "target")
             draft.add_unknown(place, "type", field.target, draft.types)
         elif field.filter:
-            draft.expression(node.at("filter"), field.filter, draft.scope(field.target))
+            over = cascading_scope(draft.scope(field.target), scope)
+            draft.expression(node.at("filter"), field.filter, over)
         if field.required and field.on_delete == "set_null":
             text = N_("A required link cannot be emptied when its target is deleted.")
             draft.add(node.at("on_delete"), "contradiction", text)
@@ -409,7 +413,6 @@ def _takes(field: Field, declared: str, taken: Field) -> bool:
 _FIELD_CHECKS = (
     _check_bounds,
     _check_files,
-    _check_relation,
     _check_scope,
     _check_sequence,
     _check_default,

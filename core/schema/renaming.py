@@ -6,7 +6,9 @@ from typing import Any
 
 from core.expression import Scope, rename_names
 from core.schema.automationtexts import rename_in_automation
+from core.schema.cascades import cascading_scope
 from core.schema.model import Field, Release
+from core.schema.peopletypes import DEPARTMENTS
 from core.schema.scopes import record_scope, row_scope
 
 Tree = MutableMapping[str, Any]
@@ -49,6 +51,9 @@ class Rename:
                 place[key] = renamed
         for field in _maps(tree, "fields"):
             self._rename_reference(field, name)
+            self._rename_taken(field, name, "")
+            for column in _maps(field, "fields"):
+                self._rename_taken(column, name, str(field.get("name", "")))
         if name == self.type and next(iter(tree)) != "flow":
             self._rename_lists(tree)
         if tree.get("document") == self.type:
@@ -62,6 +67,25 @@ class Rename:
             field["of"] = self.new
         if field.get("take") == self.old and self._rolled(field, name) == self.type:
             field["take"] = self.new
+
+    def _rename_taken(self, field: Tree, name: str, table: str) -> None:
+        """Change what a lookup shows, what is taken over from a link, and a condition's scope."""
+        if field.get("scope") == f"{self.type}.{self.old}":
+            field["scope"] = f"{self.type}.{self.new}"
+        fetched = str(field.get("fetch_from", "")).partition(".")
+        link_name = str(field.get("through", "") or fetched[0])
+        owner = self._field(name, table) if table else self.release.type(name)
+        siblings = owner.fields if owner else ()
+        link = next((one for one in siblings if one.name == link_name), None)
+        taken = str(field.get("field", "") or fetched[2])
+        is_own = name == self.type and not table and link_name == self.old
+        is_theirs = link is not None and link.target == self.type and taken == self.old
+        link_name = self.new if is_own else link_name
+        taken = self.new if is_theirs else taken
+        if (is_own or is_theirs) and field.get("through"):
+            field["through"], field["field"] = link_name, taken
+        elif is_own or is_theirs:
+            field["fetch_from"] = f"{link_name}.{taken}"
 
     def _rolled(self, field: Tree, name: str) -> str:
         """Return the record type that a rollup goes over."""
@@ -164,7 +188,7 @@ class Rename:
             yield from _held(conditions, tuple(conditions), scope)
         for source in _maps(field, "options_from"):
             yield from _held(source, ("when",), scope)
-            yield from self._held_over(source, str(source.get("type", "")))
+            yield from self._held_over(source, str(source.get("type", "")), scope)
         if field.get("type") == "rollup":
             over = self._field(name, str(field.get("of", "")))
             if over is not None and over.type == "table":
@@ -172,11 +196,15 @@ class Rename:
             else:
                 yield from self._held_over(field, self._rolled(field, name))
         else:
-            yield from self._held_over(field, str(field.get("target", "")))
+            target = DEPARTMENTS if field.get("type") == DEPARTMENTS else field.get("target", "")
+            yield from self._held_over(field, str(target), scope)
 
-    def _held_over(self, place: Tree, target: str) -> Iterator[tuple[Tree, str, Scope]]:
+    def _held_over(
+        self, place: Tree, target: str, own: Scope | None = None
+    ) -> Iterator[tuple[Tree, str, Scope]]:
         if self.release.type(target) is not None:
-            yield from _held(place, ("filter",), record_scope(self.release, target))
+            over = record_scope(self.release, target)
+            yield from _held(place, ("filter",), cascading_scope(over, own) if own else over)
 
 
 def _maps(tree: Any, key: str) -> list[Tree]:

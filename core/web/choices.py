@@ -5,12 +5,14 @@ from typing import Any
 
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
+from msgspec.structs import replace
 
 from core.actor import PUBLIC
 from core.context import Context
 from core.errors import Forbidden, NotFound
 from core.expression import Expression, compile_expression
 from core.policies.access import access
+from core.records.cascading import filter_for
 from core.records.environment import RecordEnv
 from core.records.people import PEOPLE
 from core.records.queries import Query, list_wire
@@ -39,8 +41,13 @@ def offer_choices(ctx: Context, type_name: str) -> ResponseReturnValue:
     access(ctx, type_name).require("view")
     table, field = _field_at(record_type, request.args.get("field", ""))
     siblings = table.fields if table else record_type.fields
-    source = _source(ctx, record_type, table, field=field, row=_row(siblings))
-    items = [] if source is None else _offered(ctx, source, request.args.get("search", "").strip())
+    source = _source(ctx, record_type, table, field=field, row=typed_row(siblings))
+    items = []
+    if source is not None:
+        owner = f"{type_name}.{table.name}" if table else type_name
+        text = request.args.get("search", "").strip()
+        narrow = filter_for(ctx, source.type, source.filter, owner, typed_row(siblings))
+        items = _offered(ctx, replace(source, filter=narrow), text)
     return jsonify({"items": items, "more": len(items) == OFFERED})
 
 
@@ -69,7 +76,7 @@ def _field_at(record_type: RecordType, path: str) -> tuple[Field | None, Field]:
     return table, found
 
 
-def _row(fields: tuple[Field, ...]) -> dict[str, Any]:
+def typed_row(fields: tuple[Field, ...]) -> dict[str, Any]:
     """Return the row's values as they are typed; what is no value yet counts as none."""
     row: dict[str, Any] = {}
     for field in fields:

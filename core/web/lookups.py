@@ -5,8 +5,10 @@ from flask.typing import ResponseReturnValue
 
 from core.context import Context
 from core.policies.access import Access, access
+from core.records.cascading import filter_for
 from core.records.queries import Query, list_wire
 from core.schema.model import RecordType
+from core.web.choices import typed_row
 from core.web.page import page, pages
 from core.web.titles import OFFERED, title_name
 
@@ -16,7 +18,8 @@ from core.web.titles import OFFERED, title_name
 def lookup(ctx: Context, type_name: str) -> ResponseReturnValue:
     """Answer what a link picker offers for the text typed so far.
 
-    `from` names the link as `TYPE.FIELD` or `TYPE.TABLE.FIELD`, whose filter holds here too.
+    `from` names the link as `TYPE.FIELD` or `TYPE.TABLE.FIELD`, whose filter holds here too;
+    `row.NAME` are the other values of the same row, on which the filter may depend.
     """
     target = ctx.registry.record_type(type_name)
     text = request.args.get("search", "").strip()
@@ -61,11 +64,14 @@ def _link_filter(ctx: Context, path: str, target: str) -> str:
     record_type = ctx.registry.release.type(parts[0])
     if record_type is None:
         return ""
-    fields = record_type.fields
+    siblings = fields = record_type.fields
     field = None
     for part in parts[1:]:
         field = next((each for each in fields if each.name == part), None)
         if field is None:
             return ""
-        fields = field.fields
-    return field.filter if field is not None and field.target == target else ""
+        siblings, fields = fields, field.fields
+    if field is None or field.target != target:
+        return ""
+    owner = ".".join(parts[:-1])
+    return filter_for(ctx, target, field.filter, owner, typed_row(siblings))

@@ -9,6 +9,7 @@ NAMES = [
     "ActionCall", "Change", "Conflict", "Context", "DecimalType", "Document", "Event", "Field", "FieldError",
     "FieldType", "Forbidden", "IntegerType", "Invalid", "N_", "NotFound", "PluginAction", "Problem", "TextType",
     "UserError", "hookimpl", "new_id", "next_number", "option_label", "plugin_settings", "query",
+    "secret_matches", "stored_expression",
     "table", "translate",
 ]  # fmt: skip
 

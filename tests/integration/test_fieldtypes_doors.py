@@ -6,6 +6,10 @@ import json
 
 import pytest
 
+from core.api import secret_matches, stored_expression
+from core.errors import NotFound
+from core.expression import ExpressionError
+from core.expression.types import PlainEnv
 from core.records.importing import run_import
 from core.records.queries import Query, list_wire
 from core.schema.writtentypes import MASK, matches
@@ -331,3 +335,16 @@ def test_builder_offers_the_fields_that_its_reader_sees(site, cases):
         303,
         401,
     }
+
+
+def test_a_plugin_evaluates_a_stored_condition_and_compares_a_secret(site, cases):
+    cases.post(API, json=a_case(site, cases))
+    ctx = site.context("system")
+    condition = stored_expression(ctx, "case_note", "rule", "status == 'active'")
+    assert condition.evaluate({"status": "active"}, PlainEnv()) is True
+    assert condition.evaluate({"status": "blocked"}, PlainEnv()) is False
+    assert secret_matches("4711", stored_pin(site))
+    with pytest.raises(NotFound):
+        stored_expression(ctx, "case_note", "nix", "true")
+    with pytest.raises(ExpressionError):
+        stored_expression(ctx, "case_note", "rule", "nix == 1")

@@ -265,3 +265,33 @@ def test_json_schema_says_what_the_loader_says(text, good):
     jsonschema.Draft202012Validator.check_schema(schema)
     document = YAML(typ="safe", pure=True).load(text)
     assert jsonschema.Draft202012Validator(schema).is_valid(document) is good
+
+
+def test_renaming_follows_lookups_values_taken_over_and_scopes():
+    guest = (
+        "record_type: guest\ntitle_field: name\nfields:\n  - {name: name, type: text}\n"
+        "  - {name: tier, type: link, target: tier}\n"
+        "  - {name: rate, type: lookup, through: tier, field: rate}\n"
+        "  - {name: kept, type: rate, fetch_from: tier.rate}\n"
+        "  - {name: rule, type: condition, scope: guest.rows}\n"
+        "  - name: rows\n    type: table\n    fields:\n"
+        "      - {name: tier, type: link, target: tier}\n"
+        "      - {name: kept, type: rate, fetch_from: tier.rate}\n"
+    )
+    tier = (
+        "record_type: tier\ntitle_field: name\nfields:\n  - {name: name, type: text}\n"
+        "  - {name: rate, type: rate}\n"
+    )
+    sources = [Source("site", "guest.yaml", guest), Source("site", "tier.yaml", tier)]
+    changes = [
+        {"op": "rename_field", "type": "tier", "field": "rate", "to": "paid"},
+        {"op": "rename_field", "type": "guest", "field": "tier", "to": "level"},
+        {"op": "rename_field", "type": "guest", "field": "rows", "to": "lines"},
+    ]
+    for number, change in enumerate(changes, start=1):
+        sources = apply_changes(sources, [change], effective(sources, None, number))
+    made = effective(sources, None, 9).types["guest"]
+    assert (made.field("rate").through, made.field("rate").field) == ("level", "paid")
+    assert made.field("kept").fetch_from == "level.paid"
+    assert made.field("lines").fields[1].fetch_from == "tier.paid"
+    assert made.field("rule").scope == "guest.lines"

@@ -90,18 +90,30 @@ class Picker {
     if (this.box.dataset.target === "@user") return `/people/lookup?${new URLSearchParams({ search: text })}`;
     if (!("choices" in this.box.dataset)) {
       const query = new URLSearchParams({ search: text, from: type ? `${type}.${path}` : "" });
+      if ("cascades" in this.box.dataset) this.siblings(query, own);
       return `/records/${this.box.dataset.target}/lookup?${query}`;
     }
     // What is offered depends on the other values of the same row.
     const query = new URLSearchParams({ search: text, field: path });
+    this.siblings(query, own);
+    return `/records/${type}/choices?${query}`;
+  }
+
+  /**
+   * Add the other values of the row that the picker stands in.
+   * @param {URLSearchParams} query
+   * @param {string} own
+   */
+  siblings(query, own) {
     const start = own.slice(0, own.lastIndexOf(".") + 1);
     for (const [name, value] of new FormData(/** @type {HTMLFormElement} */ (this.input.form))) {
       const rest = name.slice(start.length);
+      const control = this.input.form?.elements.namedItem(name);
+      if (control instanceof HTMLInputElement && control.type === "password") continue; // no address holds a secret
       if (name.startsWith(start) && !rest.includes(".") && typeof value === "string" && value.length < 200) {
         query.set(`row.${rest}`, value);
       }
     }
-    return `/records/${type}/choices?${query}`;
   }
 
   draw() {
