@@ -6,7 +6,7 @@ to the record's history, in one of its earlier versions.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -124,12 +124,14 @@ def held_ids(field: Field, value: Any) -> Iterator[str]:
     return (file_id for _, file_id, _ in held_at(field, value, ""))
 
 
-def readable_ids(ctx: Context, ids: set[str]) -> set[str]:
-    """Return those of `ids` that are files the actor may read now."""
-    if not ids:
+def readable_pictures(ctx: Context, ids: Iterable[str]) -> set[str]:
+    """Return those of `ids` that are pictures which can be shown and the actor may read now."""
+    wanted = sorted(set(ids))[:_MOST_PLACES]
+    if not wanted:
         return set()
+    statement = sa.select(file_table).where(
+        file_table.c.id.in_(wanted), file_table.c.thumbnail.is_not(None)
+    )
     with ctx.reading() as connection:
-        rows = connection.execute(
-            sa.select(file_table).where(file_table.c.id.in_(sorted(ids)[:_MOST_PLACES]))
-        ).mappings()
-        return {row["id"] for row in rows.all() if is_readable(ctx, connection, dict(row))}
+        rows = connection.execute(statement).mappings().all()
+        return {row["id"] for row in rows if is_readable(ctx, connection, dict(row))}

@@ -241,7 +241,8 @@ def _fixed_paths() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the routes that are the same in every release, read from the URL map."""
     described = {"/records/<type_name>", "/records/<type_name>/<record_id>"}
     for rule in current_app.url_map.iter_rules():
-        if not rule.endpoint.startswith("rest.") or rule.rule.removeprefix(API) in described:
+        is_ours = rule.endpoint.startswith(("rest.", "gx.")) and rule.rule.startswith(f"{API}/")
+        if not is_ours or rule.rule.removeprefix(API) in described:
             continue
         path = rule.rule.replace("<path:", "<").replace("<", "{").replace(">", "}")
         parameters = [
@@ -252,7 +253,7 @@ def _fixed_paths() -> Iterator[tuple[str, dict[str, Any]]]:
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             operation = _operation(
                 rule.rule.removeprefix(API).split("/")[1],
-                f"{method.lower()}_{rule.endpoint.removeprefix('rest.')}",
+                f"{method.lower()}_{rule.endpoint.partition('.')[2]}",
                 {"type": "object"},
                 body=None if method in {"GET", "DELETE"} else {"type": "object"},
             )

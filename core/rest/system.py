@@ -15,6 +15,7 @@ from core.db import Database
 from core.errors import GuanxiError, Unavailable
 from core.i18n import N_
 from core.jobs import delivery
+from core.printing.pdf import printing_state
 from core.rest.exchange import respond
 from core.security.services import services
 from core.security.throttle import login_try
@@ -65,6 +66,7 @@ def readiness(db: Database, clock: Clock) -> dict[str, Any]:
         "worker": _worker_state(jobs.beat, clock.now()),
         "waiting": jobs.depth,
         "dead": jobs.dead,
+        "print": printing_state(),
     }
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence
 from typing import Any
 
 from core.expression import Scope, rename_names
-from core.expression.holes import Hole, UnclosedHole, plain_text, split_text
 from core.expression.types import BOOLEAN, DATE, DATETIME, NUMBER, TEXT, Type
 from core.schema.automations import CHANGES, Automation, AutomationAction, Trigger
+from core.schema.holetexts import holes_of, renamed_holes
 from core.schema.model import RecordType, Release
 from core.schema.scopes import VARIABLES, scope_in
 
@@ -69,14 +69,6 @@ def _of_action(action: AutomationAction) -> Iterator[tuple[str, str]]:
     for key, label in (("title", action.title), ("body", action.body)):
         for hole in (hole for text in label.values() for hole in holes_of(text)):
             yield key, hole.text
-
-
-def holes_of(text: str) -> list[Hole]:
-    """Return the expressions in a text; none when its braces do not match."""
-    try:
-        return [part for part in split_text(text) if isinstance(part, Hole)]
-    except UnclosedHole:
-        return []
 
 
 def names_field(automation: Automation, type_name: str, field: str) -> bool:
@@ -151,7 +143,7 @@ def _rename_action(
     for key in ("title", "body"):
         label = action.get(key) or {}
         for language, text in label.items():
-            label[language] = _renamed_holes(str(text), scope, names)
+            label[language] = renamed_holes(str(text), scope, names)
 
 
 def _rename_text(
@@ -167,19 +159,6 @@ def _rename_text(
 def _rename_list(names: Any, old: str, new: str) -> None:
     if isinstance(names, MutableSequence):
         names[:] = [new if one == old else one for one in names]
-
-
-def _renamed_holes(text: str, scope: Scope, names: Mapping[tuple[str, str], str]) -> str:
-    try:
-        parts = list(split_text(text))
-    except UnclosedHole:
-        return text
-    return "".join(
-        plain_text(part)
-        if isinstance(part, str)
-        else "{" + rename_names(part.text, scope, names) + "}"
-        for part in parts
-    )
 
 
 __all__ = [

@@ -18,6 +18,7 @@ from core.errors import Problem
 from core.expression.types import nearest
 from core.i18n import N_
 from core.schema import automations, model
+from core.schema.prints import Print
 from core.schema.yamlnodes import Node
 
 MAX_TEXT = 2_000
@@ -67,6 +68,7 @@ SHAPES: Mapping[type, Shape] = {
     ),
     model.Flow: Shape(hidden=frozenset({"layer"})),
     automations.Automation: Shape(hidden=frozenset({"layer", "since"})),
+    Print: Shape(hidden=frozenset({"layer"})),
 }
 
 
@@ -272,6 +274,8 @@ LABEL_KEYS = frozenset(
         "tab",
         "error",
         "warn",
+        "heading",
+        "text",
     ]
 )
 

@@ -12,6 +12,7 @@ from core.schema.fieldchecks import check_fields
 from core.schema.flowchecks import check_flows
 from core.schema.model import ACTIONS, Policy, RecordType, Release
 from core.schema.names import TYPE_NAME
+from core.schema.printchecks import check_prints
 from core.schema.rulechecks import check_rules, check_stages
 from core.schema.viewchecks import NOT_SORTABLE, listed_names, view_flaws
 from core.schema.yamlnodes import Node
@@ -32,6 +33,7 @@ def check_release(draft: Draft, running: Release) -> None:
     _check_policy_sets(draft)
     check_flows(draft, running)
     check_automations(draft, running)
+    check_prints(draft)
 
 
 def _check_ids(draft: Draft) -> None:

@@ -20,6 +20,7 @@ Kind = Literal[
     "add_flow", "drop_flow", "change_flow",
     "add_role", "drop_role", "change_role",
     "add_automation", "drop_automation", "change_automation",
+    "add_print", "drop_print", "change_print",
 ]  # fmt: skip
 
 #: Attributes that place a field rather than describe it.
@@ -66,6 +67,7 @@ def diff(old: Release | None, new: Release) -> tuple[Change, ...]:
     changes.extend(_named(before.flows, new.flows, "flow", lambda name: {"type": name}))
     automations = before.automations, new.automations
     changes.extend(_named(*automations, "automation", lambda name: {"type": name}))
+    changes.extend(_named(before.prints, new.prints, "print", lambda name: {"type": name}))
     changes.extend(_named(*roles, "role", lambda name: {"type": name}))
     return tuple(changes)
 

@@ -10,6 +10,7 @@ from core.expression.types import Kind, nearest
 from core.i18n import N_
 from core.schema.automations import Automation
 from core.schema.model import Field, Flow, Policy, RecordType, Role
+from core.schema.prints import Print
 from core.schema.scopes import scope_in
 from core.schema.yamlnodes import Node
 
@@ -37,6 +38,7 @@ class Draft:
     policy_nodes: list[Node] = field(default_factory=list)
     roles: list[Role] = field(default_factory=list)
     automations: dict[str, Automation] = field(default_factory=dict)
+    prints: dict[str, Print] = field(default_factory=dict)
 
     def node_of(self, type_name: str, one: Field) -> Node:
         """Return the tree of a field, or that of its type when the product added the field."""

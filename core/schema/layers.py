@@ -26,6 +26,7 @@ from core.schema.identity import Known, resolve_ids
 from core.schema.loader import Document, load_documents, to_model
 from core.schema.merging import TypeDraft, merge_types
 from core.schema.model import Field, Flow, Policy, RecordType, Release, Role
+from core.schema.prints import Print
 from core.schema.results import resolve_results
 from core.schema.yamlnodes import Node, Source
 
@@ -89,6 +90,8 @@ class _Builder:
         for document in documents:
             if document.kind == "flow":
                 self._add_flow(draft, document)
+            elif document.kind == "print":
+                self._add_print(draft, document)
             elif document.kind == "policy_set":
                 self._add_policies(draft, document)
             elif document.kind == "roles":
@@ -116,6 +119,7 @@ class _Builder:
             policies=tuple(draft.policies),
             roles=tuple(draft.roles),
             automations=dict(sorted(draft.automations.items())),
+            prints=dict(sorted(draft.prints.items())),
         )
 
     def _add_type(self, draft: Draft, merged: TypeDraft) -> None:
@@ -198,6 +202,17 @@ class _Builder:
             self._problems.append(place.problem("duplicate_flow", text, name=flow.flow))
         draft.flows[flow.flow] = flow
         draft.nodes[f"flow {flow.flow}"] = document.node
+
+    def _add_print(self, draft: Draft, document: Document) -> None:
+        made = _model(document.values | {"layer": document.layer}, Print)
+        if made is None:
+            return
+        if made.print in draft.prints:
+            text = N_("The print {name} is already declared.")
+            place = document.node.at("print")
+            self._problems.append(place.problem("duplicate_print", text, name=made.print))
+        draft.prints[made.print] = made
+        draft.nodes[f"print {made.print}"] = document.node
 
     def _add_policies(self, draft: Draft, document: Document) -> None:
         for at, values in enumerate(document.values.get("policies", ())):

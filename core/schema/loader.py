@@ -12,6 +12,7 @@ from core.i18n import N_
 from core.schema.automations import Automation
 from core.schema.binding import Binder
 from core.schema.model import Field, Flow, Label, Model, Policy, RecordType, Role, Section, View
+from core.schema.prints import Print
 from core.schema.yamlnodes import MAX_BYTES, Node, Source, read_node
 
 _M = TypeVar("_M")
@@ -42,9 +43,10 @@ KINDS: Mapping[str, type] = {
     "policy_set": PolicySet,
     "roles": RoleList,
     "automation": Automation,
+    "print": Print,
 }
 #: Kinds of documents that this version does not have.
-PLANNED_KINDS = frozenset({"print", "dashboard", "calendar", "account_kind"})
+PLANNED_KINDS = frozenset({"dashboard", "calendar", "account_kind"})
 #: Kinds that only change a record type which another document declares.
 CHANGES = frozenset({"extend", "customize"})
 

@@ -12,6 +12,7 @@ import msgspec
 from core.schema.automations import Automation
 from core.schema.modelbase import Label as Label  # noqa: PLC0414  others import it from here
 from core.schema.modelbase import Model as Model  # noqa: PLC0414  others import it from here
+from core.schema.prints import Print
 
 
 class Option(Model, frozen=True, kw_only=True):
@@ -419,6 +420,7 @@ class Release(Model, frozen=True, kw_only=True):
     policies: tuple[Policy, ...] = ()
     roles: tuple[Role, ...] = ()
     automations: dict[str, Automation] = {}
+    prints: dict[str, Print] = {}
 
     def type(self, name: str) -> RecordType | None:
         """Return the live (not archived) record type called `name`, or None."""

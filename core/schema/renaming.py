@@ -9,6 +9,7 @@ from core.schema.automationtexts import rename_in_automation
 from core.schema.cascades import cascading_scope
 from core.schema.model import Field, Release
 from core.schema.peopletypes import DEPARTMENTS
+from core.schema.printtexts import rename_in_print
 from core.schema.scopes import record_scope, row_scope
 
 Tree = MutableMapping[str, Any]
@@ -40,6 +41,11 @@ class Rename:
         if automation is not None:
             rename = self.type, self.old, self.new
             rename_in_automation(tree, self.release, automation, rename)
+            return
+        printed = self.release.prints.get(str(tree.get("print", "")))
+        if printed is not None:
+            rename = self.type, self.old, self.new
+            rename_in_print(tree, self.release, printed.type, rename)
             return
         subject = next(iter(tree.values()), "")
         name = subject if isinstance(subject, str) else ""

@@ -1,6 +1,6 @@
-"""Real Chromium for browser tests.
+"""Real Chromium for browser tests, and the libraries that PDFs need.
 
-`python -m core.testing.browser` finds it, or installs it where that is possible.
+`python -m core.testing.browser` finds them, or installs them where that is possible.
 """
 
 import os
@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from core.printing.pdf import printing_state
 from core.testing.databases import skip_or_fail
 
 ARGUMENTS = (
@@ -21,6 +22,7 @@ ARGUMENTS = (
 )  # fmt: skip
 # Screens are looked at in Chinese too: without a font every character is an empty box.
 _PACKAGES = ("chromium", "fonts-noto-cjk")
+_PDF_PACKAGES = ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0", "fonts-noto-cjk")
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -66,16 +68,24 @@ def main() -> int:
     """Find Chromium or install it; return 0 even without it, since tests then say so."""
     if not find_chromium() and not any(_done(commands) for commands in _installers()):
         print("Chromium could not be installed; browser tests will be skipped.", file=sys.stderr)  # noqa: T201
+    if printing_state() != "ok" and not _done(_apt(_PDF_PACKAGES)):
+        print("Pango could not be installed; tests of PDFs will be skipped.", file=sys.stderr)  # noqa: T201
     return 0
+
+
+def _apt(packages: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Debian's way to packages, for root; a command that fails where it is not there."""
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        return (("false",),)
+    return (
+        ("apt-get", "update", "-qq"),
+        ("apt-get", "install", "-qq", "--no-install-recommends", *packages),
+    )
 
 
 def _installers() -> Iterator[tuple[tuple[str, ...], ...]]:
     """The ways to a Chromium here: Debian's package for root, then the one Playwright brings."""
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        yield (
-            ("apt-get", "update", "-qq"),
-            ("apt-get", "install", "-qq", "--no-install-recommends", *_PACKAGES),
-        )
+    yield _apt(_PACKAGES)
     yield ((sys.executable, "-m", "playwright", "install", "chromium"),)
 
 

@@ -53,6 +53,9 @@ KIND_TEXTS = {
     "change_automation": N_("Automation changed"),
     "add_automation": N_("New automation"),
     "drop_automation": N_("Automation dropped"),
+    "change_print": N_("Print changed"),
+    "add_print": N_("New print"),
+    "drop_print": N_("Print dropped"),
 }
 
 HEALTH_TEXTS = {

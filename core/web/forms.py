@@ -188,7 +188,7 @@ def form_tabs(
     by_name = {each.name: each for each in record_type.fields if each.type != "backlink"}
     drawing = Drawing(rights, reading, problems or {})
     tabs: list[TabView] = []
-    for number, tab in enumerate(_layout(record_type)):
+    for number, tab in enumerate(form_layout(record_type)):
         sections = [
             SectionView(
                 title=pick(section.title, reading.locale),
@@ -210,7 +210,7 @@ def form_tabs(
     return tabs
 
 
-def _layout(record_type: RecordType) -> list[tuple[Any, list[Section]]]:
+def form_layout(record_type: RecordType) -> list[tuple[Any, list[Section]]]:
     """Return the layout with fields that no section names added to its last section."""
     named = {name for tab in record_type.layout for s in tab.sections for name in s.fields}
     rest = tuple(

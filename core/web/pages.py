@@ -17,6 +17,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     lists,
     lookups,
     notifications,
+    prints,
     records,
     session_pages,
     tasks,
@@ -33,6 +34,7 @@ def install(app: Flask) -> None:
     """Give the application our pages, and every template our helpers."""
     install_helpers(app)
     app.jinja_env.globals.update(
+        first_print=prints.first_print,
         record_buttons=automations.record_buttons,
         said=said,
         unread_notices=notifications.unread_notices,
