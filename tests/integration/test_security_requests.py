@@ -6,6 +6,7 @@ import pytest
 
 from core.rest.exchange import rest
 from core.settings import MAX_BODY
+from core.web.page import pages
 
 MEMBER = "/api/v1/records/member"
 SHAPE = {"code", "message", "problems", "hint", "request_id"}
@@ -71,6 +72,7 @@ ROUTES = {
     ("/notices/read", "POST"): (401, 200, 200),
     ("/records/<type_name>/<record_id>/automations", "GET"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/automations/<name>", "POST"): (401, 404, 404),
+    ("/records/<type_name>/<record_id>/print/<name>", "GET"): (401, 404, 404),
     ("/records/<type_name>/edits", "POST"): (401, 422, 422),
     ("/records/<type_name>/groups", "GET"): (401, 404, 404),
     ("/views/<type_name>", "GET"): (401, 404, 404),
@@ -103,7 +105,8 @@ def routes_of(app):
     return {
         (rule.rule.removeprefix("/api/v1"), method)
         for rule in app.url_map.iter_rules()
-        if rule.endpoint.startswith(f"{rest.name}.")
+        if rule.endpoint.startswith((f"{rest.name}.", f"{pages.name}."))
+        and rule.rule.startswith("/api/")
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
 
