@@ -18,8 +18,12 @@ from tests.integration.hostile_world import (
 
 
 @pytest.fixture
-def upload(site, publish):
-    publish(TRAP)
+def site_schema():
+    return (TRAP,)
+
+
+@pytest.fixture
+def upload(site):
     browser = site.browser("admin")
     token = page_token(browser)
 

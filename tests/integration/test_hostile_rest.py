@@ -35,8 +35,12 @@ POOL = (
 
 
 @pytest.fixture
-def trap(site, publish):
-    publish(TRAP)
+def site_schema():
+    return (TRAP,)
+
+
+@pytest.fixture
+def trap(site):
     return site.client("admin")
 
 
