@@ -145,7 +145,7 @@ def test_write_under_an_old_release_is_refused(database):
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
 
 
-def test_readers_of_a_publish_wait_less_than_200_ms(database):
+def test_readers_do_not_wait_for_a_publish_that_waits_for_a_report(database):
     bootstrap(database)
     publish(database, publication(1, FIRST))
     fill(database, 2000)
@@ -163,10 +163,10 @@ def test_readers_of_a_publish_wait_less_than_200_ms(database):
             time.sleep(0.002)
 
     def hold_long():
-        """Read in one transaction for half a second, as a report does."""
+        """Read in one transaction for three seconds, as a report does."""
         with reader.read() as connection:
             connection.execute(sa.select(table.c.no).limit(5)).all()
-            time.sleep(0.5)
+            time.sleep(3)
 
     threads = [threading.Thread(target=read), threading.Thread(target=hold_long)]
     for thread in threads:
@@ -178,4 +178,5 @@ def test_readers_of_a_publish_wait_less_than_200_ms(database):
         thread.join()
     reader.dispose()
     assert Registries(database).current().revision.schema == 2
-    assert max(waits) < 0.4  # 0.2 on a machine that does nothing else
+    # Behind a lock that waits for the report they would wait for nearly all of it.
+    assert max(waits) < 1.5
