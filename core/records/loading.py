@@ -5,12 +5,12 @@ sent back exactly as it was read is always accepted, so that what was read can b
 written: system fields, computed fields, options archived since.
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Any
 
 from core.errors import Problem
+from core.expression.types import nearest
 from core.i18n import N_
 from core.ids import is_id
 from core.records.wire import Dump, dump_of
@@ -37,10 +37,10 @@ def printable(text: object) -> str:
 def unknown_field(path: str, name: object, known: Iterable[str]) -> Problem:
     """Return the problem of a key that is no field, with the nearest that is one."""
     shown = printable(name)
-    near = difflib.get_close_matches(shown, list(known), n=1)
+    near = nearest(shown, known)
     if near:
         text = N_("There is no field {name}. Did you mean {nearest}?")
-        return Problem(path, "field.unknown", text, {"name": shown, "nearest": near[0]})
+        return Problem(path, "field.unknown", text, {"name": shown, "nearest": near})
     return Problem(path, "field.unknown", N_("There is no field {name}."), {"name": shown})
 
 
