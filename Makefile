@@ -14,7 +14,7 @@ run: $(VENV)/run.stamp front-end compiled
 	@exec $(BIN)/guanxi serve
 
 test: $(VENV)/test.stamp front-end browser compiled
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 check: $(VENV)/check.stamp front-end
 	$(BIN)/ruff check .

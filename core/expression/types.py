@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
@@ -173,6 +174,12 @@ def problem(column: int, code: str, text: str, **params: Any) -> Problem:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return the name in `names` that `name` was probably meant to be, or `""`."""
+    return _nearest(name[:80], tuple(names))
+
+
+@lru_cache(maxsize=1_024)
+def _nearest(name: str, names: tuple[str, ...]) -> str:
+    """Return the nearest name; remembered, since a mistake is seldom made once."""
     known = {known.casefold(): known for known in names}
-    found = difflib.get_close_matches(name.casefold()[:80], known, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.6)
     return known[found[0]] if found else ""

@@ -5,12 +5,13 @@ sent back exactly as it was read is always accepted, so that what was read can b
 written: system fields, computed fields, options archived since.
 """
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
 from core.errors import Problem
+from core.expression.types import nearest
 from core.i18n import N_
 from core.ids import is_id
 from core.records.wire import Dump, dump_of
@@ -37,10 +38,10 @@ def printable(text: object) -> str:
 def unknown_field(path: str, name: object, known: Iterable[str]) -> Problem:
     """Return the problem of a key that is no field, with the nearest that is one."""
     shown = printable(name)
-    near = difflib.get_close_matches(shown, list(known), n=1)
+    near = nearest(shown, known)
     if near:
         text = N_("There is no field {name}. Did you mean {nearest}?")
-        return Problem(path, "field.unknown", text, {"name": shown, "nearest": near[0]})
+        return Problem(path, "field.unknown", text, {"name": shown, "nearest": near})
     return Problem(path, "field.unknown", N_("There is no field {name}."), {"name": shown})
 
 
@@ -313,6 +314,47 @@ class RowsLoading:
     def _too_many(self) -> Problem:
         text = N_("At most {limit} rows.")
         return Problem(self._field.name, "rows.too_many", text, {"limit": self._field.max_rows})
+
+
+def as_written(
+    problems: Iterable[Problem], changes: Any, values: Mapping[str, Any]
+) -> list[Problem]:
+    """Return problems under the paths that the caller wrote.
+
+    Rules see a table field's rows as they will be; where the caller sent
+    `{"upsert": […]}`, their problems are told as `lines.upsert.0.…`.
+    """
+    places: dict[str, str] = {}
+    for name, change in changes.items() if isinstance(changes, dict) else ():
+        upsert = change.get("upsert") if isinstance(change, dict) else None
+        if isinstance(upsert, list) and isinstance(values.get(name), list):
+            places |= {
+                f"{name}.{at}": f"{name}.upsert.{sent}"
+                for at, sent in _sent_places(upsert, values[name])
+            }
+    if not places:
+        return list(problems)
+    told = []
+    for one in problems:
+        head, rest = one.path.split(".")[:2], one.path.split(".")[2:]
+        place = places.get(".".join(head))
+        told.append(replace(one, path=".".join([place, *rest])) if place else one)
+    return told
+
+
+def _sent_places(upsert: list[Any], rows: Iterable[Values]) -> Iterator[tuple[int, int]]:
+    """Yield (place among the rows, place in what was sent) of each row that was sent."""
+    sent = {
+        row["id"]: at for at, row in enumerate(upsert) if isinstance(row, dict) and row.get("id")
+    }
+    new = [at for at, row in enumerate(upsert) if isinstance(row, dict) and not row.get("id")]
+    if any("position" in upsert[at] for at in new):
+        new = []  # they stand where they say, not in the order that they came in
+    fresh = iter(new)
+    for at, row in enumerate(rows):
+        place = sent.get(row["id"]) if "id" in row else next(fresh, None)
+        if place is not None:
+            yield at, place
 
 
 def _position(value: Any, path: str, problems: list[Problem]) -> int | None:

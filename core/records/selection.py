@@ -1,6 +1,5 @@
 """A list's question, compiled: conditions, order, pages after a cursor, counting."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from core.errors import Invalid, Problem
 from core.expression import Expression, ExpressionError
 from core.expression.sql import sql_clause, sql_order
 from core.expression.sqltypes import NumberText
+from core.expression.types import nearest
 from core.i18n import N_
 from core.policies.access import Access
 from core.policies.guarded import guarded_columns
@@ -28,6 +28,9 @@ from core.tables.columns import ScaledDecimal
 from core.tables.computed import COMPUTED, computed_text
 from core.tables.indexes import list_order
 from core.tables.releases import REVISION_TEXT
+
+#: For so many unknown names it is guessed what was meant; more are no slips of the pen.
+_GUESSED = 20
 
 #: Fields one list can be sorted by.
 _MOST_SORTS = 5
@@ -345,15 +348,15 @@ def check_fields(record_type: RecordType, names: Iterable[str], path: str) -> No
     known: Mapping[str, object] = dict.fromkeys(
         (*system_names(record_type), *(one.name for one in record_type.fields))
     )
-    problems = []
+    problems: list[Problem] = []
     for name in names:
         if name not in known:
             shown = printable(name)
-            near = difflib.get_close_matches(shown, list(known), n=1)
+            near = nearest(shown, known) if len(problems) < _GUESSED else ""
             text = N_("There is no field {name}.")
             if near:
                 text = N_("There is no field {name}. Did you mean {nearest}?")
-            params = {"name": shown, "nearest": near[0] if near else ""}
+            params = {"name": shown, "nearest": near}
             problems.append(Problem(path, "field.unknown", text, params))
     if problems:
         raise Invalid(problems=problems)

@@ -19,6 +19,7 @@ from core.records.children import attach, update_links, update_rows
 from core.records.conflicts import taken, taken_by
 from core.records.creating import forbidden_fields
 from core.records.events import announce, field_changes, history_event
+from core.records.loading import as_written
 from core.records.proposals import SUBMITTED, Proposal, find_proposal, save_proposal
 from core.records.queries import get_record
 from core.records.references import taken_fields
@@ -156,7 +157,7 @@ class Update:
         if not candidate.problems:
             self._call_hooks(before, candidate)
         if candidate.problems:
-            raise Invalid(problems=candidate.problems)
+            raise Invalid(problems=as_written(candidate.problems, changes, candidate.values))
         return candidate
 
     def _read(self, before: Record, changes: Any) -> Record:

@@ -98,6 +98,10 @@ def required_keys(kind: type) -> frozenset[str]:
     return frozenset(needed - hidden - ({"id"} if kind is model.Field else set()))
 
 
+#: Up to so many problems say what was probably meant.
+_HINTED = 100
+
+
 @dataclass(slots=True)
 class Binder:
     """Reads nodes as values and collects what is wrong.
@@ -149,7 +153,8 @@ class Binder:
         return msgspec.UNSET
 
     def _unknown_key(self, node: Node, name: str, keys: Mapping[str, Any], path: str) -> None:
-        hint = nearest(name, keys)
+        # Who has that many problems is not helped by guesses, which cost the most.
+        hint = nearest(name, keys) if len(self.problems) < _HINTED else ""
         if hint:
             text = N_("There is no key “{key}” here; “{hint}”?")
             self.wrong(node, "unknown_key", text, path, key=name[:80], hint=hint)

@@ -8,20 +8,30 @@ there is neither, tests are skipped loudly; with `CI=true` they fail.
 import contextlib
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from core.db import Database
+from core.testing.firststate import FirstState, clear
 
 #: The two databases that everything runs on.
 BACKENDS = ("sqlite", "postgresql")
+
+#: What keeps data when the machine loses its power. Tests kill processes of the product, never
+#: the server or the machine, so its databases lose nothing without waiting for the disk.
+_HASTY = ("fsync", "full_page_writes", "synchronous_commit")
+
+#: How often the server of the wheel is given its ten seconds to start.
+_TRIES = 5
 
 
 def skip_or_fail(reason: str) -> None:
@@ -43,8 +53,25 @@ def _own_postgres() -> sa.URL | None:
     folder = Path(tempfile.mkdtemp(prefix="gx_pg_"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        server = pgserver.get_server(folder, cleanup_mode="delete")  # type: ignore[attr-defined]
-    return sa.make_url(server.get_uri())
+        server = _patiently(
+            lambda: pgserver.get_server(folder, cleanup_mode="delete")  # type: ignore[attr-defined]
+        )
+    url = sa.make_url(server.get_uri())
+    with _administrator(url.set(drivername="postgresql+psycopg")) as connection:
+        for setting in _HASTY:
+            connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+    return url
+
+
+def _patiently(start: Callable[[], Any]) -> Any:
+    """Start the wheel's server, which gives itself ten seconds; a busy machine needs more."""
+    for _ in range(_TRIES):
+        try:
+            return start()
+        except subprocess.TimeoutExpired:
+            continue  # it may be up by the next look
+    return start()
 
 
 def postgres_url() -> sa.URL:
@@ -67,15 +94,20 @@ def _administrator(server: sa.URL) -> Iterator[sa.Connection]:
 class Storage:
     """One throw-away database that can be emptied or put back to a copy of another."""
 
-    def __init__(self, backend: str, folder: Path) -> None:
-        """Create an empty database of kind `backend`; SQLite's file goes into `folder`."""
+    def __init__(self, backend: str, folder: Path, template: "Storage | None" = None) -> None:
+        """Create a database, empty or a copy of `template`; SQLite's file goes into `folder`."""
         self.backend = backend
         self.name = f"gx_test_{uuid.uuid4().hex[:16]}"
         self.folder = folder
+        self._copied: Storage | None = None
+        self._first: FirstState | None = None
         if backend == "sqlite":
             self.url = sa.make_url(f"sqlite:///{folder / self.name}.db")
         else:
             self.url = postgres_url().set(database=self.name)
+        if template is not None:
+            self._copy(template)
+        elif backend != "sqlite":
             self._create(template="template0")
 
     @property
@@ -85,11 +117,39 @@ class Storage:
 
     def restore(self, template: "Storage") -> None:
         """Make this database an exact copy of `template`, which nobody may be using."""
+        if self._copied is template and self._first is not None:
+            with _administrator(self.url) as connection:
+                if self._first.put_back(connection):
+                    return
         self.drop()
+        self._copy(template)
+
+    def clear(self) -> None:
+        """Remove everything from the database, whoever is connected."""
+        if self.backend == "sqlite":
+            self.drop()
+            return
+        self._copied = self._first = None
+        with _administrator(self.url) as connection:
+            clear(connection)
+
+    def keep(self) -> "Storage":
+        """Return a copy to restore from, of this database as it is now and nobody uses it."""
+        made = Storage(self.backend, self.folder, template=self)
+        self._note_first_state(made)
+        return made
+
+    def _copy(self, template: "Storage") -> None:
         if self.backend == "sqlite":
             shutil.copyfile(template.url.database or "", self.url.database or "")
         else:
             self._create(template=template.name)
+            self._note_first_state(template)
+
+    def _note_first_state(self, template: "Storage") -> None:
+        if self.backend != "sqlite":
+            with _administrator(self.url) as connection:
+                self._copied, self._first = template, FirstState.of(connection)
 
     def _create(self, template: str) -> None:
         with _administrator(postgres_url()) as connection:
@@ -105,6 +165,41 @@ class Storage:
             return
         with _administrator(postgres_url()) as connection:
             connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+
+
+def release_file(db: Database) -> None:
+    """Close a database so that it can be copied, on SQLite with all of it in its one file."""
+    if db.is_sqlite:
+        with db.autocommit() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.dispose()
+
+
+class Prepared:
+    """A database that is made ready once and put back before each use."""
+
+    def __init__(self, backend: str, folder: Path, prepare: Callable[[Database], object]) -> None:
+        """Create it and let `prepare` fill it."""
+        self._storage = Storage(backend, folder)
+        db = Database(self._storage.text)
+        prepare(db)
+        release_file(db)
+        self._first = self._storage.keep()
+
+    @contextlib.contextmanager
+    def fresh(self) -> Iterator[Database]:
+        """Yield the database as it was when it was ready."""
+        self._storage.restore(self._first)
+        db = Database(self._storage.text)
+        try:
+            yield db
+        finally:
+            db.dispose()
+
+    def drop(self) -> None:
+        """Remove the databases."""
+        self._storage.drop()
+        self._first.drop()
 
 
 @contextlib.contextmanager

@@ -8,10 +8,12 @@ users, put back to its first state before each test; the others are views of it:
 
     def test_a_clerk_reads_members(client_as):
         assert client_as("clerk").get("/api/v1/records/member").status_code == 200
+
+Override `site_schema` in a module whose every test needs the same YAML published; that is
+done once then.
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,12 +24,12 @@ from core.context import Context
 from core.db import Database
 from core.security.services import Services
 from core.testing.browser import chromium
-from core.testing.databases import BACKENDS, empty_database
+from core.testing.databases import BACKENDS, Storage
 from core.testing.site import Site
 
 __all__ = [
-    "_push_request_context", "_site", "app", "backend", "browser_as", "chromium", "client_as",
-    "database", "make_context", "publish", "services", "site",
+    "_push_request_context", "_site", "_storage", "app", "backend", "browser_as", "chromium",
+    "client_as", "database", "make_context", "publish", "services", "site", "site_schema",
 ]  # fmt: skip
 
 
@@ -46,11 +48,20 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def _storage(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    made = Storage(backend, tmp_path_factory.mktemp(f"database-{backend}"))
+    yield made
+    made.drop()
+
+
 @pytest.fixture
-def database(backend: str, tmp_path: Path) -> Iterator[Database]:
+def database(_storage: Storage) -> Iterator[Database]:
     """Yield a new, empty database."""
-    with empty_database(backend, tmp_path) as made:
-        yield made
+    _storage.clear()
+    made = Database(_storage.text)
+    yield made
+    made.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -61,9 +72,15 @@ def _site(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
 
 
 @pytest.fixture
-def site(_site: Site) -> Site:
+def site_schema() -> tuple[str, ...]:
+    """Return the YAML texts that `site` has on top of the shipped schema: none."""
+    return ()
+
+
+@pytest.fixture
+def site(_site: Site, site_schema: tuple[str, ...]) -> Site:
     """Return the installed site in its first state."""
-    _site.put_back()
+    _site.put_back(*site_schema)
     return _site
 
 

@@ -28,7 +28,7 @@ from core.schema.layers import effective
 from core.schema.model import Release
 from core.schema.yamlnodes import Source
 from core.tables.registry import Registries
-from core.testing.databases import Storage
+from core.testing.databases import Prepared
 from core.workflow import guard
 from core.workflow.deciding import decide
 from core.workflow.inbox import list_tasks
@@ -115,10 +115,8 @@ class Shipped:
 @pytest.fixture(scope="session")
 def shipped_storage(
     backend: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Storage, Hooks]]:
-    """Yield a database with the shipped schema published, to make copies of."""
-    storage = Storage(backend, tmp_path_factory.mktemp("shipped"))
-    db = Database(storage.text)
+) -> Iterator[tuple[Prepared, Hooks]]:
+    """Yield a database with the shipped schema published, and the plugins' hooks."""
     hooks, plugins = Hooks(), find_plugins(ROOT / "plugins")
     guard.register(hooks)
     load_plugins(plugins, hooks)
@@ -131,21 +129,20 @@ def shipped_storage(
         return effective([*base, *sources], None, 1)
 
     _, release = usable_sources(plugins, hooks, build=build)
-    bootstrap(db)
-    publish(db, Publication(release, [], "shipped", SYSTEM, START))
-    db.dispose()
-    yield storage, hooks
-    storage.drop()
+
+    def install(db: Database) -> None:
+        bootstrap(db)
+        publish(db, Publication(release, [], "shipped", SYSTEM, START))
+
+    prepared = Prepared(backend, tmp_path_factory.mktemp("shipped"), install)
+    yield prepared, hooks
+    prepared.drop()
 
 
 @pytest.fixture
-def shipped(shipped_storage: tuple[Storage, Hooks], tmp_path: Path) -> Iterator[Shipped]:
+def shipped(shipped_storage: tuple[Prepared, Hooks]) -> Iterator[Shipped]:
     """Yield an installation of a test's own, with the shipped schema and no records."""
-    template, hooks = shipped_storage
-    storage = Storage(template.backend, tmp_path)
-    storage.restore(template)
-    db = Database(storage.text)
-    yield Shipped(db, Registries(db), hooks, FixedClock(START))
-    hooks.wait_for_notes()
-    db.dispose()
-    storage.drop()
+    prepared, hooks = shipped_storage
+    with prepared.fresh() as db:
+        yield Shipped(db, Registries(db), hooks, FixedClock(START))
+        hooks.wait_for_notes()

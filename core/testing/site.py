@@ -2,15 +2,13 @@
 
 import os
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask.testing import FlaskClient
 
@@ -21,8 +19,9 @@ from core.context import Context, Door
 from core.migration.drafts import create_draft, publish_draft
 from core.security.manager import SESSION_STAMP
 from core.security.services import EXTENSION, Services
-from core.settings import ROOT, Settings
-from core.testing.databases import Storage
+from core.settings import Settings
+from core.testing.databases import Storage, release_file
+from core.testing.processes import Program, guanxi
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -52,21 +51,18 @@ class Site:
         """Install it; costs seconds, so do it once per session."""
         self.backend = backend
         self.folder = folder
-        self._template = Storage(backend, folder)
         self._storage = Storage(backend, folder)
         self.settings = self._settings(self._storage)
         self._ids: dict[str, str] = {}
-        installation = Installation(self._settings(self._template))
+        installation = Installation(self.settings)
         installation.prepare()
         installation.publish_shipped()
         for name, role in USERS.items():
             installation.add_user(name, PASSWORD, roles=[role])
             self._ids[name] = installation.user_id(name)
-        if installation.db.is_sqlite:
-            with installation.db.autocommit() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        installation.close()
-        self._storage.restore(self._template)
+        release_file(installation.db)
+        # Published on top of the shipped schema -> the database as it was right after.
+        self._kept: dict[tuple[str, ...], Storage] = {(): self._storage.keep()}
         self.app: Flask = Installation(self.settings).app()
         self.app.testing = True
         self.services: Services = self.app.extensions[EXTENSION]
@@ -76,11 +72,20 @@ class Site:
             {"GUANXI_HOME": str(self.folder / "home"), "GUANXI_DATABASE_URL": storage.text}
         )
 
-    def put_back(self) -> None:
-        """Make the database what it was after the installation."""
+    def put_back(self, *texts: str) -> None:
+        """Make the database what it was after the installation, with YAML texts published on top.
+
+        The first call with `texts` publishes them, later ones only put back.
+        """
         self.services.db.dispose()
-        self._storage.restore(self._template)
-        self.services.forget()
+        if texts in self._kept:
+            self._storage.restore(self._kept[texts])
+            self.services.forget()
+            return
+        self.put_back()
+        self.publish(*texts)
+        release_file(self.services.db)
+        self._kept[texts] = self._storage.keep()
 
     def lose_database(self) -> None:
         """Take the database away under the running application; `put_back` returns it."""
@@ -89,8 +94,17 @@ class Site:
     def drop(self) -> None:
         """Remove the databases."""
         self.services.db.dispose()
-        self._storage.drop()
-        self._template.drop()
+        for storage in (self._storage, *self._kept.values()):
+            storage.drop()
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Return the environment of a process that works on this site."""
+        return {
+            **os.environ,
+            "GUANXI_HOME": str(self.settings.home),
+            "GUANXI_DATABASE_URL": self.database_url,
+        }
 
     @property
     def database_url(self) -> str:
@@ -142,23 +156,11 @@ class Site:
     def served(self, *, workers: int = 1, **environ: str) -> Iterator[str]:
         """Yield the address of a real server process on this database."""
         port = free_port()
-        environment: dict[str, Any] = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "GUANXI_HOME": str(self.settings.home),
-            "GUANXI_DATABASE_URL": self.database_url,
-            **environ,
-        }
-        program = "from core.cli import main; main()"
-        command = [sys.executable, "-c", program, "serve", "--port", str(port)]
-        command += ["--workers", str(workers)]
-        with subprocess.Popen(command, env=environment, cwd=ROOT) as process:  # noqa: S603
-            try:
-                wait_until_ready(f"http://127.0.0.1:{port}")
-                yield f"http://127.0.0.1:{port}"
-            finally:
-                process.terminate()
-                process.wait(timeout=30)
+        arguments = ("serve", "--port", str(port), "--workers", str(workers))
+        environment = {**self.environ, **environ}
+        with Program(guanxi, *arguments, environ=environment, streams=(None, 1, 2)):
+            wait_until_ready(f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
 
 
 def _user_of(name: str) -> str:

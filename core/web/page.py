@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Callable
 from functools import lru_cache, wraps
+from html import unescape
 from pathlib import Path
 from typing import Any, ParamSpec
 from urllib.parse import quote, urlsplit
@@ -38,6 +39,7 @@ from core.security.headers import request_id
 from core.security.locales import request_locale
 from core.web.display import STATUS_TONES, local_text
 from core.web.navigation import Menu, menu
+from core.web.permissions import permission_label
 
 STATIC = Path(__file__).parent / "static"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -239,15 +241,22 @@ def role_labels(roles: Any) -> str:
     return comma.join(pick(known.get(str(role)), locale(), str(role)) for role in roles or ())
 
 
-def named_roles(html: Any, field: str) -> Markup:
-    """Return a control whose choices, if they are roles, have the names that people know."""
+def permission_labels(permissions: Any) -> list[str]:
+    """Return rights of inherited pages as people read them, by place."""
+    return sorted(permission_label(str(each), locale()) for each in permissions or ())
+
+
+def named_choices(html: Any, field: str) -> Markup:
+    """Return a control whose choices, if roles or rights, have the names that people know."""
     ctx = g.get("gx_context")
-    if field != "roles" or ctx is None:
+    if field not in {"roles", "permissions"} or ctx is None:
         return Markup(html)  # noqa: S704  was markup before
     known = {role.name: pick(role.label, locale()) for role in ctx.registry.release.roles}
 
     def named(found: re.Match[str]) -> str:
-        return f">{escape(known.get(found[1], found[1]))}</option>"
+        name = unescape(found[1])
+        label = known.get(name, name) if field == "roles" else permission_label(name, locale())
+        return f">{escape(label)}</option>"
 
     return Markup(re.sub(r">([^<>]*)</option>", named, str(html)))  # noqa: S704  was markup
 
@@ -419,7 +428,9 @@ def when(value: Any, zone: Any = None) -> Markup:
 
 def install_helpers(app: Flask) -> None:
     """Give every template, ours and Flask-AppBuilder's, our helpers."""
-    app.jinja_env.filters.update(multiline=multiline, named_roles=named_roles, unstyled=unstyled)
+    app.jinja_env.filters.update(
+        multiline=multiline, named_choices=named_choices, unstyled=unstyled
+    )
     app.jinja_env.globals.update(
         asset=asset,
         browser_texts=browser_texts,
@@ -429,6 +440,7 @@ def install_helpers(app: Flask) -> None:
         icon=icon,
         label=label,
         page_locale=locale,
+        permission_labels=permission_labels,
         role_labels=role_labels,
         status_tones=STATUS_TONES,
         t=t,

@@ -27,7 +27,7 @@ from core.workflow.machine import first_step
 from core.workflow.models import instance
 from core.workflow.opening import close_open_tasks, open_task, set_suspended
 from core.workflow.opinion import read_opinion
-from core.workflow.outcome import hand_back
+from core.workflow.outcome import blocking_problems, hand_back
 from core.workflow.people import makers_of
 from core.workflow.run import Answer, Run, lock_instance, make_run, once, open_instance, refuse
 from core.workflow.subject import Subject, read_subject
@@ -312,5 +312,5 @@ def answer_of(run: Run) -> Answer:
         "step": row["step"],
         "record": {"type": row["record_type"], "id": row["record_id"]},
         "title": row["title"],
-        "problems": msgspec.json.decode(row["problems"]),
+        "problems": blocking_problems(row, run.ctx.locale),
     }

@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
-from core.errors import Conflict, Problem, UserError
+from core.errors import Conflict, Problem, UserError, problem_body
 from core.extension.hookspecs import Document
 from core.i18n import N_
 from core.records.counters import next_number
 from core.records.effects import put_effect
 from core.records.proposals import APPLIED, OPEN, set_proposal_status
 from core.workflow.documents import load_document, with_proposal
+from core.workflow.models import Row
 from core.workflow.run import Run
 from core.workflow.subject import Subject, moved
 
@@ -138,3 +139,10 @@ def _emit_own(run: Run, outcome: str) -> None:
     found = run.flow.outcome.get(outcome)  # type: ignore[call-overload]
     if found is not None and found.emit:
         run.emit(found.emit)
+
+
+def blocking_problems(row: Row, locale: str) -> list[dict[str, Any]]:
+    """Return why an approved document could not take effect, as every problem is told."""
+    return [
+        problem_body(Problem(**stored), locale) for stored in msgspec.json.decode(row["problems"])
+    ]

@@ -21,6 +21,7 @@ from core.workflow.inbox import JOINED, candidates_of, task_row
 from core.workflow.machine import Seat, Vote, find_step, move
 from core.workflow.models import OPEN_STATES, Row, candidate, instance, seat, task, vote
 from core.workflow.operations import may_administer
+from core.workflow.outcome import blocking_problems
 from core.workflow.people import DIRECTORY, identities
 from core.workflow.run import Answer, decode_flow
 from core.workflow.seen import seen_record
@@ -60,7 +61,7 @@ def get_task(ctx: Context, task_id: str) -> Answer:
             "effects": _effects(connection, parent, row),
             "opinion_rules": _opinion_rules(parent, row),
             "timeline": _timeline(connection, parent["id"]),
-            "problems": msgspec.json.decode(parent["problems"]),
+            "problems": blocking_problems(parent, ctx.locale),
             "previous": parent["previous_id"],
         }
 
@@ -96,7 +97,7 @@ def get_instance(ctx: Context, instance_id: str) -> Answer:
             "ended_at": parent["ended_at"],
             "ended_by": parent["ended_by_name"],
             "release": parent["release"],
-            "problems": msgspec.json.decode(parent["problems"]),
+            "problems": blocking_problems(parent, ctx.locale),
             "may": [verb for verb in may if _can(verb, parent["state"])],
             "tasks": [task_row(ctx, row, mine) for row in rows],
             "events": _timeline(connection, instance_id),

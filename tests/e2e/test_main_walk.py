@@ -1,16 +1,13 @@
 """The main job in a browser, in Chinese: from a new card type to a card and a new field."""
 
 import json
-import os
-import subprocess
-import sys
 import urllib.request
 
 import pytest
 
 from core.demo.loading import load_demo
 from core.records.operations import create_record
-from core.settings import ROOT
+from core.testing.processes import ran
 
 pytestmark = pytest.mark.parametrize(
     "backend", ["sqlite", "postgresql"], indirect=True, scope="session"
@@ -26,22 +23,9 @@ fields:
 
 def guanxi(site, *arguments):
     """Run the command line against the test site; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", "from core.cli import main; main()", *arguments],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "GUANXI_HOME": str(site.settings.home),
-            "GUANXI_DATABASE_URL": site.database_url,
-        },
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+    code, out, errors = ran(*arguments, environ=site.environ)
+    assert code == 0, errors
+    return out + errors
 
 
 def pick(page, label, text):

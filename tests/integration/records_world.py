@@ -14,6 +14,7 @@ from core.records import counters, idempotency, proposals  # noqa: F401  likewis
 from core.schema.layers import effective
 from core.schema.yamlnodes import Source
 from core.tables.registry import Registries
+from core.testing.databases import Prepared
 
 NOW = datetime(2026, 3, 9, 4, 5, 6, 789012, tzinfo=UTC)
 
@@ -140,17 +141,20 @@ SOURCES = [
 _RELEASE = effective(SOURCES, None, 1)
 
 
+def publish_shop(database):
+    """Publish the schema on an empty database."""
+    bootstrap(database)
+    publish(
+        database,
+        Publication(release=_RELEASE, sources=[], note="", actor=SYSTEM, at=NOW),
+    )
+
+
 class World:
     """A database with the shop's schema in force."""
 
     def __init__(self, database):
-        """Publish the schema on an empty database."""
         self.db = database
-        bootstrap(database)
-        publish(
-            database,
-            Publication(release=_RELEASE, sources=[], note="", actor=SYSTEM, at=NOW),
-        )
         self.registries = Registries(database)
         self.hooks = Hooks()
         self.clock = FixedClock(NOW)
@@ -175,9 +179,17 @@ class World:
         self.clock.move(timedelta(seconds=seconds))
 
 
+@pytest.fixture(scope="session")
+def shop_database(backend, tmp_path_factory):
+    made = Prepared(backend, tmp_path_factory.mktemp("shop"), publish_shop)
+    yield made
+    made.drop()
+
+
 @pytest.fixture
-def world(database):
-    return World(database)
+def world(shop_database):
+    with shop_database.fresh() as database:
+        yield World(database)
 
 
 def codes(error):

@@ -16,6 +16,7 @@ import pytest
 
 from core.settings import ROOT
 from core.testing.databases import Storage
+from core.testing.processes import Program, guanxi, ran
 from core.testing.site import free_port, wait_until_ready
 
 PROGRAM = "from core.cli import main; main(prog_name='guanxi')"
@@ -49,9 +50,7 @@ def start(home, *arguments, **environ):
 
 
 def run(home, *arguments, stdin="", **environ):
-    process = start(home, *arguments, **environ)
-    out, err = process.communicate(stdin, timeout=300)
-    return process.returncode, out, err
+    return ran(*arguments, environ={**home, **environ}, stdin=stdin)
 
 
 @pytest.fixture(scope="module")
@@ -195,9 +194,19 @@ def test_import_reports_refused_rows_and_exits_with_1(installed, tmp_path):
     assert (code, out.count("M1"), out.count("M2")) == (0, 1, 0)
     code, out, _err = run(installed, "export", "member", "--format", "json")
     assert (code, [one["no"] for one in json.loads(out)]) == (0, ["M1"])
-    with (tmp_path / "members.xlsx").open("wb") as book:
-        command = [sys.executable, "-c", PROGRAM, "export", "member", "--format", "xlsx"]
-        subprocess.run(command, env=installed, cwd=ROOT, stdout=book, check=True)
+    with (
+        (tmp_path / "members.xlsx").open("wb") as book,
+        Program(
+            guanxi,
+            "export",
+            "member",
+            "--format",
+            "xlsx",
+            environ=installed,
+            streams=(None, book, 2),
+        ) as exporting,
+    ):
+        assert exporting.wait() == 0
     assert "xl/worksheets/sheet1.xml" in zipfile.ZipFile(tmp_path / "members.xlsx").namelist()
     assert run(installed, "export", "member", "--format", "pdf")[0] == 2
 
@@ -205,8 +214,7 @@ def test_import_reports_refused_rows_and_exits_with_1(installed, tmp_path):
 def on_terminal(home, *arguments):
     """Run a command whose output and errors go to a terminal; return its status and text."""
     ours, theirs = os.openpty()
-    command = [sys.executable, "-c", PROGRAM, *arguments]
-    with subprocess.Popen(command, env=home, cwd=ROOT, stdout=theirs, stderr=theirs) as process:
+    with Program(guanxi, *arguments, environ=home, streams=(None, theirs, theirs)) as process:
         os.close(theirs)
         shown = b""
         try:
@@ -214,8 +222,9 @@ def on_terminal(home, *arguments):
                 shown += chunk
         except OSError:
             pass  # how a terminal says that nobody writes to it any more
+        code = process.wait()
     os.close(ours)
-    return process.returncode, shown.decode()
+    return code, shown.decode()
 
 
 def test_import_shows_a_bar_on_a_terminal_only(installed, tmp_path):
@@ -240,8 +249,8 @@ def children(pid):
 def test_serve_replaces_a_killed_process_and_ends_on_sigterm(installed):
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    server = start(installed, "serve", "--port", str(port), "--workers", "2")
-    try:
+    arguments = ("serve", "--port", str(port), "--workers", "2")
+    with Program(guanxi, *arguments, environ=installed, streams=(None, 1, 2)) as server:
         wait_until_ready(address)
         first = children(server.pid)
         assert len(first) == 2
@@ -254,30 +263,20 @@ def test_serve_replaces_a_killed_process_and_ends_on_sigterm(installed):
         assert len(set(children(server.pid)) - set(first)) == 1
         with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:
             assert answer.status == 200
-    finally:
         server.send_signal(signal.SIGTERM)
-        server.communicate(timeout=60)
-    assert server.returncode == 0
+        assert server.wait() == 0
 
 
-def test_demo_users_are_written_for_their_owner_only(backend, tmp_path):
-    storage = Storage(backend, tmp_path)
-    try:
-        environ = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "GUANXI_HOME": str(tmp_path / "home"),
-            "GUANXI_DATABASE_URL": storage.text,
-        }
-        environ.pop("GUANXI_DEMO_PASSWORD", None)
-        code, _out, err = run(environ, "init", "--demo")
-        assert (code, err.count("Demo: ")) == (0, 3)
-        path = tmp_path / "home" / "demo-users.txt"
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert [line.split()[0] for line in path.read_text().splitlines()] == [
-            "clerk",
-            "approver",
-            "cashier",
-        ]
-    finally:
-        storage.drop()
+# The file is the same whatever the database; that the demo loads into both says test_demo_import.
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
+def test_demo_users_are_written_for_their_owner_only(backend, tmp_path, home):
+    environ = {**home, "GUANXI_HOME": str(tmp_path / "home"), "GUANXI_DATABASE_URL": ""}
+    code, _out, err = run(environ, "init", "--demo")
+    assert (code, err.count("Demo: ")) == (0, 3)
+    path = tmp_path / "home" / "demo-users.txt"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [line.split()[0] for line in path.read_text().splitlines()] == [
+        "clerk",
+        "approver",
+        "cashier",
+    ]

@@ -26,8 +26,12 @@ def typed(record):
 
 
 @pytest.fixture
-def trap(site, publish):
-    publish(TRAP)
+def site_schema():
+    return (TRAP,)
+
+
+@pytest.fixture
+def trap(site):
     return site.browser("admin")
 
 

@@ -1,12 +1,9 @@
 """Nothing acknowledged is lost and nothing happens twice, whenever the process dies."""
 
+import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -14,12 +11,11 @@ import sqlalchemy as sa
 from core.db import Database, metadata
 from core.jobs import delivery
 from core.jobs.outbox import emit_many, outbox
+from core.testing.processes import Program
+from tests.integration import worker_process
 from tests.integration.worker_process import effect, own
 
-SCRIPT = Path(__file__).with_name("worker_process.py")
-ROOT = SCRIPT.parents[2]
-
-Start = Callable[[str], subprocess.Popen[str]]
+Start = Callable[[str], "Worker"]
 
 
 @pytest.fixture
@@ -29,33 +25,42 @@ def db(database: Database) -> Database:
     return database
 
 
+class Worker(Program):
+    """A worker process, and what it says."""
+
+    def __init__(self, db: Database, mode: str) -> None:
+        theirs, told = os.pipe()
+        heard, out = os.pipe()
+        self.told, self.heard = os.fdopen(told, "w"), os.fdopen(heard)
+        url = db.url.render_as_string(hide_password=False)
+        try:
+            super().__init__(worker_process.main, url, mode, streams=(theirs, out, 2))
+        finally:
+            os.close(theirs)
+            os.close(out)
+
+    def close(self) -> None:
+        """Kill it if it still runs."""
+        self.kill()
+        self.told.close()
+        self.heard.close()
+
+
 @pytest.fixture
 def start(db: Database) -> Iterator[Start]:
-    processes: list[subprocess.Popen[str]] = []
+    workers: list[Worker] = []
 
-    def _start(mode: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.worker_process",
-             db.url.render_as_string(hide_password=False), mode],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        processes.append(process)
-        return process
+    def _start(mode: str) -> Worker:
+        workers.append(Worker(db, mode))
+        return workers[-1]
 
     yield _start
-    for process in processes:
-        process.kill()
-        process.communicate()
+    for worker in workers:
+        worker.close()
 
 
-def said(process: subprocess.Popen[str], text: str) -> None:
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == text
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
+def said(worker: Worker, text: str) -> None:
+    assert worker.heard.readline().strip() == text
 
 
 def emit_numbers(db: Database, count: int) -> None:
@@ -81,7 +86,7 @@ def test_events_committed_before_a_kill_are_delivered_by_another_process(
 ) -> None:
     emitter = start("emit")
     said(emitter, "committed")
-    kill(emitter)
+    emitter.kill()
     worker = start("steady")
     said(worker, "started")
     assert delivered(db, 50) == list(range(50))
@@ -94,7 +99,7 @@ def test_event_has_one_effect_when_its_worker_is_killed_inside_the_handler(
     victim = start("slow")
     said(victim, "started")
     said(victim, "inside")
-    kill(victim)
+    victim.kill()
     said(start("steady"), "started")
     assert delivered(db, 3) == [0, 1, 2]
 
@@ -106,7 +111,7 @@ def test_effect_outside_the_database_is_repeated_with_the_same_id(
     victim = start("outside")
     said(victim, "started")
     said(victim, "inside")
-    kill(victim)
+    victim.kill()
     said(start("outside"), "started")
     assert delivered(db, 1) == [0]
 
@@ -120,7 +125,7 @@ def test_every_event_has_one_effect_when_workers_are_killed_at_random_moments(
         victim = start("busy")
         said(victim, "started")
         time.sleep(moments.uniform(0.05, 0.4))
-        kill(victim)
+        victim.kill()
         # The killed leader's lease and those of its events run out.
         time.sleep(1.1)
     said(start("steady"), "started")
@@ -138,7 +143,7 @@ def test_another_process_takes_over_when_the_leader_is_killed(db: Database, star
     delivered(db, 6)
     with db.read() as connection:
         assert set(connection.execute(sa.select(effect.c.pid)).scalars()) == {leader.pid}
-    kill(leader)
+    leader.kill()
     emit_numbers(db, 1)
     assert len(delivered(db, 7)) == 7
     with db.read() as connection:
@@ -151,7 +156,8 @@ def test_worker_stops_cleanly_and_gives_its_lease_back(db: Database, start: Star
     said(worker, "started")
     emit_numbers(db, 1)
     delivered(db, 1)
-    out, _ = worker.communicate(input="", timeout=10)
-    assert out.strip() == "stopped"
+    worker.told.close()  # the end of its input tells it to stop
+    said(worker, "stopped")
+    assert worker.wait(10) == 0
     with db.read() as connection:
         assert delivery.health(connection) == delivery.Health(None, 0, None, 0)

@@ -1,12 +1,9 @@
 """Two starts at once, kill -9 at every step, and what others notice of a publish."""
 
 import itertools
-import subprocess
-import sys
 import threading
 import time
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -18,21 +15,14 @@ from core.migration.run import bootstrap, open_steps, publish, resume
 from core.migration.verify import table_problems
 from core.tables.registry import Registries
 from core.tables.releases import list_release_rows
+from core.testing.processes import Recorded
+from tests.integration import publish_process
 from tests.integration.publish_process import FIRST, SECOND, publication
-
-SCRIPT = Path(__file__).with_name("publish_process.py")
-ROOT = SCRIPT.parent.parent.parent
 
 
 def start(database, *arguments):
     url = database.url.render_as_string(hide_password=False)
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), url, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={"PYTHONPATH": str(ROOT)},
-    )
+    return Recorded(publish_process.main, url, *map(str, arguments))
 
 
 def fill(database, count):
@@ -61,10 +51,8 @@ def test_two_starts_at_once_both_succeed_with_one_release(database, tmp_path):
     text = "record_type: thing\ntitle_field: a\nfields:\n  - {name: a, type: text}\n"
     (tmp_path / "thing.yaml").write_text(text)
     started = [start(database, "start", tmp_path) for _ in range(3)]
-    answers = [process.communicate(timeout=120) for process in started]
-    assert [
-        (process.returncode, out) for process, (out, _) in zip(started, answers, strict=True)
-    ] == [(0, "1\n")] * 3, answers
+    answers = [process.finish() for process in started]
+    assert [(code, out) for code, out, _ in answers] == [(0, "1\n")] * 3, answers
     with database.read() as connection:
         assert len(list_release_rows(connection)) == 1
     assert table_problems(database, Registries(database).current()) == []
@@ -75,9 +63,8 @@ def test_killed_at_any_step_the_change_is_finished_or_untouched(database):
     publish(database, publication(1, FIRST))
     fill(database, 20)
     for step in itertools.count():
-        process = start(database, "change", step)
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode in {0, -9}, errors
+        code, _, errors = start(database, "change", step).finish()
+        assert code in {0, -9}, errors
         with database.read() as connection:
             left = open_steps(connection)
         number = Registries(database).current().revision.schema
@@ -158,7 +145,7 @@ def test_write_under_an_old_release_is_refused(database):
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
 
 
-def test_readers_of_a_publish_wait_less_than_200_ms(database):
+def test_readers_do_not_wait_for_a_publish_that_waits_for_a_report(database):
     bootstrap(database)
     publish(database, publication(1, FIRST))
     fill(database, 2000)
@@ -176,10 +163,11 @@ def test_readers_of_a_publish_wait_less_than_200_ms(database):
             time.sleep(0.002)
 
     def hold_long():
-        """Read in one transaction for half a second, as a report does."""
-        with reader.read() as connection:
+        """Read in one transaction for three seconds, as a report does."""
+        # On PostgreSQL only a transaction keeps the lock of what it read.
+        with reader.read() if reader.is_sqlite else reader.write() as connection:
             connection.execute(sa.select(table.c.no).limit(5)).all()
-            time.sleep(0.5)
+            time.sleep(3)
 
     threads = [threading.Thread(target=read), threading.Thread(target=hold_long)]
     for thread in threads:
@@ -191,4 +179,5 @@ def test_readers_of_a_publish_wait_less_than_200_ms(database):
         thread.join()
     reader.dispose()
     assert Registries(database).current().revision.schema == 2
-    assert max(waits) < 0.4  # 0.2 on a machine that does nothing else
+    # Behind a lock that waits for the report they would wait for nearly all of it.
+    assert max(waits) < 1.5

@@ -248,6 +248,22 @@ def test_rows_are_upserted_removed_and_recomputed(world):
     ]
 
 
+def test_problems_of_upserted_rows_are_told_where_they_were_written(world):
+    ctx = world.context("clerk")
+    lines = [{"article": name, "quantity": "1", "price": "10"} for name in "ab"]
+    order = create_record(ctx, "order", an_order(lines=lines))
+    b = order["lines"][1]["id"]
+    upsert = [{"article": "c"}, {"id": b, "article": None}, {"quantity": "1", "price": "1"}]
+    with pytest.raises(Invalid) as refused:
+        update_record(ctx, "order", order["id"], {"lines": {"upsert": upsert}}, version=1)
+    assert codes(refused) == [
+        ("lines.upsert.0.price", "field.required"),
+        ("lines.upsert.0.quantity", "field.required"),
+        ("lines.upsert.1.article", "field.required"),
+        ("lines.upsert.2.article", "field.required"),
+    ]
+
+
 def test_history_tells_each_change(world):
     ctx = world.context("clerk", request_id="r1")
     order = create_record(ctx, "order", an_order())

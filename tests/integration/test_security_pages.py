@@ -4,12 +4,14 @@ import re
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from core.app import create_app
 from core.jobs.leases import acquire
 from core.rest.exchange import rest
 from core.rest.system import WORKER_SECONDS
 from core.security.services import EXTENSION
+from core.security.users import role_table
 from core.settings import Settings
 from core.testing.site import PASSWORD
 from tests.integration.hostile_world import fingerprint
@@ -117,3 +119,15 @@ def test_a_worker_that_is_silent_is_said_to_be(site):
             assert acquire(connection, "worker 1", "somebody", now=then, length=length)
         assert client.get("/readyz").json["worker"] == state
         assert f"guanxi_worker_up {int(state == 'running')}" in client.get("/metrics").text
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_rights_of_a_role_have_names_in_the_readers_language(site):
+    with site.services.db.read() as connection:
+        query = sa.select(role_table.c.id).where(role_table.c.name == "clerk")
+        role = connection.execute(query).scalar_one()
+    browser = site.browser("admin")
+    headers = {"Accept-Language": "zh"}
+    form = browser.get(f"/roles/edit/{role}", headers=headers).text
+    assert ">用户 · 查看列表</option>" in form
+    assert not re.search(r"\bon \w+View\b|menu access", form)

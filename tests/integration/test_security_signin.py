@@ -19,6 +19,7 @@ from core.security.services import EXTENSION
 from core.security.stores import assign_stores
 from core.security.users import user_table
 from core.testing.site import PASSWORD
+from tests.effort import Effort
 
 LOGIN = "/api/v1/security/login"
 WHO = "/api/v1/types"
@@ -262,10 +263,10 @@ def test_bad_tokens_are_401_and_fast(site):
         forged(token, key, "HS256", sub="1 or 1=1"),
         forged(token, key, "HS256", gxs="0"),
     ]
-    started = time.perf_counter()
+    effort = Effort()
     codes = [client.get(WHO, headers=bearer(one)).status_code for one in bad]
     assert codes == [401] * len(bad)
-    assert (time.perf_counter() - started) / len(bad) < 0.5
+    assert effort.seconds / len(bad) < 0.5
     assert client.get(WHO, headers={"Authorization": "Basic eDp5"}).status_code == 401
 
 

@@ -6,12 +6,11 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 
-from core.testing.site import ROOT, free_port, wait_until_ready
+from core.testing.processes import Program, guanxi
+from core.testing.site import free_port, wait_until_ready
 
 ROUNDS = 2
 CLIENTS = 4
@@ -53,17 +52,13 @@ class Till(threading.Thread):
 def test_killed_server_keeps_what_it_acknowledged_and_doubles_nothing(site):
     clerk = site.actor("clerk")
     token = site.services.tokens.issue(clerk.id, clerk.stamp)
-    environ = {
-        **os.environ, "PYTHONPATH": str(ROOT), "GUANXI_HOME": str(site.settings.home),
-        "GUANXI_DATABASE_URL": site.database_url,
-    }  # fmt: skip
     chance, tills = random.Random(7), []
     for turn in range(ROUNDS):
         port = free_port()
-        command = [sys.executable, "-c", "from core.cli import main; main()", "serve"]
-        server = subprocess.Popen(
-            [*command, "--port", str(port)], env=environ, cwd=ROOT, start_new_session=True
-        )
+        server = Program(
+            guanxi, "serve", "--port", str(port),
+            environ=site.environ, streams=(None, 1, 2), new_group=True,
+        )  # fmt: skip
         wait_until_ready(f"http://127.0.0.1:{port}")
         round_of = [Till(port, token, f"T{turn}-{client}") for client in range(CLIENTS)]
         for till in round_of:

@@ -366,6 +366,8 @@ def test_plugin_refusal_at_the_end_blocks_the_effect_and_keeps_the_vote(world: W
     answer = act(world, APPROVER, "approve", sent["task"])
     assert answer["state"] == "apply_blocked"
     assert answer["problems"][0]["params"] == {"rate": "0.4000"}
+    assert set(answer["problems"][0]) == {"path", "code", "message", "params"}
+    assert "{" not in answer["problems"][0]["message"]
     record = rule(world, record_id)
     assert (record["status"], record["audit_seq"]) == ("draft", None)
     assert count(world, vote) == 1

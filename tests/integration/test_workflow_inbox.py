@@ -100,7 +100,7 @@ def test_box_can_be_narrowed_to_one_type(world: World) -> None:
     send(world, "Money", type_name="budget")
     assert titles(world, APPROVER, type_name="budget") == ["Money"]
     assert titles(world, LIN, box="started", type_name="rule") == ["Spring"]
-    assert titles(world, APPROVER, type_name="unknown") == []
+    assert titles(world, APPROVER, box="done", type_name="budget") == []
 
 
 def test_person_with_two_roles_sees_a_task_once(world: World) -> None:

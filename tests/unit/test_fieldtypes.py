@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import time
 from datetime import UTC, date, datetime
 from datetime import time as clock_time
 from decimal import Decimal
@@ -25,6 +24,7 @@ from core.schema.fieldtypes import (
 from core.schema.model import Field, Option
 from core.schema.writtentypes import matches
 from core.testing import campaigns
+from tests.effort import Effort
 
 OPTIONS = (Option(value="a"), Option(value="b"), Option(value="old", archived=True))
 NAUGHTY = Path(__file__).parents[1] / "data" / "naughty_strings.json.gz"
@@ -223,17 +223,17 @@ def test_text_longer_than_its_limit_is_refused_fast():
     assert load("text", "会" * 200) == "会" * 200
     assert refused("long_text", "x" * 10_001) == "field.too_long"
     assert refused("text", "ab", min_length=3) == "field.too_short"
-    start = time.perf_counter()
+    effort = Effort()
     assert refused("text", "x" * 10_000_000) == "field.too_long"
-    assert time.perf_counter() - start < 0.5
+    assert effort.seconds < 0.5
 
 
 def test_pattern_is_matched_whole_and_in_linear_time():
     assert load("text", "AB12", pattern="[A-Z0-9]{2,8}") == "AB12"
     assert refused("text", "AB12x", pattern="[A-Z0-9]{2,8}") == "field.pattern"
-    start = time.perf_counter()
+    effort = Effort()
     assert refused("text", "a" * 199 + "!", pattern="(a+)+") == "field.pattern"
-    assert time.perf_counter() - start < 0.5
+    assert effort.seconds < 0.5
 
 
 def test_naughty_strings_are_kept_or_refused_naming_the_character():
@@ -296,10 +296,10 @@ def test_numbers_are_exact_or_refused(kind, value, expected):
 
 def test_number_of_a_million_digits_is_refused_fast():
     number = 10**1_000_000
-    start = time.perf_counter()
+    effort = Effort()
     assert refused("integer", number) == "field.too_large"
     assert refused("money", number) == "field.too_many_digits"
-    assert time.perf_counter() - start < 0.5
+    assert effort.seconds < 0.5
 
 
 def test_money_follows_the_minor_units_of_its_currency():
