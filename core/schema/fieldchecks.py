@@ -29,7 +29,7 @@ RESERVED = frozenset(
 #: What further is taken inside a table field.
 RESERVED_IN_ROWS = RESERVED | {"position"}
 #: What can stand in a table field.
-NOT_IN_ROWS = frozenset({"table", "links", "rollup", "sequence"})
+NOT_IN_ROWS = frozenset({"table", "links", "rollup", "lookup", "sequence"})
 #: Kinds of fields whose values can be told apart by an index.
 NOT_INDEXED = FILE_TYPES | frozenset(
     {

@@ -527,7 +527,10 @@ class Node:
 
 def _wired(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: [_wired(one) for one in value] if name == "lines" else wire(value)
+        name: [_wired(one) for one in value]
+        if name == "lines"
+        # A structured value is in wire form already.
+        else (value if isinstance(value, dict) else wire(value))
         for name, value in row.items()
     }
 

@@ -17,6 +17,7 @@ from core.db import Database
 from core.expression import Expression, compile_expression
 from core.expression.jsontree import wire
 from core.expression.sql import sql_clause, sql_value, sql_values
+from core.expression.types import NUMBER, TEXT, PlainEnv, Scope, Type
 from core.testing import campaigns
 from core.testing.databases import BACKENDS, empty_database
 from tests.integration import expression_world as worlds
@@ -96,3 +97,33 @@ def test_targets_random_expressions_agree(seed, node, databases):
     for n, one in enumerate(drawn):
         for name, values in found.items():
             assert values[n] == python[n], f"{name}: {one.text}"
+
+
+PARTS = Scope(
+    fields={
+        "place": Type("structure", fields={"city": TEXT, "street": TEXT}),
+        "spot": Type("structure", fields={"lat": NUMBER, "lng": NUMBER}),
+    }
+)
+PART_ROWS: list[dict[str, Any]] = [
+    {"place": {"city": "深圳市", "street": "1号"}, "spot": {"lat": "22.5", "lng": "-0.0000001"}},
+    {"place": {"street": "x"}, "spot": None},
+    {"place": None, "spot": {"lat": "-90", "lng": "180"}},
+]
+PART_TEXTS = {
+    "place.city == '深圳市'": [True, False, False],
+    "place.city is empty": [False, True, True],
+    "CONCAT(place.city, place.street)": ["深圳市1号", "x", ""],
+    "spot.lat > 0 and spot.lng < 0": [True, False, False],
+    "spot.lat * 2": ["45", None, "-180"],
+    "place is empty": [False, False, True],
+}
+
+
+def test_parts_of_structured_values_agree_in_python_and_the_browser(node):
+    drawn = [compile_expression(text, PARTS) for text in PART_TEXTS]
+    python = [[_wire(one.evaluate(row, PlainEnv()), one) for row in PART_ROWS] for one in drawn]
+    assert python == list(PART_TEXTS.values())
+    world = worlds.world(Random(1), 1)
+    world.orders = PART_ROWS
+    assert node.run([one.to_json() for one in drawn], world) == python
