@@ -67,8 +67,10 @@ NEEDS = {
     "lookup": "through: a_link, field: code",
     "expression": "scope: other",
 }
-#: A secret is written into no file; `test_fieldtypes_doors` says so.
-EXPORTED = [name for name in field_type_names() if name != "secret"]
+#: A secret is written into no file; `test_fieldtypes_doors` says so. A file is uploaded
+#: before a record can name it, which no random value is.
+ASIDE = frozenset({"secret", "file", "files", "image", "signature"})
+EXPORTED = [name for name in field_type_names() if name not in ASIDE]
 START = datetime(1999, 12, 31, 23, 59, 59, 999999, UTC)
 #: Types that a table field's rows may have too.
 INSIDE = [
