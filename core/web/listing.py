@@ -32,8 +32,8 @@ _CELL = Markup(' data-label="{}"')
 _EDITED = Markup(' data-field="{}"')
 _NUMBER = Markup(' class="gx-number"')
 
-#: How a total is called.
-TOTALS = {"sum": N_("Sum"), "avg": N_("Average"), "min": N_("Least"), "max": N_("Greatest")}
+#: How a total is called; a sum goes without saying.
+TOTALS = {"avg": N_("Average"), "min": N_("Least"), "max": N_("Greatest")}
 
 
 @dataclass(slots=True)
@@ -234,8 +234,10 @@ class _Drawer:
         found = []
         for name, value in group.totals.items():
             field = field_for(self._type, name)
-            how = translate(TOTALS[self._view.totals[name]], self._ctx.locale)
-            label = f"{how} {label_of(self._type, name, self._ctx.locale)}"
+            label = label_of(self._type, name, self._ctx.locale)
+            if self._view.totals[name] != "sum":
+                how = translate(TOTALS[self._view.totals[name]], self._ctx.locale)
+                label = f"{label} ({how})"
             text = (
                 "" if value is None or field is None else value_text(field, value, self._reading)
             )
