@@ -91,8 +91,17 @@ class Projection:
             for record in records:
                 record["no_access"] = []
             return
+        # Rows fall into a few kinds by who may see what; each is worked out once a page.
+        veils: dict[frozenset[str], tuple[frozenset[str], list[str]]] = {}
         for record, row in zip(records, rows, strict=True):
-            self.veil(record, self.viewable(row))
+            viewable = self.viewable(row)
+            veil = veils.get(viewable)
+            if veil is None:
+                hidden = self._rights.names - viewable
+                veil = veils[viewable] = hidden, sorted(hidden & self._asked)
+            for name in veil[0] & record.keys():
+                del record[name]
+            record["no_access"] = veil[1].copy()
 
     def veil(self, record: Record, viewable: frozenset[str]) -> None:
         """Take what the reader may not see out of a record and name it."""
