@@ -17,7 +17,8 @@ export function sign() {
       element("input", { class: "form-control", type: "text", maxlength: "60", id: "gx-sign-name", autocomplete: "name" })
     );
     const clear = element("button", { type: "button", class: "btn" }, t("Clear"));
-    const no = element("button", { class: "btn", value: "" }, t("Cancel"));
+    // Not a submit button: Enter in the name would press the first of those.
+    const no = element("button", { type: "button", class: "btn" }, t("Cancel"));
     const yes = element("button", { class: "btn btn-primary", value: "yes" }, t("Use this signature"));
     const body = element(
       "div", { class: "gx-dialog-body" }, element("h2", { id: "gx-sign-title" }, t("Sign here")),
@@ -34,6 +35,7 @@ export function sign() {
       name.value = "";
       pad.wipe();
     });
+    no.addEventListener("click", () => dialog.close(""));
     // Inside the record's form the answers would bubble into it.
     dialog.addEventListener("submit", (event) => event.stopPropagation());
     dialog.addEventListener("close", () => {
