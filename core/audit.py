@@ -6,7 +6,7 @@ kept on the record's own row (`chain` column), which a writer has locked anyway.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -77,12 +77,15 @@ def append(connection: Connection, events: list[dict[str, Any]]) -> None:
 
 
 def list_events(
-    connection: Connection, *, record_type: str, record_id: str, limit: int = 200
+    connection: Connection, *, names: Sequence[str], record_id: str, limit: int = 200
 ) -> list[dict[str, Any]]:
-    """Return a record's events, newest first, with `changes` decoded."""
+    """Return a record's events, newest first, with `changes` decoded.
+
+    `names` are those that its record type has and had.
+    """
     rows = connection.execute(
         sa.select(history)
-        .where(history.c.record_type == record_type, history.c.record_id == record_id)
+        .where(history.c.record_type.in_(names), history.c.record_id == record_id)
         .order_by(history.c.seq.desc())
         .limit(limit)
     )

@@ -54,7 +54,8 @@ def on_change(ctx: Context, event: Event) -> None:
     listening = _on(ctx, _listening(ctx, event))
     if not listening:
         return
-    what = happening(connection, type_name, record_id, version)
+    names = ctx.registry.record_type(type_name).names
+    what = happening(connection, names, record_id, version)
     if what is None:
         log.warning("%s %s has no history of version %s", type_name, record_id, version)
         return

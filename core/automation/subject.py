@@ -1,6 +1,6 @@
 """The record that an automation is about: as an event left it, as it was before, as it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -56,13 +56,16 @@ NOTHING = Subject(None, None)
 
 
 def happening(
-    connection: Connection, type_name: str, record_id: str, version: int
+    connection: Connection, names: Sequence[str], record_id: str, version: int
 ) -> Happening | None:
-    """Return what made a record's version; None when the history does not say."""
+    """Return what made a record's version; None when the history does not say.
+
+    `names` are those that its record type has and had.
+    """
     query = (
         sa.select(history)
         .where(
-            history.c.record_type == type_name,
+            history.c.record_type.in_(names),
             history.c.record_id == record_id,
             history.c.version == version,
             history.c.action.not_in(ASIDE),
@@ -104,7 +107,7 @@ def subject_at(
     wire = {"id": record_id} if now is None else wire_of(ctx.registry, type_name).record(now)
 
     def at(number: int) -> Record:
-        then = undone(connection, type_name, wire, number)
+        then = undone(connection, record_type, wire, number)
         return {**(now or {"id": record_id}), **from_wire(record_type, then)}
 
     old = at(version - 1) if version > 1 else None

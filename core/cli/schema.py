@@ -1,24 +1,57 @@
 """`guanxi schema`: YAML files against the release in force."""
 
+import os
 import secrets
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from core.cli.console import NOT_INSTALLED, Refusal, console_locale, open_services, refusing
+from core.cli.promoting import Target, told
 from core.db import Database
 from core.errors import SchemaError
+from core.i18n import N_, translate
 from core.migration.drafts import export_release
 from core.migration.files import apply_paths, plan_paths, read_yaml
+from core.migration.promotion import seal_of
 from core.migration.proposal import Proposal
 from core.migration.run import bootstrap, is_installed
 from core.schema.ids import add_ids
 from core.security.services import Services
 
 _paths = click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _settling(command: _F) -> _F:
+    """Add the options by which a person settles what an upgrade and this site both changed."""
+    for option, what in (
+        ("--value", "Write KEY=VALUE where both changed."),
+        ("--theirs", "Take the upgrade's at KEY."),
+        ("--mine", "Keep this site's at KEY."),
+    ):
+        command = click.option(option, multiple=True, metavar="KEY", help=what)(command)
+    return command
+
+
+def _settlement(
+    mine: Sequence[str], theirs: Sequence[str], value: Sequence[str]
+) -> dict[str, Any]:
+    """Return what the options decide, by key."""
+    written = {}
+    for one in value:
+        key, equals, text = one.partition("=")
+        if not equals or not text:
+            raise click.BadParameter("KEY=VALUE", param_hint="--value")
+        written[key] = {"value": text}
+    return dict.fromkeys(mine, "mine") | dict.fromkeys(theirs, "theirs") | written
 
 
 @click.group()
@@ -45,25 +78,35 @@ def check(paths: tuple[Path, ...]) -> None:
 
 @schema.command()
 @_paths
+@_settling
 @refusing
-def plan(paths: tuple[Path, ...]) -> None:
-    """Show what publishing the files would do; nothing is changed."""
+def plan(paths: tuple[Path, ...], **decisions: Sequence[str]) -> None:
+    """Show what publishing the files, or another server's export, would do.
+
+    Nothing is changed. The seal names the state that the plan was made for.
+    """
     services = _installed()
-    proposal = plan_paths(services, paths)
-    click.echo(proposal.to_text(console_locale()))
+    proposal = plan_paths(services, paths, _settlement(**decisions))
+    with services.db.read() as connection:
+        seal = seal_of(connection, proposal.running.release.number)
     services.db.dispose()
+    click.echo(proposal.to_text(console_locale()))
+    click.echo(translate(N_("Seal: {seal}"), console_locale(), seal=seal))
     _sound(proposal)
 
 
 @schema.command()
 @_paths
+@_settling
 @click.option("--note", default="", help="What the release is for; people read it in the list.")
+@click.option("--seal", default="", help="Fail unless the schema is still what the plan saw.")
 @refusing
-def apply(paths: tuple[Path, ...], note: str) -> None:
-    """Publish the files while the server runs; it picks them up at its next request."""
+def apply(paths: tuple[Path, ...], note: str, seal: str, **decisions: Sequence[str]) -> None:
+    """Publish the files, or another server's export, while the server runs."""
     services = _installed()
     begin = time.perf_counter()
-    number = apply_paths(services, paths, note=note)
+    settle = _settlement(**decisions)
+    number = apply_paths(services, paths, note=note, settle=settle, seal=seal)
     seconds = time.perf_counter() - begin
     services.db.dispose()
     done = f"Published release {number} in {seconds:.2f} s."
@@ -85,6 +128,34 @@ def export(path: Path | None, release: int | None) -> None:
         return
     path.write_bytes(archive)
     click.echo(f"Release {number}: {path}")
+
+
+@schema.command()
+@click.argument("url")
+@click.option("--release", type=click.IntRange(1), help="Default: the one in force.")
+@click.option("--seal", default="", help="Publish there, if it is still what the plan saw.")
+@click.option("--note", default="", help="What the release is for; people read it in the list.")
+@refusing
+def promote(url: str, release: int | None, seal: str, note: str) -> None:
+    """Carry this site's forms to the server at URL; without --seal only show the plan.
+
+    GUANXI_TOKEN holds a token of somebody there who may change forms.
+    """
+    services = _installed()
+    number = release or services.registries.current().release.number
+    archive = _exported(services, number)
+    services.db.dispose()
+    target = Target(url, os.environ.get("GUANXI_TOKEN", ""))
+    draft = target.draft(archive)
+    for line in told(draft):
+        click.echo(line)
+    if draft["checks"]:
+        raise Refusal(f"{len(draft['checks'])} problems.")
+    if not seal:
+        click.echo(translate(N_("Seal: {seal}"), console_locale(), seal=draft["seal"]))
+        return
+    published = target.publish(draft["id"], seal, note or f"release {number}")
+    click.echo(f"Published release {published}.")
 
 
 @schema.command()

@@ -5,6 +5,7 @@ the release in force each time it is looked at, so a draft never goes stale beca
 somebody else published first.
 """
 
+import base64
 import io
 import zipfile
 from collections import Counter
@@ -19,6 +20,9 @@ from core.db import metadata
 from core.errors import Conflict, Malformed, NotFound, Problem, SchemaError, TooLarge
 from core.i18n import N_
 from core.ids import new_id
+from core.migration.conversion import count_quarantined, quarantined
+from core.migration.impact import list_uses
+from core.migration.promotion import propose_promotion, read_archive, require_seal, seal_of
 from core.migration.proposal import (
     Author,
     Proposal,
@@ -29,10 +33,17 @@ from core.migration.proposal import (
 )
 from core.migration.run import Overtaken
 from core.migration.sources import Stored, put_sources, read_stored, split_documents
+from core.schema.conversions import undone_type
 from core.schema.drafts import apply_changes
 from core.schema.model import Field, RecordType, Release, encode
 from core.tables.columns import ID, JSON, TEXT, Instant
 from core.tables.releases import list_release_rows, load_release, load_sources
+
+__all__ = [
+    "count_quarantined", "create_draft", "export_release", "get_draft", "list_quarantined",
+    "list_releases", "list_uses", "packed", "propose_draft", "propose_rollback",
+    "publish_draft", "restored", "rollback", "rollback_json",
+]  # fmt: skip
 
 #: Longest YAML of one draft: eight files of the largest size.
 MAX_YAML = 8 * 64 * 1024
@@ -57,17 +68,27 @@ def create_draft(
     *,
     yaml: str | None = None,
     changes: Sequence[Mapping[str, Any]] | None = None,
+    archive: str | None = None,
 ) -> str:
     """Keep a wish for another schema and return its id; nothing is checked but its shape.
 
+    Args:
+        author: who wishes it.
+        yaml: documents of the schema language.
+        changes: small changes, as the designer sends them.
+        archive: an exported release of another server, in base64.
+
     Raises:
-        Malformed: it is neither YAML text nor a list of changes.
-        TooLarge: it is over `MAX_YAML`.
+        Malformed: it is not exactly one of the three, or not readable as that.
+        TooLarge: it is over `MAX_YAML`, or over what an archive may be.
     """
-    if (yaml is None) == (changes is None):
-        raise Malformed(N_("Send either “yaml” or “changes”."))
+    if sum(one is not None for one in (yaml, changes, archive)) != 1:
+        raise Malformed(N_("Send one of “yaml”, “changes” and “archive”."))
     content: dict[str, Any]
-    if yaml is not None:
+    if archive is not None:
+        read_archive(_decoded(archive))
+        content = {"archive": archive}
+    elif yaml is not None:
         if not isinstance(yaml, str) or "\0" in yaml or not _is_unicode(yaml):
             raise Malformed(N_("“yaml” must be text."))
         if len(yaml.encode()) > MAX_YAML:
@@ -90,6 +111,18 @@ def create_draft(
     return str(row["id"])
 
 
+def packed(data: bytes) -> str:
+    """Return an archive's bytes as a draft keeps them."""
+    return base64.b64encode(data).decode()
+
+
+def _decoded(archive: Any) -> bytes:
+    try:
+        return base64.b64decode(archive, validate=True)
+    except (TypeError, ValueError) as error:
+        raise Malformed(N_("“archive” must be base64.")) from error
+
+
 def _is_unicode(text: str) -> bool:
     try:
         text.encode()
@@ -108,11 +141,13 @@ def get_draft(author: Author, draft_id: str, *, locale: str = "en") -> dict[str,
             "release": row["release"],
             "created_at": to_wire(row["created_at"]),
             "created_by": row["created_by_name"],
-            **row["content"],
+            **{key: value for key, value in row["content"].items() if key != "archive"},
         }
         if row["state"] != "open":
             return head
-        return head | propose_draft(connection, row["content"]).to_json(locale)
+        proposal = propose_draft(connection, row["content"])
+        seal = seal_of(connection, proposal.running.release.number)
+        return head | {"seal": seal} | proposal.to_json(locale)
 
 
 def _row(connection: sa.Connection, draft_id: str) -> Mapping[str, Any]:
@@ -126,6 +161,8 @@ def _row(connection: sa.Connection, draft_id: str) -> Mapping[str, Any]:
 def propose_draft(connection: sa.Connection, content: Mapping[str, Any]) -> Proposal:
     """Return what a draft's content would do to the release in force."""
     running = read_running(connection)
+    if "archive" in content:
+        return propose_promotion(connection, read_archive(_decoded(content["archive"])), running)
     if "yaml" in content:
         given = split_documents(content["yaml"])
         twice = _defined_twice(given)
@@ -165,22 +202,27 @@ def _changed(running: Running, changes: Sequence[Mapping[str, Any]]) -> list[Sto
     ]
 
 
-def publish_draft(author: Author, draft_id: str, note: str = "") -> int:
-    """Put a draft in force and return the release's number."""
+def publish_draft(author: Author, draft_id: str, note: str = "", *, seal: str = "") -> int:
+    """Put a draft in force and return the release's number.
+
+    Raises:
+        Moved: the schema is not any more what `seal`, told with the draft, says.
+    """
     overtaken = Overtaken(release=0)
     for _ in range(_TRIES):
         try:
-            return _publish_once(author, draft_id, note)
+            return _publish_once(author, draft_id, note, seal)
         except Overtaken as error:
             # Work it out again on top of what the other published.
             overtaken = error
     raise overtaken
 
 
-def _publish_once(author: Author, draft_id: str, note: str) -> int:
+def _publish_once(author: Author, draft_id: str, note: str, seal: str) -> int:
     with author.db.read() as connection:
         row = _row(connection, draft_id)
         proposal = propose_draft(connection, row["content"])
+        require_seal(connection, proposal.running.release.number, seal)
     if row["state"] != "open":
         raise Conflict(_PUBLISHED)
     if proposal.is_empty:
@@ -214,17 +256,34 @@ def list_releases(author: Author) -> list[dict[str, Any]]:
     ]
 
 
-def rollback(author: Author, number: int, note: str = "") -> int:
+def rollback(author: Author, number: int, note: str = "", *, seal: str = "") -> int:
     """Publish the schema of release `number` again as a new release; all values are kept.
 
     Raises:
         Conflict: that release is in force already.
+        Moved: the schema is not any more what `seal` says.
     """
     with author.db.read() as connection:
         proposal = propose_rollback(connection, number)
+        require_seal(connection, proposal.running.release.number, seal)
     if proposal.is_empty:
         raise Conflict(N_("This release is in force already."))
     return publish_proposal(author, proposal, note or f"rollback to {number}")
+
+
+def rollback_json(author: Author, number: int, *, locale: str = "en") -> dict[str, Any]:
+    """Return what going back to a release would do, as `get_draft` says it of a draft."""
+    with author.db.read() as connection:
+        proposal = propose_rollback(connection, number)
+        seal = seal_of(connection, proposal.running.release.number)
+    return {"seal": seal} | proposal.to_json(locale)
+
+
+def list_quarantined(author: Author, number: int) -> list[dict[str, Any]]:
+    """Return the values that release `number` could not convert, by record."""
+    with author.db.read() as connection:
+        load_release(connection, number)
+        return quarantined(connection, number)
 
 
 def propose_rollback(connection: sa.Connection, number: int) -> Proposal:
@@ -242,17 +301,21 @@ def propose_rollback(connection: sa.Connection, number: int) -> Proposal:
 
 def restored(old: Release, running: Release) -> Release:
     """Return `old` as the release after `running`, with everything that came since put away."""
-    types = {name: _restored_type(one, running.types.get(name)) for name, one in old.types.items()}
+    number = running.number + 1
+    now = {one.id or one.name: one for one in running.types.values()}
+    types = {
+        name: _restored_type(one, now.get(one.id or name), number)
+        for name, one in old.types.items()
+    }
+    restored_ids = {one.id or one.name for one in types.values()}
     for name, one in running.types.items():
-        if name not in types:
+        if name not in types and (one.id or name) not in restored_ids:
             types[name] = msgspec.structs.replace(one, archived=True, policies=())
-    return msgspec.structs.replace(
-        old, number=running.number + 1, types=dict(sorted(types.items()))
-    )
+    return msgspec.structs.replace(old, number=number, types=dict(sorted(types.items())))
 
 
-def _restored_type(old: RecordType, now: RecordType | None) -> RecordType:
-    if now is None or (now.id or now.name) != (old.id or old.name):
+def _restored_type(old: RecordType, now: RecordType | None, number: int) -> RecordType:
+    if now is None:
         return old
     inner = {one.id: one for one in (*now.fields, *now.archived_fields)}
     fields = []
@@ -261,9 +324,14 @@ def _restored_type(old: RecordType, now: RecordType | None) -> RecordType:
         is_table = one.type == "table" and since is not None
         archived = _with_later(one, since) if is_table and since else one.archived_fields
         fields.append(msgspec.structs.replace(one, archived_fields=archived))
-    return msgspec.structs.replace(
-        old, fields=tuple(fields), archived_fields=_with_later(old, now)
+    names = dict.fromkeys((*now.former, now.name))
+    made = msgspec.structs.replace(
+        old,
+        fields=tuple(fields),
+        archived_fields=_with_later(old, now),
+        former=tuple(one for one in names if one != old.name),
     )
+    return undone_type(made, now, number)
 
 
 def _with_later(old: RecordType | Field, now: RecordType | Field) -> tuple[Field, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.db import metadata
 from core.errors import Problem
 from core.i18n import N_
 from core.migration.plan import Plan
@@ -24,6 +25,32 @@ def count_rows(connection: Connection, release: Release, names: set[str]) -> dic
         for name in release.types
         if name in names and main_name(name) in there
     }
+
+
+def count_open_instances(connection: Connection, names: set[str]) -> dict[str, int]:
+    """Return record type name -> how many approvals of its records are under way."""
+    table = metadata.tables.get("gx_instance")
+    if table is None or not sa.inspect(connection).has_table(table.name):
+        return {}
+    query = (
+        sa.select(table.c.record_type, sa.func.count())
+        .where(table.c.record_type.in_(sorted(names)), table.c.ended_at.is_(None))
+        .group_by(table.c.record_type)
+    )
+    return {str(name): int(count) for name, count in connection.execute(query)}
+
+
+def running_problems(connection: Connection, plan: Plan) -> tuple[Problem, ...]:
+    """Return a problem for each renamed type whose records wait for a decision.
+
+    What people were shown, and vote on, goes by the type's name.
+    """
+    renamed = {step.name for step in plan.steps if step.op == "rename_records"}
+    text = N_("{type} cannot be renamed while {count} approvals of it are under way.")
+    return tuple(
+        Problem(name, "schema.running", text, {"type": name, "count": count})
+        for name, count in count_open_instances(connection, renamed).items()
+    )
 
 
 def duplicate_problems(connection: Connection, plan: Plan) -> tuple[Problem, ...]:

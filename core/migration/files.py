@@ -2,16 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from core.actor import SYSTEM, Actor
-from core.errors import Malformed
+from core.errors import Malformed, Problem
 from core.extension.discovery import Plugin, find_plugins
 from core.extension.hooks import Hooks
 from core.extension.state import PluginState, read_states
 from core.i18n import N_
 from core.migration.parts import Parts
+from core.migration.promotion import (
+    Archive,
+    propose_promotion,
+    read_archive,
+    require_seal,
+    seal_of,
+)
 from core.migration.proposal import Proposal, propose, publish_proposal, read_running
 from core.migration.run import Overtaken
 from core.migration.sources import (
@@ -24,9 +32,27 @@ from core.migration.sources import (
     split_documents,
     text_hash,
 )
+from core.migration.upgrading import conflict_json, propose_upgrade, without_conflicts
+from core.schema.threeway import Settlement
 from core.settings import Settings
 
 _TRIES = 3
+
+
+def _archive(paths: Sequence[Path]) -> Archive | None:
+    """Return the exported release that is named instead of YAML files, if one is.
+
+    Raises:
+        Malformed: it cannot be read, or is named beside other files.
+    """
+    if not any(path.suffix == ".zip" for path in paths):
+        return None
+    if len(paths) > 1:
+        raise Malformed(N_("Name an exported release alone."))
+    try:
+        return read_archive(paths[0].read_bytes())
+    except OSError as error:
+        raise Malformed(N_("{file} cannot be read."), file=str(paths[0])) from error
 
 
 class _Publisher:
@@ -37,39 +63,70 @@ class _Publisher:
         self.actor = actor
 
 
-def plan_paths(parts: Parts, paths: Sequence[Path] = ()) -> Proposal:
+def plan_paths(
+    parts: Parts, paths: Sequence[Path] = (), settle: Settlement | None = None
+) -> Proposal:
     """Return what taking in YAML files would do.
 
     Without `paths` these are all files of the base, of the enabled plugins and of
     the instance's `schemas` folder. Files named replace what defines the same; what
-    nothing defines yet becomes part of the site's layer.
+    nothing defines yet becomes part of the site's layer. Where they change what the
+    site has changed too, `settle` says which stays; what it leaves out is a problem.
     """
     with parts.db.read() as connection:
         running = read_running(connection)
+        problems: list[Problem] = []
+        archive = _archive(paths)
+        if archive is not None:
+            return propose_promotion(connection, archive, running)
         if paths:
             sources = put_sources(running.sources, _named(parts.settings, paths))
-            return propose(connection, sources, running)
-        plugins = enabled_plugins(parts, read_states(connection))
-        disk = _disk(parts.settings, plugins)
-        sources, problems = merge_disk(running.sources, disk)
-        return propose(connection, sources, running, problems=problems)
+        else:
+            plugins = find_plugins(parts.settings.plugins)
+            usable = enabled_plugins(parts, read_states(connection))
+            disk = _disk(parts.settings, usable)
+            resting = {one.name for one in plugins} - {one.name for one in usable}
+            sources, problems = merge_disk(running.sources, disk, keep=resting)
+        return propose_upgrade(connection, sources, running, settle or {}, problems)
 
 
 def apply_paths(
-    parts: Parts, paths: Sequence[Path] = (), *, note: str = "", actor: Actor = SYSTEM
+    parts: Parts,
+    paths: Sequence[Path] = (),
+    *,
+    note: str = "",
+    actor: Actor = SYSTEM,
+    settle: Settlement | None = None,
+    seal: str = "",
 ) -> int | None:
-    """Take in YAML files and return the new release's number, None when nothing changes."""
-    proposal = plan_paths(parts, paths)
+    """Take in YAML files and return the new release's number, None when nothing changes.
+
+    Raises:
+        Moved: the schema is not any more what `seal`, told with the plan, says.
+    """
+    proposal = plan_paths(parts, paths, settle)
+    with parts.db.read() as connection:
+        require_seal(connection, proposal.running.release.number, seal)
     if proposal.is_empty and not proposal.problems:
         return None
     return publish_proposal(_Publisher(parts, actor), proposal, note or "schema apply")
+
+
+def upgrade_json(parts: Parts, locale: str = "en") -> dict[str, Any]:
+    """Return what taking in the files on the server would do, with the open comparisons."""
+    proposal = plan_paths(parts)
+    with parts.db.read() as connection:
+        seal = seal_of(connection, proposal.running.release.number)
+    conflicts = [conflict_json(one) for one in proposal.conflicts]
+    return {"seal": seal, "conflicts": conflicts} | proposal.to_json(locale)
 
 
 def publish_disk(parts: Parts, plugins: Sequence[Plugin], *, note: str = "init") -> int:
     """Publish what the files on disk changed, and return the number of the release in force.
 
     A plugin whose files are refused is reported broken and keeps what it last
-    published; where file and published text both changed the published one stays.
+    published; where file and published text both changed the published one stays. So
+    does a layer that changes what the site has changed too, until a person settles it.
     """
     overtaken = Overtaken(release=0)
     for _ in range(_TRIES):
@@ -78,7 +135,10 @@ def publish_disk(parts: Parts, plugins: Sequence[Plugin], *, note: str = "init")
             usable = [one for one in plugins if one.manifest]
             states = read_states(connection)
             usable = [one for one in usable if states.get(one.name, PluginState()).enabled]
-            sources, _kept = merge_disk(running.sources, _disk(parts.settings, usable))
+            resting = {one.name for one in plugins} - {one.name for one in usable}
+            disk = _disk(parts.settings, usable)
+            sources, _kept = merge_disk(running.sources, disk, keep=resting)
+            sources = without_conflicts(sources, running)
             proposal = propose(connection, sources, running)
             while proposal.release is None:
                 remaining = _without_broken(parts.hooks, proposal)

@@ -5,7 +5,6 @@ kept under its archived field, an id that came is a new column. What cannot be
 done without risk to values is a problem, never a step.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,22 +13,23 @@ import msgspec
 
 from core.errors import Problem
 from core.i18n import N_
+from core.migration.places import (
+    Moved,
+    aside_suffix,
+    scratch_name,
+    stored_places,
+    table_before,
+    table_names,
+)
 from core.migration.steps import Phase, Step, create_index
-from core.schema.model import Field, Model, RecordType, Release
-from core.tables.build import identifier, main_name, stored_names, sub_name
+from core.schema.conversions import WIDENINGS
+from core.schema.converting import Converter, base_id
+from core.schema.model import Conversion, Field, Model, RecordType, Release
+from core.tables.build import identifier, main_name, sub_name
 from core.tables.computed import COMPUTED, computed_text
 from core.tables.indexes import IndexSpec, indexes_of
 from core.tables.search import fingerprint, search_fields, search_table
-from core.tables.storage import Storage, has_column, storage_of
-
-#: Changes of a field's type that keep every value readable as it stands.
-_WIDENINGS = {
-    "text": {"email", "phone", "url", "color", "barcode", "select", "sequence"},
-    "long_text": {"text", "email", "phone", "url", "color", "barcode", "select", "sequence"},
-    "integer": {"rating"},
-    "decimal": {"money", "rate", "percent"},
-    "money": {"decimal"},
-}
+from core.tables.storage import storage_of
 
 
 class Plan(Model, frozen=True, kw_only=True):
@@ -51,46 +51,61 @@ class _Planner:
     number: int
     steps: list[Step] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    converted: set[str] = field(default_factory=set)
+    renamed: dict[str, str] = field(default_factory=dict)
 
     def add_type(self, new: RecordType) -> None:
-        aside = _aside(new)
+        aside = aside_suffix(new)
         self.steps += [
             Step(op="create_table", phase="switch", table=name, name=identifier(name, aside))
-            for name in _table_names(new)
+            for name in table_names(new)
         ]
         self.steps += [create_index(spec, "switch") for spec in indexes_of(new)]
         self.steps += _searching(None, new)
 
     def set_type_aside(self, old: RecordType) -> None:
         """Free the names of a type whose successor has another id."""
-        aside = _aside(old)
+        aside = aside_suffix(old)
         for spec in indexes_of(old):
             self.steps.append(
                 Step(op="drop_index", phase="switch", table=spec.table, name=spec.name)
             )
-        for name in _table_names(old):
+        for name in table_names(old):
             to = identifier(name, aside)
             self.steps.append(Step(op="rename_table", phase="switch", table=name, to=to))
 
     def change_type(self, old: RecordType, new: RecordType) -> None:
         refused = len(self.problems)
+        conversions = [one for one in new.conversions if one.release == self.number]
+        self.converted = {it.id for one in conversions for it in one.targets}
         had = {one.id: one for one in (*old.fields, *old.archived_fields)}
         for one in (*new.fields, *new.archived_fields):
             if one.id in had:
                 self._check_type_change(new.name, had[one.id], one)
         if len(self.problems) > refused:
             return
-        moved = _Moved.between(old, new, self.number)
+        moved = Moved.between(old, new, self.number, self.converted)
+        if old.name != new.name:
+            self.steps.append(
+                Step(
+                    op="rename_records", phase="switch", table=main_name(new.name),
+                    name=old.name, to=new.name,
+                )
+            )  # fmt: skip
         self.steps += moved.renames()
         self.steps += self._additions(old, new)
+        for conversion in conversions:
+            self._convert(old, new, conversion)
         self._indexes(old, new, moved)
-        self.steps += _backfills(old, new)
-        self.steps += _searching(old, new)
+        self.steps += _backfills(old, new, self.converted)
+        self.steps += _searching(old, new, self.converted)
 
     # -- fields -------------------------------------------------------------------------
 
     def _check_type_change(self, place: str, old: Field, new: Field) -> None:
         path = f"{place}.{new.name}"
+        if new.id in self.converted:
+            return
         if old.type in COMPUTED and new.type in COMPUTED:
             return
         if old.type == new.type == "table":
@@ -99,7 +114,7 @@ class _Planner:
                 if one.id in inner:
                     self._check_type_change(path, inner[one.id], one)
             return
-        if old.type != new.type and old.type not in _WIDENINGS.get(new.type, ()):
+        if old.type != new.type and old.type not in WIDENINGS.get(new.type, ()):
             self._refuse(
                 path,
                 "schema.type_change",
@@ -123,7 +138,7 @@ class _Planner:
                 old=str(storage_of(old).scale),
                 new=str(storage_of(new).scale),
             )
-        elif old.target != new.target:
+        elif self.renamed.get(old.target, old.target) != new.target:
             self._refuse(
                 path,
                 "schema.target_change",
@@ -140,15 +155,18 @@ class _Planner:
         self.problems.append(Problem(path, code, text, params))
 
     def _additions(self, old: RecordType, new: RecordType) -> Iterator[Step]:
-        before = _stored(old)
+        before = stored_places(old)
         if new.document and not old.document:
             table = main_name(new.name)
             for name, kind in (("audited_at", "instant"), ("audit_seq", "integer")):
                 yield Step(op="add_column", phase="switch", table=table, name=name, kind=kind)
         created = set()
-        for key, place in _stored(new).items():
+        for key, place in stored_places(new).items():
             had = before.get(key)
             if had is not None and had.storage == place.storage:
+                continue
+            # These columns come before the release, and what they replace is kept.
+            if key[1] in self.converted or base_id(key[1]) in self.converted:
                 continue
             if place.storage is None:
                 created.add(key[0])
@@ -163,16 +181,49 @@ class _Planner:
                     scale=place.storage.scale,
                 )
 
+    def _convert(self, old: RecordType, new: RecordType, conversion: Conversion) -> None:
+        """Fill new columns beforehand, then once more what was written in the meantime."""
+        before, after = stored_places(old), stored_places(new)
+        table = conversion.table
+        place = table_before(old, table)
+        writes = {}
+        for one in conversion.targets:
+            name = scratch_name(after[table, one.id].name, self.number)
+            writes[one.id] = name
+            storage = storage_of(one)
+            self.steps.append(
+                Step(
+                    op="add_column", phase="prepare", table=place,
+                    name=name, kind=storage.kind, scale=storage.scale, scratch=True,
+                )
+            )  # fmt: skip
+        reads = {
+            one: before[table, one if (table, one) in before else base_id(one)].name
+            for one in sorted(Converter(conversion).reads)
+        }
+        for phase in ("prepare", "switch"):
+            self.steps.append(
+                Step(
+                    op="convert", phase=phase, table=place,
+                    name=new.name, conversion=conversion, reads=reads, writes=writes,
+                    parent=main_name(old.name) if table else "",
+                )
+            )  # fmt: skip
+
     # -- indexes ------------------------------------------------------------------------
 
-    def _indexes(self, old: RecordType, new: RecordType, moved: "_Moved") -> None:
+    def _indexes(self, old: RecordType, new: RecordType, moved: "Moved") -> None:
         had = {moved.renamed(spec).shape: spec for spec in indexes_of(old)}
         wanted = {spec.shape: spec for spec in indexes_of(new)}
         created = {step.table for step in self.steps if step.op == "create_table"}
+        replaced = {
+            spec.name for shape, spec in wanted.items() if spec.unique and shape not in had
+        }
         for shape, spec in had.items():
             if shape not in wanted:
+                phase: Phase = "switch" if spec.name in replaced else "after"
                 self.steps.append(
-                    Step(op="drop_index", phase="after", table=spec.table, name=spec.name)
+                    Step(op="drop_index", phase=phase, table=spec.table, name=spec.name)
                 )
         renamed: dict[str, IndexSpec] = {}
         for shape, spec in wanted.items():
@@ -192,7 +243,7 @@ class _Planner:
             start = identifier(name, "moving") if name in taken else name
             self.steps.append(_index_rename(spec, start, spec.name))
 
-    def _new_index(self, spec: IndexSpec, moved: "_Moved", created: set[str]) -> Step:
+    def _new_index(self, spec: IndexSpec, moved: "Moved", created: set[str]) -> Step:
         if spec.table in created:
             return create_index(spec, "switch")
         if not spec.unique:
@@ -200,6 +251,8 @@ class _Planner:
         # Uniqueness must hold when the release comes into force, so it is made before,
         # under the names that columns have then, with the columns it needs.
         names = [name for name, _ in spec.columns]
+        if any((spec.table, scratch_name(name, self.number)) in moved.columns for name in names):
+            return create_index(spec, "switch")
         if spec.table in moved.tables.values() or moved.is_reused(spec.table, names):
             return create_index(spec, "after")
         for number, step in enumerate(self.steps):
@@ -210,123 +263,12 @@ class _Planner:
         return create_index(replace(spec, columns=columns), "prepare")
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where something is stored; `storage` is None for a table of its own."""
-
-    table: str
-    name: str = ""
-    storage: Storage | None = None
-
-
-#: (id of the table or links field, or "" for the main table; id of the field, or "").
-_Key = tuple[str, str]
-
-
-def _stored(record_type: RecordType) -> dict[_Key, _Place]:
-    """Return where every field of a type is stored, archived ones too."""
-    found: dict[_Key, _Place] = {}
-    names = stored_names(record_type.fields, record_type.archived_fields)
-    for one in (*record_type.fields, *record_type.archived_fields):
-        if has_column(one):
-            table = main_name(record_type.name)
-            found["", one.id] = _Place(table, names[one.id], storage_of(one))
-        elif one.type in {"table", "links"}:
-            table = sub_name(record_type.name, names[one.id])
-            found[one.id, ""] = _Place(table)
-            inner = stored_names(one.fields, one.archived_fields)
-            for column in (*one.fields, *one.archived_fields):
-                if has_column(column):
-                    place = _Place(table, inner[column.id], storage_of(column))
-                    found[one.id, column.id] = place
-    return found
-
-
-def _table_names(record_type: RecordType) -> list[str]:
-    places = _stored(record_type).values()
-    subs = [place.table for place in places if place.storage is None]
-    return [main_name(record_type.name), *subs]
-
-
-def _aside(record_type: RecordType) -> str:
-    """Return the end of the names under which a replaced type's tables are kept."""
-    key = record_type.id or record_type.name
-    return "x" + hashlib.sha256(key.encode()).hexdigest()[:8]
-
-
-@dataclass
-class _Moved:
-    """What has another name afterwards.
-
-    Attributes:
-        tables: old name -> new name.
-        columns: (table's new name, old column name) -> new column name.
-        former: table's new name -> the column names it had.
-    """
-
-    tables: dict[str, str] = field(default_factory=dict)
-    columns: dict[tuple[str, str], str] = field(default_factory=dict)
-    former: dict[str, set[str]] = field(default_factory=dict)
-    kept: dict[str, set[str]] = field(default_factory=dict)
-
-    @classmethod
-    def between(cls, old: RecordType, new: RecordType, number: int) -> "_Moved":
-        """Compare where two versions of a type store the same ids."""
-        moved, after = cls(), _stored(new)
-        for key, before in _stored(old).items():
-            now = after.get(key)
-            if now is None:
-                continue
-            if before.storage is None and before.table != now.table:
-                moved.tables[before.table] = now.table
-            moved.former.setdefault(now.table, set()).add(before.name)
-            if before.storage != now.storage:
-                # A computed column of another kind: the values are made anew.
-                aside = identifier(before.name, f"x{number}")
-                moved.columns[now.table, before.name] = aside
-            elif before.name != now.name:
-                moved.columns[now.table, before.name] = now.name
-            else:
-                moved.kept.setdefault(now.table, set()).add(now.name)
-        return moved
-
-    def is_reused(self, table: str, names: Iterable[str]) -> bool:
-        """Return whether a name belonged to another column of the table before."""
-        gone = self.former.get(table, set()) - self.kept.get(table, set())
-        arrived = {to for (where, _), to in self.columns.items() if where == table}
-        return any(name in gone and name not in arrived for name in names)
-
-    def renamed(self, spec: IndexSpec) -> IndexSpec:
-        """Return an index of the old release as it stands once everything is renamed."""
-        table = self.tables.get(spec.table, spec.table)
-        columns = tuple(
-            (self.columns.get((table, name), name), down) for name, down in spec.columns
-        )
-        return replace(spec, table=table, columns=columns)
-
-    def renames(self) -> Iterator[Step]:
-        """Yield the renames, through names in between where two swap theirs."""
-        for name, to in self.tables.items():
-            yield Step(op="rename_table", phase="switch", table=name, to=to)
-        taken = {(table, to) for (table, _), to in self.columns.items()} & set(self.columns)
-        for table, name in taken:
-            yield _rename(table, name, identifier(name, "moving"))
-        for (table, name), to in self.columns.items():
-            yield _rename(
-                table, identifier(name, "moving") if (table, name) in taken else name, to
-            )
-
-
 def _index_rename(spec: IndexSpec, name: str, to: str) -> Step:
     step = create_index(spec, "switch")
     return msgspec.structs.replace(step, op="rename_index", name=name, to=to, why="", params={})
 
 
-def _rename(table: str, name: str, to: str) -> Step:
-    return Step(op="rename_column", phase="switch", table=table, name=name, to=to)
-
-
-def _backfills(old: RecordType, new: RecordType) -> Iterator[Step]:
+def _backfills(old: RecordType, new: RecordType, converted: set[str]) -> Iterator[Step]:
     """Yield the computing of stored values that are new or whose meaning changed."""
     if new.archived:
         return
@@ -335,23 +277,45 @@ def _backfills(old: RecordType, new: RecordType) -> Iterator[Step]:
         before = had.get(one.id)
         if one.type == "table" and before is not None:
             yield from _backfill(
-                sub_name(new.name, one.name), f"{new.name}.{one.name}", before.fields, one.fields
+                sub_name(new.name, one.name),
+                f"{new.name}.{one.name}",
+                before.fields,
+                one.fields,
+                converted,
             )
-    yield from _backfill(main_name(new.name), new.name, old.fields, new.fields)
+    yield from _backfill(main_name(new.name), new.name, old.fields, new.fields, converted)
 
 
-def _searching(old: RecordType | None, new: RecordType) -> Iterator[Step]:
-    """Yield the indexing of searchable texts where other fields are searchable than before."""
-    if fingerprint(new) and (old is None or fingerprint(old) != fingerprint(new)):
-        columns = tuple((one.name, False) for one in search_fields(new))
+def _searching(
+    old: RecordType | None, new: RecordType, converted: Iterable[str] = ()
+) -> Iterator[Step]:
+    """Yield the indexing of searchable texts where fields or texts are others than before."""
+    if old is not None and fingerprint(old) and old.name != new.name:
+        table = str(search_table.name)
+        yield Step(op="drop_search", phase="after", table=table, name=old.name)
+    if not fingerprint(new):
+        return
+    texts = search_fields(new)
+    is_stale = any(one.id in converted for one in texts)
+    # A piece's number depends on the type's name.
+    is_stale = is_stale or old is None or old.name != new.name
+    if is_stale or old is None or fingerprint(old) != fingerprint(new):
+        columns = tuple((one.name, False) for one in texts)
         table = str(search_table.name)
         yield Step(op="build_search", phase="after", table=table, name=new.name, columns=columns)
 
 
-def _backfill(table: str, name: str, old: Iterable[Field], new: Iterable[Field]) -> Iterator[Step]:
+def _backfill(
+    table: str, name: str, old: Iterable[Field], new: Iterable[Field], converted: set[str]
+) -> Iterator[Step]:
     had = {one.id: one for one in old}
-    # A rollup over a table field follows the computed columns of its rows.
-    stale = [one for one in new if one.type == "table" and _rows_changed(had.get(one.id), one)]
+    # A rollup over a table field follows the computed and converted columns of its rows.
+    stale = [
+        one
+        for one in new
+        if one.id in converted
+        or (one.type == "table" and _rows_changed(had.get(one.id), one, converted))
+    ]
     computed: list[Field] = []
     for one in in_dependency_order(new):
         changed = _meaning(had.get(one.id)) != _meaning(one)
@@ -363,8 +327,12 @@ def _backfill(table: str, name: str, old: Iterable[Field], new: Iterable[Field])
         yield Step(op="backfill", phase="after", table=table, name=name, columns=columns)
 
 
-def _rows_changed(old: Field | None, new: Field) -> bool:
-    return old is not None and any(_backfill("", "", old.fields, new.fields))
+def _rows_changed(old: Field | None, new: Field, converted: set[str]) -> bool:
+    if old is None:
+        return False
+    if any(one.id in converted for one in new.fields):
+        return True
+    return any(_backfill("", "", old.fields, new.fields, converted))
 
 
 def in_dependency_order(fields: Iterable[Field]) -> tuple[Field, ...]:
@@ -395,42 +363,39 @@ _PHASES = ("prepare", "switch", "after")
 _OPERATIONS = (
     "drop_index",
     "rename_table",
+    "rename_records",
     "rename_column",
     "rename_index",
     "create_table",
     "add_column",
+    "convert",
     "create_index",
     "backfill",
     "build_search",
+    "drop_search",
 )
 
 
 def _order(step: Step) -> tuple[int, int]:
+    if step.op == "convert" and step.phase == "switch":
+        # It reads and fills columns under the names that they have before.
+        return _PHASES.index(step.phase), -1
     return _PHASES.index(step.phase), _OPERATIONS.index(step.op)
 
 
 def make_plan(old: Release, new: Release) -> tuple[Plan, tuple[Problem, ...]]:
     """Return the plan from `old` to `new`, and what stands against it."""
     planner = _Planner(new.number)
-    ids = {one.id or one.name: one.name for one in old.types.values()}
-    for name, record_type in new.types.items():
-        before = old.types.get(name)
-        key = record_type.id or name
-        if before is None and key in ids:
-            planner.problems.append(
-                Problem(
-                    name,
-                    "schema.type_renamed",
-                    N_("A record type cannot be renamed: {old} to {new}."),
-                    {"old": ids[key], "new": name},
-                )
-            )
-        elif before is None:
-            planner.add_type(record_type)
-        elif (before.id or name) != key:
-            planner.set_type_aside(before)
-            planner.add_type(record_type)
+    before = {one.id or one.name: one for one in old.types.values()}
+    after = {one.id or one.name: one for one in new.types.values()}
+    planner.renamed = {before[key].name: after[key].name for key in before.keys() & after.keys()}
+    for key, record_type in after.items():
+        taken = old.types.get(record_type.name)
+        if taken is not None and (taken.id or taken.name) != key:
+            planner.set_type_aside(taken)
+        if key in before:
+            planner.change_type(before[key], record_type)
         else:
-            planner.change_type(before, record_type)
+            planner.add_type(record_type)
     steps = tuple(sorted(planner.steps, key=_order))
     return Plan(number=new.number, base=old.number, steps=steps), tuple(planner.problems)

@@ -4,7 +4,6 @@ Everything that shows a change before it is published (the designer, the REST
 draft, `guanxi schema plan`) shows one of these.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,15 +16,18 @@ from core.clock import Clock
 from core.db import Database
 from core.errors import Invalid, Problem, SchemaError, problem_body
 from core.i18n import N_, pick, translate
-from core.migration.facts import count_rows, duplicate_problems
+from core.migration.conversion import Rehearsal, ValueMove
+from core.migration.facts import count_rows, duplicate_problems, running_problems
+from core.migration.impact import impact
 from core.migration.plan import Plan, make_plan
 from core.migration.run import Publication, publish
 from core.migration.sources import Stored, read_stored
 from core.migration.steps import SENTENCES, Step, sentence_params
-from core.schema.automationtexts import expressions_of, names_field
 from core.schema.diff import Change, diff
+from core.schema.following import follow_renames
 from core.schema.layers import effective
-from core.schema.model import Action, Policy, RecordType, Release
+from core.schema.model import Release
+from core.schema.threeway import Conflict
 from core.tables.registry import Registries
 from core.tables.releases import load_release, load_sources, read_revision
 
@@ -81,6 +83,9 @@ class Proposal:
         problems: everything that stands against publishing it.
         plan: the steps; None without a release.
         rows: record type name -> number of records, for the types that change.
+        rehearsals: what conversions would do to the values there are.
+        conflicts: where an upgrade changes what this site has changed too.
+        impact: what uses the things that change, and how much of it there is.
     """
 
     running: Running
@@ -90,6 +95,9 @@ class Proposal:
     changes: tuple[Change, ...] = ()
     plan: Plan | None = None
     rows: dict[str, int] = field(default_factory=dict)
+    rehearsals: tuple[Rehearsal, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    impact: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -110,7 +118,8 @@ class Proposal:
             "diff": [
                 {name: getattr(one, name) for name in Change.__slots__} for one in self.changes
             ],
-            "impact": impact(self),
+            "impact": self.impact,
+            "conversions": [one.to_json(locale) for one in self.rehearsals],
             "plan": {
                 "steps": [
                     {
@@ -143,6 +152,8 @@ def propose(
     """Return what publishing `sources` would do; `make` gives the release in another way."""
     problems = tuple(problems)
     number = running.release.number + 1
+    if make is None:
+        sources = followed(sources, running)
     try:
         if make is not None:
             release = make()
@@ -153,7 +164,9 @@ def propose(
         return Proposal(running, list(sources), problems=(*problems, *error.problems))
     plan, against = make_plan(running.release, release)
     if not against:
-        against = duplicate_problems(connection, plan)
+        against = duplicate_problems(connection, plan) + running_problems(connection, plan)
+    rehearsals = () if against else rehearse(connection, running.release, plan)
+    against = (*against, *(it for one in rehearsals for it in one.problems()))
     changes = diff(running.release, release)
     touched = {one.type for one in changes}
     rows = count_rows(connection, running.release, touched)
@@ -165,6 +178,26 @@ def propose(
         changes=changes,
         plan=plan,
         rows=rows,
+        rehearsals=rehearsals,
+        impact=impact(connection, running.release, changes, rows),
+    )
+
+
+def followed(sources: Sequence[Stored], running: Running) -> list[Stored]:
+    """Return the sources with what some of them rename renamed in all of them."""
+    known = [one.source() for one in running.sources]
+    renamed = follow_renames([one.source() for one in sources], running.release, known)
+    return [
+        one if one.text == it.text else msgspec.structs.replace(one, text=str(it.text))
+        for one, it in zip(sources, renamed, strict=True)
+    ]
+
+
+def rehearse(connection: sa.Connection, running: Release, plan: Plan) -> tuple[Rehearsal, ...]:
+    """Return what the conversions of a plan would do to the values there are."""
+    steps = [step for step in plan.of_phase("prepare") if step.op == "convert"]
+    return tuple(
+        ValueMove(step, running.types.get(step.name)).rehearse(connection) for step in steps
     )
 
 
@@ -202,114 +235,6 @@ def publish_proposal(
     )
 
 
-# -- impact ---------------------------------------------------------------------------------
-
-_TOUCHING = frozenset({"archive_field", "rename_field", "retype_field", "change_field"})
-
-
-def impact(proposal: Proposal) -> dict[str, Any]:
-    """Return how much a change touches: records per type, and what uses the changed fields."""
-    used: dict[str, set[str]] = {
-        kind: set() for kind in ("views", "policies", "rules", "expressions")
-    }
-    for change in proposal.changes:
-        record_type = proposal.running.release.types.get(change.type)
-        if change.kind not in _TOUCHING or record_type is None:
-            continue
-        if not change.properties or set(change.properties) - _COSMETIC:
-            name = _former_name(record_type, change)
-            for kind, place in _uses(proposal.running.release, record_type, name):
-                used[kind].add(place)
-    rows = dict(sorted(proposal.rows.items()))
-    return {"rows": rows, **{kind: sorted(places) for kind, places in used.items()}}
-
-
-_COSMETIC = frozenset({"label", "help", "placeholder", "unit"})
-
-
-def _former_name(record_type: RecordType, change: Change) -> str:
-    before = next((one for one in record_type.fields if one.id == change.id), None)
-    return before.name if before else change.field.rpartition(".")[2]
-
-
-def _mentions(name: str, *texts: str) -> bool:
-    pattern = rf"(?<!\w){re.escape(name)}(?!\w)"
-    return any(re.search(pattern, text) for text in texts if text)
-
-
-def _uses(release: Release, record_type: RecordType, name: str) -> Iterator[tuple[str, str]]:
-    """Yield (kind, place) of everything in a release that names a field of a type."""
-    for view in record_type.views:
-        columns = (*view.columns, *(one.removeprefix("-") for one in view.sort), *view.totals)
-        texts = (view.filter, view.group_by, *(rule.when for rule in view.color_when))
-        if name in columns or name == view.date_field or _mentions(name, *texts):
-            yield "views", f"{record_type.name}.{view.name}"
-    yield from (("rules", place) for place in _rule_uses(record_type, name))
-    for policy in (*record_type.policies, *release.policies):
-        applies = not policy.types or {"*", record_type.name} & set(policy.types)
-        if applies and _policy_uses(policy, name):
-            yield "policies", policy.name
-    yield from (
-        ("automations", one) for one in _automations_naming(release, record_type.name, name)
-    )
-    for other in release.types.values():
-        wanted = name if other.name == record_type.name else f".{name}"
-        for place, text in _expressions(other):
-            if wanted in text and _mentions(name, text):
-                yield "expressions", f"{other.name}.{place}"
-
-
-def _rule_uses(record_type: RecordType, name: str) -> Iterator[str]:
-    """Yield the rules and stages that name a field of their type."""
-    for rule in record_type.rules:
-        if any(name in _acted_on(action) for action in rule.then):
-            yield f"{record_type.name}.{rule.name}"
-    for stage in record_type.stages:
-        if name in (stage.field, *stage.require, *stage.lock):
-            yield f"{record_type.name}.{stage.state}"
-
-
-def _acted_on(action: Action) -> tuple[str, ...]:
-    """Return the fields that an action of a rule names."""
-    single = action.set, action.limit_options
-    return (*single, *action.clear, *action.require, *action.lock, *action.show, *action.fields)
-
-
-def _automations_naming(release: Release, type_name: str, name: str) -> Iterator[str]:
-    for one in release.automations.values():
-        texts = (text for _, text in expressions_of(one))
-        if names_field(one, type_name, name) or _mentions(name, *texts):
-            yield one.automation
-
-
-def _policy_uses(policy: Policy, name: str) -> bool:
-    return name in (*policy.fields.view, *policy.fields.edit) or _mentions(name, policy.rows)
-
-
-def _expressions(record_type: RecordType) -> Iterator[tuple[str, str]]:
-    """Yield (place, text) of a type's expressions, views and policies aside."""
-    for one in record_type.fields:
-        for inner in (one, *one.fields):
-            for key in _EXPRESSION_KEYS:
-                text = getattr(inner, key)
-                if text:
-                    yield (f"{inner.name}.{key}", text)
-            for option, text in inner.options_when.items():
-                yield (f"{inner.name}.options_when.{option}", text)
-    for number, check in enumerate(record_type.checks):
-        yield (f"checks.{number}", check.check)
-    for rule in record_type.rules:
-        yield (f"rules.{rule.name}", rule.when)
-        yield from ((f"rules.{rule.name}.then", action.to) for action in rule.then)
-    if record_type.delete:
-        yield ("delete", record_type.delete.allow_when)
-
-
-_EXPRESSION_KEYS = (
-    "formula", "take", "default_expr", "filter", "visible_when", "required_when", "read_only_when",
-)  # fmt: skip
-
-
 # -- texts ----------------------------------------------------------------------------------
 
 
@@ -332,10 +257,28 @@ def _lines(proposal: Proposal, locale: str) -> Iterator[str]:
             N_("Release {base} -> {number}"), locale, base=base, number=proposal.release.number
         )
         yield from (f"  {_change_text(proposal, change)}" for change in proposal.changes)
+        yield from _rehearsal_lines(proposal, locale)
         yield from _step_lines(proposal.plan, locale)
         if proposal.rows:
             yield translate(N_("Records"), locale)
             yield from (f"  {name}: {count}" for name, count in sorted(proposal.rows.items()))
+
+
+_FIRST_FAILURES = 20
+
+
+def _rehearsal_lines(proposal: Proposal, locale: str) -> Iterator[str]:
+    if proposal.rehearsals:
+        yield translate(N_("Values"), locale)
+    for one in proposal.rehearsals:
+        told = one.to_json(locale)
+        names = {key: ", ".join(it["name"] for it in told[key]) for key in ("from", "to")}
+        text = N_("{type}: {old} -> {new}: {succeeded} succeed, {failed} fail")
+        counts = {"succeeded": one.succeeded, "failed": one.failed}
+        params = {"type": told["type"], "old": names["from"], "new": names["to"], **counts}
+        yield f"  {translate(text, locale, **params)}"
+        for it in told["failures"][:_FIRST_FAILURES]:
+            yield f"    {it['record']} {it['title']} “{it['value']}”: {it['reason']}"
 
 
 def _step_lines(plan: Plan, locale: str) -> Iterator[str]:
@@ -352,9 +295,8 @@ def _change_text(proposal: Proposal, change: Change) -> str:
     label = _label(proposal, change)
     details = f" ({', '.join(change.properties)})" if change.properties else ""
     former = ""
-    record_type = proposal.running.release.types.get(change.type)
-    if change.kind == "rename_field" and record_type is not None:
-        former = f" <- {_former_name(record_type, change)}"
+    if change.kind in {"rename_field", "rename_type"}:
+        former = f" <- {change.old}"
     return f"{_MARKS.get(verb, '~')} {what} {place}{former}{label}{details}"
 
 

@@ -1,6 +1,7 @@
 """Publishing: the steps of a plan, taken so that a crash at any moment loses nothing.
 
-1. Prepare: unique indexes over columns that exist, before the release is in force.
+1. Prepare: unique indexes over columns that exist, and converted values in columns that
+   nobody reads yet, before the release is in force.
 2. Switch: one transaction that renames, adds and creates, stores the release, puts
    it in force and writes down the steps that remain.
 3. After: other indexes and stored values, one remembered step at a time; `resume`
@@ -21,17 +22,19 @@ from functools import partial
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core.actor import Actor
 from core.db import Database, metadata
-from core.errors import Conflict, GuanxiError, SchemaError, Unavailable
+from core.errors import Conflict, GuanxiError, Problem, SchemaError, Unavailable
 from core.i18n import N_
 from core.migration.backfill import backfill
-from core.migration.facts import duplicate_problems
+from core.migration.conversion import ValueMove
+from core.migration.facts import duplicate_problems, running_problems
 from core.migration.locks import exclusive
+from core.migration.names import follow_names
 from core.migration.plan import Plan, make_plan
-from core.migration.searchindex import build_missing, build_search
+from core.migration.searchindex import build_missing, build_search, drop_search
 from core.migration.steps import Step, Taker
 from core.schema.model import Release
 from core.tables.columns import JSON, TEXT
@@ -129,12 +132,21 @@ def publish(db: Database, publication: Publication, *, on_step: OnStep = _ignore
         if not problems:
             with db.read() as connection:
                 problems = duplicate_problems(connection, plan)
+                problems += running_problems(connection, plan)
         if problems:
             raise SchemaError(problems=problems)
         for step in plan.of_phase("prepare"):
             on_step(step)
-            _persist(partial(_take_alone, db, new, step))
-        _persist(partial(_switch, db, plan, publication, on_step))
+            if step.op == "convert":
+                ValueMove(step).prepare(db)
+            else:
+                _persist(partial(_take_alone, db, new, step))
+        try:
+            _persist(partial(_switch, db, plan, publication, on_step))
+        except IntegrityError as error:
+            text = N_("Values that must be unique would stand twice.")
+            problem = Problem("", "schema.duplicates", text)
+            raise SchemaError(problems=(problem,)) from error
         _finish(db, on_step)
     return new.number
 
@@ -192,12 +204,18 @@ def _switch(db: Database, plan: Plan, publication: Publication, on_step: OnStep)
         _hold_writers(connection, len(tables))
         if read_revision(connection).schema != plan.base:
             raise Overtaken(release=plan.base + 1)
+        follow_names(connection, release_in_force(connection), publication.release)
         _store(connection, plan, publication)
+        for step in plan.of_phase("switch"):
+            if step.op == "convert":
+                on_step(step)
+                ValueMove(step).catch_up(connection, publication.at)
         # Last, because from here on readers wait too.
         _lock_tables(connection, tables)
         for step in plan.of_phase("switch"):
-            on_step(step)
-            taker.take(step)
+            if step.op != "convert":
+                on_step(step)
+                taker.take(step)
 
 
 def _store(connection: Connection, plan: Plan, publication: Publication) -> None:
@@ -279,6 +297,8 @@ def _finish(db: Database, on_step: OnStep) -> int:
                 backfill(db, release, step, _Bookmark(key, cursor))
             elif step.op == "build_search":
                 build_search(db, release.types[step.name], _Bookmark(key, cursor))
+            elif step.op == "drop_search":
+                drop_search(db, step.name)
             else:
                 _persist(partial(_take_alone, db, release, step))
         except (DBAPIError, GuanxiError) as error:

@@ -6,7 +6,15 @@ from core.db import Database
 from core.migration.backfill import BATCH, Bookmark
 from core.schema.model import RecordType, Release
 from core.tables.build import build_tables
-from core.tables.search import content_of, fingerprint, is_built, put, search_fields, set_state
+from core.tables.search import (
+    content_of,
+    fingerprint,
+    is_built,
+    put,
+    search_fields,
+    search_table,
+    set_state,
+)
 
 
 def build_search(db: Database, record_type: RecordType, bookmark: Bookmark | None = None) -> None:
@@ -33,6 +41,18 @@ def build_search(db: Database, record_type: RecordType, bookmark: Bookmark | Non
             cursor = str(rows[-1]["id"])
             if bookmark:
                 bookmark(connection, cursor)
+
+
+def drop_search(db: Database, type_name: str) -> None:
+    """Take every record of a type that has another name by now out of the index."""
+    ids = sa.select(search_table.c.record_id).where(search_table.c.record_type == type_name)
+    while True:
+        with db.write() as connection:
+            found = connection.execute(ids.limit(BATCH)).scalars().all()
+            if not found:
+                set_state(connection, type_name, "")
+                return
+            put(connection, type_name, dict.fromkeys(found, ""))
 
 
 def build_missing(db: Database, release: Release) -> None:

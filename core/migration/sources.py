@@ -7,7 +7,7 @@ with. That tells the three cases apart that an upgrade meets: only the file chan
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +82,12 @@ def disk_sources(schemas: Path, plugins: Sequence[Plugin], site: Path) -> list[S
 
 
 def merge_disk(
-    stored: Sequence[Stored], disk: Sequence[Stored]
+    stored: Sequence[Stored], disk: Sequence[Stored], *, keep: Collection[str] = ()
 ) -> tuple[list[Stored], list[Problem]]:
     """Return the sources in force once files on disk are taken in, and what collides.
 
     Where file and stored text both changed since they last agreed, the stored one stays.
+    Layers to `keep` stay as they are stored: their plugins are there but do not run.
     """
     before = {(one.layer, one.path): one for one in stored}
     merged: list[Stored] = []
@@ -103,7 +104,7 @@ def merge_disk(
             merged.append(kept)
             problems.append(_collision(file))
     # What has no file behind it was made here; what had one went with its file.
-    merged += [one for one in before.values() if not one.disk]
+    merged += [one for one in before.values() if not one.disk or one.layer in keep]
     return merged, problems
 
 

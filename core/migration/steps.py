@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.i18n import N_
-from core.schema.model import Model, Release
+from core.migration.references import rename_references
+from core.schema.model import Conversion, Model, Release
 from core.tables.build import build_tables, identifier
 from core.tables.columns import column_type
 from core.tables.indexes import IndexSpec
@@ -28,7 +29,8 @@ Phase = Literal["prepare", "switch", "after"]
 
 Operation = Literal[
     "create_table", "rename_table", "add_column", "rename_column", "create_index",
-    "rename_index", "drop_index", "backfill", "build_search",
+    "rename_index", "drop_index", "backfill", "build_search", "convert",
+    "rename_records", "drop_search",
 ]  # fmt: skip
 
 
@@ -39,6 +41,9 @@ class Step(Model, frozen=True, kw_only=True):
         name: the column or index it is about; for `backfill` and `build_search` the record
             type; for
             `create_table` the name under which an earlier one of the same id was kept.
+        scratch: of `add_column`: what stands there was left by a crash and is made anew.
+        conversion: of `convert`: how values move; `reads` and `writes` are field id -> column,
+            `parent` is the main table where `table` holds rows of a table field.
         to: the new name, for renames.
         kind: storage kind of a new column; `scale` its digits after the point.
         columns: of an index: stored name and whether it is descending; of a backfill: fields.
@@ -55,6 +60,11 @@ class Step(Model, frozen=True, kw_only=True):
     columns: tuple[tuple[str, bool], ...] = ()
     unique: bool = False
     live_only: bool = False
+    scratch: bool = False
+    conversion: Conversion | None = None
+    reads: dict[str, str] = msgspec.field(default_factory=dict)
+    writes: dict[str, str] = msgspec.field(default_factory=dict)
+    parent: str = ""
     why: str = ""
     params: dict[str, str] = msgspec.field(default_factory=dict)
 
@@ -81,13 +91,18 @@ SENTENCES: dict[Operation, str] = {
     "rename_index": N_("rename index {name} to {to}"),
     "drop_index": N_("drop index {name}"),
     "backfill": N_("compute {list} for existing records of {name}"),
+    "rename_records": N_("what refers to records of {name} refers to {to} from now on"),
+    "drop_search": N_("take the records of {name} out of the search index"),
     "build_search": N_("index {list} of existing records of {name} for search"),
+    "convert": N_("convert the values of {list} in {table}; the old ones are kept"),
 }
 
 
 def sentence_params(step: Step) -> dict[str, str]:
     """Return the values of the placeholders of a step's sentence."""
     listed = ", ".join(f"{name}{' desc' if down else ''}" for name, down in step.columns)
+    if step.conversion is not None:
+        listed = ", ".join(one.name for one in step.conversion.targets)
     return {"table": step.table, "name": step.name, "to": step.to, "list": listed}
 
 
@@ -133,6 +148,7 @@ class Taker:
             "rename_table": self._rename_table,
             "add_column": self._add_column,
             "rename_column": self._rename_column,
+            "rename_records": self._rename_records,
             "create_index": self._create_index,
             "rename_index": self._rename_index,
             "drop_index": self._drop_index,
@@ -166,9 +182,12 @@ class Taker:
     def _add_column(self, step: Step) -> None:
         there = self.columns(step.table)
         if step.name in there:
-            if self._is_unused(step):
+            if step.scratch:
+                self._operations.drop_column(step.table, step.name)
+            elif self._is_unused(step):
                 return
-            self._set_aside(step)
+            else:
+                self._set_aside(step)
         kind = column_type(step.kind, step.scale)
         self._operations.add_column(step.table, sa.Column(step.name, kind, nullable=True))
 
@@ -181,6 +200,9 @@ class Taker:
     def _set_aside(self, step: Step) -> None:
         digest = hashlib.sha256(f"{self.release.number}.{step.name}".encode()).hexdigest()[:8]
         self._rename(step.table, step.name, identifier(f"{step.name}__x{digest}"))
+
+    def _rename_records(self, step: Step) -> None:
+        rename_references(self.connection, step.name, step.to)
 
     def _rename_column(self, step: Step) -> None:
         self._rename(step.table, step.name, step.to)

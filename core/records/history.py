@@ -40,11 +40,12 @@ def record_history(
     rights.require("history")
     if not is_id(record_id):
         raise NotFound
+    names = ctx.registry.record_type(type_name).names
     with ctx.reading() as connection:
         if not _is_in_sight(ctx, connection, rights, record_id):
             raise NotFound
         events = audit.list_events(
-            connection, record_type=type_name, record_id=record_id, limit=min(limit, MOST)
+            connection, names=names, record_id=record_id, limit=min(limit, MOST)
         )
     sees_all = rights.certain >= rights.names
     for event in events:
@@ -103,7 +104,7 @@ def _type_problems(
     events = _stream(
         second,
         sa.select(audit.history)
-        .where(audit.history.c.record_type == type_name)
+        .where(audit.history.c.record_type.in_(registry.record_type(type_name).names))
         .order_by(audit.history.c.record_id, audit.history.c.seq),
     )
     chains = groupby(events, key=itemgetter("record_id"))

@@ -36,7 +36,7 @@ def values_at(
     Raises:
         NotFound: the record never had that version.
     """
-    wanted = undone(connection, record_type.name, current, version)
+    wanted = undone(connection, record_type, current, version)
     fields = {one.name: one for one in record_type.fields}
     return {
         name: _writable(fields[name], value)
@@ -49,13 +49,13 @@ def values_at(
 
 
 def undone(
-    connection: Connection, type_name: str, current: Mapping[str, Any], version: int
+    connection: Connection, record_type: RecordType, current: Mapping[str, Any], version: int
 ) -> Record:
     """Return the fields that changed since `version`, in wire form, as they were then.
 
     Args:
         connection: a transaction.
-        type_name: the record's type.
+        record_type: its type.
         current: the record in wire form, with every table field; of one that is erased
             its id alone.
         version: the version to go back to; 0 is before it was created.
@@ -66,7 +66,7 @@ def undone(
     events = connection.execute(
         sa.select(audit.history.c.version, audit.history.c.action, audit.history.c.changes)
         .where(
-            audit.history.c.record_type == type_name,
+            audit.history.c.record_type.in_(record_type.names),
             audit.history.c.record_id == current["id"],
         )
         .order_by(audit.history.c.seq.desc())

@@ -6,10 +6,11 @@ from typing import Any
 from flask import Response
 
 from core.context import Context
-from core.errors import Forbidden, Invalid, NotFound, Problem
+from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from core.i18n import N_
 from core.records.plugin_settings import ADMINISTRATORS
 from core.rest.exchange import body_keys, query_keys, route
+from core.security.services import services
 
 _MAX_RELEASE = 2**31 - 1
 _MAX_DIGITS = 10
@@ -19,11 +20,11 @@ _MAX_DIGITS = 10
 def create_draft(ctx: Context) -> Any:
     """Begin a draft from YAML or from small changes."""
     _begin(ctx)
-    body = body_keys({"yaml": str, "changes": list})
+    body = body_keys({"yaml": str, "changes": list, "archive": str})
     if len(body) != 1:
-        text = N_("Send either yaml or changes.")
+        text = N_("Send one of yaml, changes and archive.")
         raise Invalid(problems=[Problem("", "schema.draft_kind", text)])
-    draft_id = _drafts().create_draft(ctx, yaml=body.get("yaml"), changes=body.get("changes"))
+    draft_id = _drafts().create_draft(ctx, **body)
     return {"id": draft_id}, 201
 
 
@@ -38,8 +39,55 @@ def get_draft(ctx: Context, draft_id: str) -> Any:
 def publish_draft(ctx: Context, draft_id: str) -> Any:
     """Put a draft in force."""
     _begin(ctx)
-    body = body_keys({"note": str})
-    return {"release": _drafts().publish_draft(ctx, draft_id, body.get("note", ""))}
+    body = body_keys({"note": str, "seal": str})
+    note, seal = body.get("note", ""), body.get("seal", "")
+    return {"release": _drafts().publish_draft(ctx, draft_id, note, seal=seal)}
+
+
+@route("/schema/upgrade", "GET")
+def show_upgrade(ctx: Context) -> Any:
+    """Answer with what the files on the server would change, and where they meet the site's."""
+    _begin(ctx)
+    return _files().upgrade_json(services(), ctx.locale)
+
+
+@route("/schema/upgrade", "POST")
+def publish_upgrade(ctx: Context) -> Any:
+    """Take in the files on the server, with what a person decided where both changed."""
+    _begin(ctx)
+    body = body_keys({"settle": dict, "note": str, "seal": str})
+    release = _files().apply_paths(
+        services(),
+        note=body.get("note", ""),
+        actor=ctx.actor,
+        settle=body.get("settle", {}),
+        seal=body.get("seal", ""),
+    )
+    if release is None:
+        raise Conflict(N_("The files change nothing."))
+    return {"release": release}
+
+
+@route("/schema/uses/<type_name>", "GET")
+def show_uses(ctx: Context, type_name: str) -> Any:
+    """Answer with everything that uses a record type, a field or an option of it."""
+    asked = _begin(ctx, "field", "option")
+    with ctx.reading() as connection:
+        return _drafts().list_uses(connection, ctx.registry.release, type_name, **asked)
+
+
+@route("/schema/releases/<number>/quarantine", "GET")
+def list_quarantine(ctx: Context, number: str) -> Any:
+    """Answer with the values that a release could not convert and has set aside."""
+    _begin(ctx)
+    return {"items": _drafts().list_quarantined(ctx, _release(number))}
+
+
+@route("/schema/releases/<number>/rollback", "GET")
+def preview_rollback(ctx: Context, number: str) -> Any:
+    """Answer with what going back to a release would do."""
+    _begin(ctx)
+    return _drafts().rollback_json(ctx, _release(number), locale=ctx.locale)
 
 
 @route("/schema/releases", "GET")
@@ -73,11 +121,18 @@ def _drafts() -> ModuleType:
     return drafts
 
 
-def _begin(ctx: Context) -> None:
-    """Let only those pass who may change the forms."""
+def _files() -> ModuleType:
+    """Return the operations on the files on the server."""
+    from core.migration import files  # noqa: PLC0415  slow
+
+    return files
+
+
+def _begin(ctx: Context, *allowed: str) -> dict[str, str]:
+    """Let only those pass who may change the forms, and return the query's parameters."""
     if not ctx.actor.roles & ADMINISTRATORS:
         raise Forbidden
-    query_keys()
+    return {name: text for name, text in query_keys(*allowed).items() if name in allowed}
 
 
 def _release(text: str) -> int:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence
 from typing import Any
 
-from core.expression import Scope, rename_names
+from core.expression import Scope
 from core.expression.types import BOOLEAN, DATE, DATETIME, NUMBER, TEXT, Type
 from core.schema.automations import CHANGES, Automation, AutomationAction, Trigger
-from core.schema.holetexts import holes_of, renamed_holes
+from core.schema.holetexts import Renaming, holes_of, renamed_holes
 from core.schema.model import RecordType, Release
 from core.schema.scopes import VARIABLES, scope_in
 
@@ -90,31 +90,47 @@ Tree = MutableMapping[str, Any]
 
 
 def rename_in_automation(
-    tree: Tree, release: Release, automation: Automation, rename: tuple[str, str, str]
+    tree: Tree, release: Release, automation: Automation, renames: Renaming
 ) -> None:
-    """Change every mention of a field in an automation's document.
+    """Change every mention of what is renamed in an automation's document.
 
     Args:
         tree: the document, which may state only a part of the automation.
-        release: the schema in which the field still has its old name.
+        release: the schema in which everything still has its old name.
         automation: the whole automation.
-        rename: the record type, the old and the new name.
+        renames: the names that change.
     """
-    type_name, old, new = rename
     scope = automation_scope(release.types, automation.type, automation.trigger)
-    names = {(type_name, old): new}
     for key in ("when", "concurrency_key"):
-        _rename_text(tree, key, scope, names)
-    if automation.type == type_name:
-        trigger = tree.get("trigger") or {}
-        _rename_list(trigger.get("fields"), old, new)
-        for key in ("field", "match"):
-            if trigger.get(key) == old:
-                trigger[key] = new
+        _rename_text(tree, key, scope, renames)
+    own = {old: new for (name, old), new in renames.fields.items() if name == automation.type}
+    _rename_trigger(tree.get("trigger") or {}, automation, own, renames)
     for action in tree.get("actions") or ():
-        _rename_action(action, scope, names, written=_written(action, release, automation))
-        if automation.type == type_name and action.get("record") == old:
-            action["record"] = new
+        written = _written(action, release, automation)
+        _rename_action(action, scope, renames, written=written)
+        if action.get("record") in own:
+            action["record"] = own[action["record"]]
+        if action.get("type") in renames.types:
+            action["type"] = renames.types[action["type"]]
+    if tree.get("type") in renames.types:
+        tree["type"] = renames.types[tree["type"]]
+
+
+def _rename_trigger(
+    trigger: Tree, automation: Automation, own: Mapping[str, str], renames: Renaming
+) -> None:
+    field = automation.trigger.field
+    for key in ("leaves", "enters"):
+        states = trigger.get(key)
+        if isinstance(states, MutableSequence):
+            named = renames.options
+            states[:] = [named.get((automation.type, field, str(it)), it) for it in states]
+    fields = trigger.get("fields")
+    if isinstance(fields, MutableSequence):
+        fields[:] = [own.get(str(one), one) for one in fields]
+    for key in ("field", "match"):
+        if trigger.get(key) in own:
+            trigger[key] = own[trigger[key]]
 
 
 def _written(action: Tree, release: Release, automation: Automation) -> str:
@@ -125,40 +141,28 @@ def _written(action: Tree, release: Release, automation: Automation) -> str:
     return ""
 
 
-def _rename_action(
-    action: Tree, scope: Scope, names: Mapping[tuple[str, str], str], *, written: str
-) -> None:
-    _rename_text(action, "when", scope, names)
+def _rename_action(action: Tree, scope: Scope, renames: Renaming, *, written: str) -> None:
+    _rename_text(action, "when", scope, renames)
     values = action.get("values")
     if isinstance(values, MutableMapping):
         for key in list(values):
-            _rename_text(values, key, scope, names)
-            if (written, key) in names:
-                values[names[written, key]] = values.pop(key)
+            _rename_text(values, key, scope, renames)
+            if (written, key) in renames.fields:
+                values[renames.fields[written, key]] = values.pop(key)
     to = action.get("to") or {}
     for key in ("user", "address"):
         texts = to.get(key) or []
         for at, text in enumerate(texts):
-            texts[at] = rename_names(str(text), scope, names)
+            texts[at] = renames.expression(text, scope)
     for key in ("title", "body"):
         label = action.get(key) or {}
         for language, text in label.items():
-            label[language] = renamed_holes(str(text), scope, names)
+            label[language] = renamed_holes(str(text), scope, renames)
 
 
-def _rename_text(
-    place: Tree, key: str, scope: Scope, names: Mapping[tuple[str, str], str]
-) -> None:
+def _rename_text(place: Tree, key: str, scope: Scope, renames: Renaming) -> None:
     if place.get(key):
-        text = str(place[key])
-        renamed = rename_names(text, scope, names)
-        if renamed != text:
-            place[key] = renamed
-
-
-def _rename_list(names: Any, old: str, new: str) -> None:
-    if isinstance(names, MutableSequence):
-        names[:] = [new if one == old else one for one in names]
+        place[key] = renames.expression(place[key], scope)
 
 
 __all__ = [

@@ -62,8 +62,10 @@ SHAPES: Mapping[type, Shape] = {
         extra=frozenset({"was"}),
     ),
     model.RecordType: Shape(
-        hidden=frozenset({"name", "layer", "archived_fields", "archived"}),
-        extra=frozenset({"record_type", "extend", "customize"}),
+        hidden=frozenset(
+            {"name", "layer", "archived_fields", "archived", "conversions", "former"}
+        ),
+        extra=frozenset({"record_type", "extend", "customize", "was"}),
         extra_lists=frozenset({"archive"}),
     ),
     model.Flow: Shape(hidden=frozenset({"layer"})),

@@ -52,10 +52,12 @@ def _check_type_name(draft: Draft, name: str, running: Release) -> None:
     if not TYPE_NAME.fullmatch(name) or len(name) > MAX_TYPE_NAME:
         text = N_("A record type's name is of small letters, digits and single _; not {name}.")
         draft.add(place, "bad_name", text, name=name[:80])
-    for other, old in running.types.items():
-        if old.id == draft.types[name].id and other != name:
-            text = N_("Renaming the record type {other} is not yet supported.")
-            draft.add(place, "not_yet", text, other=other)
+    for other in (*running.types.values(), *draft.types.values()):
+        is_other = (other.id or other.name) != draft.types[name].id
+        if is_other and name in other.former:
+            text = N_("{name} is a former name of {other}, whose history still goes by it.")
+            draft.add(place, "name_taken", text, name=name, other=other.name)
+            break
     if len(draft.types[name].fields) > MAX_FIELDS:
         text = N_("A record type has at most {limit} fields.")
         draft.add(place, "too_many", text, limit=MAX_FIELDS)

@@ -12,7 +12,7 @@ import msgspec
 from core.schema.model import Field, Model, RecordType, Release
 
 Kind = Literal[
-    "add_type", "archive_type", "restore_type", "change_type",
+    "add_type", "archive_type", "restore_type", "rename_type", "change_type",
     "add_field", "archive_field", "restore_field", "rename_field", "retype_field", "change_field",
     "add_unique", "drop_unique",
     "add_view", "drop_view", "change_view",
@@ -28,7 +28,7 @@ _IDENTITY = frozenset({"id", "name", "type", "layer", "fields", "archived_fields
 #: Attributes of a record type that are compared on their own.
 _PARTS = frozenset(
     {"name", "id", "layer", "fields", "archived_fields", "archived", "views", "policies"}
-    | {"unique_together"}
+    | {"unique_together", "changes", "conversions", "former"}
 )
 
 
@@ -59,8 +59,16 @@ def diff(old: Release | None, new: Release) -> tuple[Change, ...]:
     """Return every change from `old` to `new`, types first, in the order of names."""
     before = old or Release(number=0)
     changes: list[Change] = []
-    for name in sorted({*before.types, *new.types}):
-        changes.extend(_type_changes(before.types.get(name), new.types.get(name), name))
+    ids = {one.id: one for one in before.types.values() if one.id}
+    renamed = {
+        name: ids[one.id]
+        for name, one in new.types.items()
+        if name not in before.types and one.id in ids and ids[one.id].name not in new.types
+    }
+    gone = {one.name for one in renamed.values()}
+    for name in sorted({*before.types, *new.types} - gone):
+        old_type = renamed.get(name) or before.types.get(name)
+        changes.extend(_type_changes(old_type, new.types.get(name), name))
     policies = {one.name: one for one in before.policies}, {one.name: one for one in new.policies}
     roles = {one.name: one for one in before.roles}, {one.name: one for one in new.roles}
     changes.extend(_named(*policies, "policy", lambda name: {"type": "*", "field": name}))
@@ -119,6 +127,8 @@ def _type_changes(old: RecordType | None, new: RecordType | None, name: str) -> 
     elif old.archived:
         yield Change("restore_type", name, new=_plain(new.label))
     else:
+        if old.name != new.name:
+            yield Change("rename_type", name, old=old.name, new=new.name)
         differing = _differing(old, new, _PARTS)
         if differing:
             before, after = _chosen(old, differing), _chosen(new, differing)

@@ -4,36 +4,41 @@
     {"op": "rename_field", "type": "member", "field": "nickname", "to": "alias"}
     {"op": "archive_field", "type": "member", "field": "alias"}
     {"op": "set_property", "type": "member", "field": "phone", "property": "help", "value": {…}}
+    {"op": "retype_field", "type": "member", "field": "age", "to": "integer", "on_failure": "null"}
+    {"op": "merge_fields", "type": "member", "fields": ["first", "last"],
+     "into": {"name": "full_name", "type": "text"}, "separator": " "}
+    {"op": "split_field", "type": "member", "field": "full_name",
+     "into": [{"name": "first", "type": "text"}, {"name": "last", "type": "text"}]}
+    {"op": "rename_option", "type": "member", "field": "tier", "option": "gold", "to": "vip"}
+    {"op": "rename_type", "type": "memo", "to": "remark"}
 
 Without `field`, `set_property` sets a property of the record type; a null value
 takes the property away. Only the site's layer is written; other layers' files
 stay as they are, so that upgrading a plugin never loses a customization.
 """
 
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.resolver import VersionedResolver
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from core.errors import Problem, SchemaError
 from core.i18n import N_
+from core.schema.fieldchecks import allowed_properties
+from core.schema.fieldtypes import field_type_names
 from core.schema.layers import effective
 from core.schema.loader import Document, load_documents
 from core.schema.model import Release
-from core.schema.renaming import Rename
+from core.schema.renaming import Renames
+from core.schema.roundtrip import edited_text, flowing
 from core.schema.yamlnodes import Source
 
 SITE = "site"
 MAX_CHANGES = 50
 #: Most values and keys in all changes of a draft, so that writing them takes no second.
 MAX_PARTS = 5_000
-_WIDTH = 4_096
 
 #: Operation -> the keys it needs.
 _OPERATIONS = {
@@ -41,8 +46,22 @@ _OPERATIONS = {
     "rename_field": ("type", "field", "to"),
     "archive_field": ("type", "field"),
     "set_property": ("type", "property"),
+    "retype_field": ("type", "field", "to"),
+    "merge_fields": ("type", "fields", "into"),
+    "split_field": ("type", "field", "into"),
+    "rename_option": ("type", "field", "option", "to"),
+    "rename_type": ("type", "to"),
 }
-_OPTIONAL = {"set_property": ("field", "value")}
+_OPTIONAL = {
+    "set_property": ("field", "value"),
+    "retype_field": ("convert", "on_failure", "properties"),
+    "merge_fields": ("separator", "convert", "on_failure"),
+    "split_field": ("separator", "convert", "on_failure"),
+}
+#: Keys of an operation that hold something else than text.
+_OBJECTS = {("add_field", "field"), ("merge_fields", "into"), ("retype_field", "properties")}
+_LISTS = {("merge_fields", "fields"): str, ("split_field", "into"): dict}
+_TEXTS = ("type", "field", "to", "property", "option", "separator", "on_failure")
 
 
 def apply_changes(
@@ -109,26 +128,24 @@ def _wrong_keys(change: Any, path: str) -> list[Problem]:
         for key in change
         if key not in {"op", *needed, *optional}
     ]
-    wrong = [
-        Problem(
-            f"{path}.{key}",
-            "schema.bad_type",
-            N_("This must be text."),
-        )
-        for key in ("type", "field", "to", "property")
-        if change.get(key)
-        and not isinstance(change[key], str)
-        and (op, key) != ("add_field", "field")
-    ]
-    if op == "add_field" and change.get("field") and not isinstance(change["field"], dict):
-        wrong.append(
-            Problem(
-                f"{path}.field",
-                "schema.bad_type",
-                N_("This must be an object."),
-            )
-        )
-    return missing + unknown + wrong
+    return missing + unknown + list(_wrong_values(op, change, path))
+
+
+def _wrong_values(op: str, change: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    for key, value in change.items():
+        if value in (None, "") or key == "op":
+            continue
+        text = ""
+        if (op, key) in _OBJECTS:
+            text = "" if isinstance(value, dict) else N_("This must be an object.")
+        elif (op, key) in _LISTS:
+            items = value if isinstance(value, list) else [None]
+            is_good = items and all(isinstance(one, _LISTS[op, key]) for one in items)
+            text = "" if is_good else N_("This must be a list.")
+        elif key in _TEXTS and not isinstance(value, str):
+            text = N_("This must be text.")
+        if text:
+            yield Problem(f"{path}.{key}", "schema.bad_type", text)
 
 
 class _Edit:
@@ -158,6 +175,11 @@ class _Edit:
             "rename_field": self._rename_field,
             "archive_field": self._archive_field,
             "set_property": self._set_property,
+            "retype_field": self._retype_field,
+            "merge_fields": self._merge_fields,
+            "split_field": self._split_field,
+            "rename_option": self._rename_option,
+            "rename_type": self._rename_type,
         }
         return operations[change["op"]](change)
 
@@ -208,7 +230,7 @@ class _Edit:
             self._refuse("field.name", N_("There is already a field {name}."), name=name[:80])
 
         def edit(tree: CommentedMap) -> None:
-            _list_in(tree, "fields").append(_flow(change["field"]))
+            _list_in(tree, "fields").append(flowing(change["field"]))
 
         return self._written(self._own_source(change["type"]), edit)
 
@@ -239,62 +261,168 @@ class _Edit:
             if value is None:
                 place.pop(key, None)
             else:
-                place[key] = _flow(value)
+                place[key] = flowing(value)
 
         return self._written(self._own_source(type_name), edit)
 
+    def _require_own(self, type_name: str, field: str) -> None:
+        if not self._is_own(type_name, field):
+            self._refuse(
+                "field", N_("{name} belongs to another layer; change its label."), name=field
+            )
+
+    def _retype_field(self, change: Mapping[str, Any]) -> list[Source]:
+        name, to = change["field"], change["to"]
+        self._require_own(change["type"], name)
+        if to not in field_type_names():
+            self._refuse("to", N_("There is no field type {name}."), name=to[:80])
+        allowed = allowed_properties(to)
+
+        def edit(tree: CommentedMap) -> None:
+            entry = _entry(tree["fields"], name)
+            for key in [key for key in entry if key not in allowed]:
+                del entry[key]
+            entry["type"] = to
+            for key, value in (change.get("properties") or {}).items():
+                entry[key] = flowing(value)
+            self._note(tree, "retype", change, field=name, to=to)
+
+        return self._written(self._own_source(change["type"]), edit)
+
+    def _merge_fields(self, change: Mapping[str, Any]) -> list[Source]:
+        into = change["into"]
+        for name in change["fields"]:
+            self._require_own(change["type"], name)
+        gone = set(change["fields"]) - {into.get("name")}
+
+        def edit(tree: CommentedMap) -> None:
+            _replace_fields(tree, gone, [into])
+            self._note(tree, "merge", change, fields=change["fields"], into=into.get("name"))
+
+        return self._written(self._own_source(change["type"]), edit)
+
+    def _split_field(self, change: Mapping[str, Any]) -> list[Source]:
+        name, into = change["field"], change["into"]
+        self._require_own(change["type"], name)
+        names = [one.get("name") for one in into]
+
+        def edit(tree: CommentedMap) -> None:
+            _replace_fields(tree, {name} - set(names), into)
+            self._note(tree, "split", change, field=name, into=names)
+
+        return self._written(self._own_source(change["type"]), edit)
+
+    def _note(
+        self, tree: CommentedMap, kind: str, change: Mapping[str, Any], **values: Any
+    ) -> None:
+        """Write down how values follow, as the schema language says it."""
+        how = {key: change[key] for key in _HOW if change.get(key)}
+        _list_in(tree, "changes").append(flowing({kind: values | how}))
+
+    def _rename_option(self, change: Mapping[str, Any]) -> list[Source]:
+        type_name, name, old, new = (change[key] for key in ("type", "field", "option", "to"))
+        self._require_own(type_name, name)
+        release = effective(self._sources, self._running, 0)
+        found = release.types[type_name].field(name)
+        values = {one.value for one in found.options} if found else set()
+        if old not in values or new in values:
+            text = N_("There is no option {name}.") if old not in values else _TAKEN_OPTION
+            key = "option" if old not in values else "to"
+            self._refuse(key, text, name=change[key][:80])
+        published = self._running and self._running.types.get(type_name)
+        before = published.field(name) if published else None
+        known = {one.value for one in before.options} if before else set()
+
+        def declare(tree: CommentedMap) -> None:
+            for option in _entry(tree["fields"], name).get("options") or ():
+                if option.get("value") == old:
+                    option["value"] = new
+                    if old in known:
+                        option["was"] = old
+
+        renames = Renames(release, options={(type_name, name, old): new})
+        return self._renamed(renames, self._own_source(type_name), declare, first=True)
+
+    def _rename_type(self, change: Mapping[str, Any]) -> list[Source]:
+        old, new = change["type"], change["to"]
+        own = self._own_source(old)
+        if not any(one.source == own and one.kind == "record_type" for one in self._documents):
+            text = N_("{name} belongs to another layer; change its label.")
+            self._refuse("type", text, name=old[:80])
+        if any(one.kind == "record_type" and one.name == new for one in self._documents):
+            self._refuse("to", N_("There is already a record type {name}."), name=new[:80])
+        release = effective(self._sources, self._running, 0)
+
+        def declare(tree: CommentedMap) -> None:
+            tree["record_type"] = new
+            if self._running and self._running.type(old):
+                tree.pop("was", None)
+                tree.insert(1, "was", old)
+
+        return self._renamed(Renames(release, types={old: new}), own, declare)
+
     def _rename_field(self, change: Mapping[str, Any]) -> list[Source]:
         type_name, old, new = change["type"], change["field"], change["to"]
-        if not self._is_own(type_name, old):
-            self._refuse(
-                "field", N_("{name} belongs to another layer; change its label."), name=old
-            )
+        self._require_own(type_name, old)
         release = effective(self._sources, self._running, 0)
         if old == new or any(one.name == new for one in release.types[type_name].fields):
             self._refuse("to", N_("There is already a field {name}."), name=new[:80])
-        rename = Rename(release, type_name, old, new)
-        declared_in = self._own_source(type_name)
+
+        def declare(tree: CommentedMap) -> None:
+            entry = _entry(tree["fields"], old)
+            published = self._running and self._running.types.get(type_name)
+            if published and published.field(old):
+                entry["was"] = old
+            entry["name"] = new
+
+        renames = Renames(release, {(type_name, old): new})
+        return self._renamed(renames, self._own_source(type_name), declare)
+
+    def _renamed(
+        self,
+        renames: Renames,
+        own: Source,
+        declare: Callable[[CommentedMap], None],
+        *,
+        first: bool = False,
+    ) -> list[Source]:
+        """Return the sources with a rename followed through the site's files.
+
+        `declare` says it in the file that it is declared in, before or after that.
+        """
 
         def edit(tree: CommentedMap, *, declares: bool) -> None:
-            rename.apply(tree)
-            if declares:
-                entry = _entry(tree["fields"], old)
-                published = self._running and self._running.types.get(type_name)
-                if published and published.field(old):
-                    entry["was"] = old
-                entry["name"] = new
+            if declares and first:
+                declare(tree)
+            renames.apply(tree)
+            if declares and not first:
+                declare(tree)
 
-        edited = []
-        for one in self._sources:
-            if one.layer == SITE:
-                text = edited_text(one.text, partial(edit, declares=one == declared_in))
-                edited.append(replace(one, text=text))
-            else:
-                edited.append(one)
-        return edited
+        return [
+            replace(one, text=edited_text(one.text, partial(edit, declares=one == own)))
+            if one.layer == SITE
+            else one
+            for one in self._sources
+        ]
 
 
-class _TextResolver(VersionedResolver):
-    """Takes every scalar as text, so that `1.10`, `True` and `12:00` are written as they were."""
-
-    @property
-    def versioned_resolver(self) -> dict[Any, Any]:
-        """Return no rules at all."""
-        return {}
+#: What a change may say about its values.
+_HOW = ("separator", "convert", "on_failure")
+_TAKEN_OPTION = N_("There is already an option {name}.")
 
 
-def edited_text(text: str | bytes, edit: Callable[[CommentedMap], None]) -> str:
-    """Return a YAML text after `edit` changed its tree; comments and order stay."""
-    yaml = YAML(typ="rt", pure=True)
-    yaml.Resolver = _TextResolver
-    yaml.preserve_quotes = True
-    yaml.width = _WIDTH
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    tree = yaml.load(text)
-    edit(tree)
-    written = io.StringIO()
-    yaml.dump(tree, written)
-    return written.getvalue()
+def _replace_fields(tree: CommentedMap, gone: set[str], into: Sequence[Any]) -> None:
+    """Take fields out of a file and put others where the first of them stood."""
+    fields = _list_in(tree, "fields")
+    names = [one.get("name") for one in fields]
+    at = min((names.index(name) for name in gone if name in names), default=len(fields))
+    for one in [one for one in fields if one.get("name") in gone]:
+        fields.remove(one)
+    there = {one.get("name") for one in fields}
+    for one in reversed([it for it in into if it.get("name") not in there]):
+        fields.insert(at, flowing(one))
+    for name in gone:
+        _forget(tree, name)
 
 
 def _list_in(tree: CommentedMap, key: str) -> CommentedSeq:
@@ -310,31 +438,9 @@ def _entry(fields: CommentedSeq, name: str) -> CommentedMap:
         if one.get("name") == name:
             entry: CommentedMap = one
             return entry
-    fields.append(_flow({"name": name}))
+    fields.append(flowing({"name": name}))
     made: CommentedMap = fields[-1]
     return made
-
-
-#: Texts that would be read as nothing without quotes.
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-
-
-def _flow(value: Any) -> Any:
-    """Return a plain value as the round-trip tree writes it, on one line."""
-    if isinstance(value, dict):
-        mapping = CommentedMap({name: _flow(one) for name, one in value.items()})
-        mapping.fa.set_flow_style()
-        return mapping
-    if isinstance(value, list):
-        sequence = CommentedSeq(_flow(one) for one in value)
-        sequence.fa.set_flow_style()
-        return sequence
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return "null"
-    text = str(value)
-    return DoubleQuotedScalarString(text) if text in _NULLS else text
 
 
 def _forget(tree: CommentedMap, name: str) -> None:

@@ -148,14 +148,20 @@ def _check_name(draft: Draft, name: str, place: Node, reserved: frozenset[str]) 
         draft.add(place, "bad_name", text, name=name[:80])
 
 
-def _check_properties(draft: Draft, field: Field, node: Node) -> None:
-    """Refuse properties that mean nothing for the field's type, which nobody would notice."""
-    kind = field_type(field.type)
+def allowed_properties(type_name: str) -> frozenset[str]:
+    """Return the keys that mean something for a field of a type."""
+    kind = field_type(type_name)
     allowed = _ALWAYS | kind.properties
     if not kind.computed:
         allowed |= _WRITTEN
-    if field.type not in NOT_INDEXED:
+    if type_name not in NOT_INDEXED:
         allowed |= _INDEXED
+    return allowed
+
+
+def _check_properties(draft: Draft, field: Field, node: Node) -> None:
+    """Refuse properties that mean nothing for the field's type, which nobody would notice."""
+    allowed = allowed_properties(field.type)
     declared = node.word("type")
     if field.fetch_mode == "live" and declared in field_type_names():
         # It is declared as what it shows, and stored nowhere.

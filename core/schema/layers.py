@@ -6,6 +6,7 @@ identify   which field is which of the running release  core.schema.identity
 complete   what nobody needs to write                  core.schema.completion
 resolve    types of formulas and rollups               core.schema.results
 check      everything that refers to something else    core.schema.checks
+convert    which stored values move, and how           core.schema.conversions
 """
 
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ from core.schema.automations import Automation
 from core.schema.binding import Binder
 from core.schema.checks import check_release
 from core.schema.completion import complete_type
+from core.schema.conversions import plan_conversions
 from core.schema.draft import Draft, unknown
 from core.schema.fieldtypes import field_type_names
 from core.schema.identity import Known, resolve_ids
@@ -31,7 +33,7 @@ from core.schema.results import resolve_results
 from core.schema.yamlnodes import Node, Source
 
 #: Keys that say what a document is, and are no attributes of a record type.
-_KIND_KEYS = frozenset({"record_type", "extend", "customize", "archive", "fields"})
+_KIND_KEYS = frozenset({"record_type", "extend", "customize", "archive", "fields", "was"})
 _M = TypeVar("_M")
 _NOTHING = RecordType(name="", fields=())
 
@@ -52,6 +54,8 @@ def effective(sources: Iterable[Source], running: Release | None, number: int) -
     draft = builder.draft(documents)
     resolve_results(draft)
     check_release(draft, builder.running)
+    if not problems:
+        plan_conversions(draft, builder.running)
     if problems:
         raise SchemaError(problems=_once(problems, builder.broken))
     return builder.release(draft)
@@ -79,13 +83,17 @@ class _Builder:
     def __init__(self, running: Release, number: int, problems: list[Problem]) -> None:
         self.running = running
         self.broken: set[str] = set()
+        self._names: set[str] = set()
+        self._renamed: set[str] = set()
         self._number = number
         self._problems = problems
 
     def draft(self, documents: list[Document]) -> Draft:
         """Return the merged but unchecked state of everything."""
         draft = Draft(problems=self._problems)
-        for merged in merge_types(documents, self._problems).values():
+        merged_types = merge_types(documents, self._problems)
+        self._names = set(merged_types)
+        for merged in merged_types.values():
             self._add_type(draft, merged)
         for document in documents:
             if document.kind == "flow":
@@ -110,7 +118,7 @@ class _Builder:
         """Return the release, with the types that no file has any more put away."""
         types = dict(draft.types)
         for name, old in self.running.types.items():
-            if name not in types:
+            if name not in types and name not in self._renamed:
                 types[name] = msgspec.structs.replace(old, archived=True, policies=())
         return Release(
             number=self._number,
@@ -123,7 +131,7 @@ class _Builder:
         )
 
     def _add_type(self, draft: Draft, merged: TypeDraft) -> None:
-        old = self.running.types.get(merged.name, _NOTHING)
+        old = self._before(merged)
         live = merged.node.listed("fields")
         known = Known(old.fields, old.archived_fields)
         fields = self._fields([*live, *merged.archived], known, merged.name)
@@ -132,9 +140,14 @@ class _Builder:
         values = self._values(merged.node, RecordType, _KIND_KEYS)
         for policy in values.get("policies", ()):
             policy["types"] = (merged.name,)
-        identity = values.pop("id", "") or f"{merged.layer}.{merged.name}"
+        kept = old.id if old.layer == merged.layer else ""
+        identity = values.pop("id", "") or kept or self._new_id(merged)
+        former = tuple(dict.fromkeys((*old.former, old.name)))
+        former = tuple(one for one in former if one not in {"", merged.name})
         made = _model(
-            values | {"name": merged.name, "id": identity, "layer": merged.layer, "fields": ()},
+            values
+            | {"name": merged.name, "id": identity, "layer": merged.layer, "fields": ()}
+            | {"former": former},
             RecordType,
         )
         if made is None:
@@ -147,6 +160,26 @@ class _Builder:
         draft.types[merged.name] = complete_type(made)
         draft.nodes[merged.name] = merged.node
         draft.field_nodes.update({one.id: node for one, node in fields})
+
+    def _new_id(self, merged: TypeDraft) -> str:
+        """Return `layer.name`, made unlike the id of a type that was called so before."""
+        made = f"{merged.layer}.{merged.name}"
+        others = (one.id for one in self.running.types.values() if one.name != merged.name)
+        return f"{made}.{self._number}" if made in others else made
+
+    def _before(self, merged: TypeDraft) -> RecordType:
+        """Return the record type of the running release that this is, by name or by `was`."""
+        types = self.running.types
+        found = types.get(merged.name)
+        was = types.get(merged.node.word("was"))
+        if was is None or was.archived or was.name in self._names or was.layer != merged.layer:
+            return found or _NOTHING
+        place = merged.node.at("was")
+        if found is not None:
+            text = N_("There is or was another record type {name}.")
+            self._problems.append(place.problem("name_taken", text, name=merged.name))
+        self._renamed.add(was.name)
+        return was
 
     def _fields(self, nodes: list[Node], known: Known, prefix: str) -> list[tuple[Field, Node]]:
         """Return the fields of some nodes with their nodes; those that cannot be are left out."""

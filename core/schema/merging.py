@@ -19,6 +19,7 @@ _SPECIAL = frozenset(
         "extend",
         "customize",
         "record_type",
+        "was",
         "fields",
         "views",
         "policies",
@@ -26,6 +27,7 @@ _SPECIAL = frozenset(
         "rules",
         "stages",
         "unique_together",
+        "changes",
         "layout",
         "archive",
         "id",
@@ -130,7 +132,7 @@ class _Change:
         self._merge("views", overlaid)
         self._merge("policies", overlaid)
         self._merge("rules", overlaid)
-        for name in ("checks", "stages", "unique_together"):
+        for name in ("checks", "stages", "unique_together", "changes"):
             self._append(name, over.listed(name))
         self._lay_out(over)
         self._archive(over)

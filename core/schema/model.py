@@ -10,15 +10,20 @@ from typing import Any, Literal
 import msgspec
 
 from core.schema.automations import Automation
+from core.schema.changemodel import FieldChange, OnFailure
 from core.schema.modelbase import Label as Label  # noqa: PLC0414  others import it from here
 from core.schema.modelbase import Model as Model  # noqa: PLC0414  others import it from here
 from core.schema.prints import Print
 
 
 class Option(Model, frozen=True, kw_only=True):
-    """One choice of a select field; archived ones stay readable but cannot be chosen."""
+    """One choice of a select field; archived ones stay readable but cannot be chosen.
+
+    `was` is the value it had before, which stored values and expressions then follow.
+    """
 
     value: str
+    was: str = ""
     label: Label = {}
     color: str = ""
     archived: bool = False
@@ -318,6 +323,33 @@ class Policy(Model, frozen=True, kw_only=True):
     fields: FieldRights = FieldRights()
 
 
+ConversionKind = Literal["retype", "merge", "split", "undo"]
+
+
+class Conversion(Model, frozen=True, kw_only=True):
+    """Values that moved between fields when a release was published.
+
+    Attributes:
+        release: the number of that release.
+        table: id of the table field whose rows it is about; empty for the record itself.
+        sources: the fields read, as they were; `ID@RELEASE` is where old values are kept.
+        targets: the fields filled, as they became.
+        options: old option -> new option.
+        undoes: what a rollback takes back, the latest first.
+    """
+
+    release: int
+    kind: ConversionKind
+    table: str = ""
+    sources: tuple[Field, ...]
+    targets: tuple[Field, ...]
+    separator: str = " "
+    convert: dict[str, str] = {}
+    options: dict[str, str] = {}
+    on_failure: OnFailure = "reject"
+    undoes: tuple["Conversion", ...] = ()
+
+
 class RecordType(Model, frozen=True, kw_only=True):
     """A form and its table.
 
@@ -327,6 +359,9 @@ class RecordType(Model, frozen=True, kw_only=True):
         soft_delete: delete keeps the row and sets `deleted_at`.
         archived_fields: fields no longer shown whose columns and values are kept.
         archived: the whole type is hidden; its table is kept.
+        former: names it had before, by which its history knows it.
+        changes: how stored values follow changes of the fields.
+        conversions: what releases so far did to stored values, in order.
     """
 
     name: str
@@ -351,6 +386,14 @@ class RecordType(Model, frozen=True, kw_only=True):
     policies: tuple[Policy, ...] = ()
     archived_fields: tuple[Field, ...] = ()
     archived: bool = False
+    former: tuple[str, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
+    conversions: tuple[Conversion, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names by which the history knows its records."""
+        return (self.name, *self.former)
 
     def field(self, name: str) -> Field | None:
         """Return the field called `name`, or None."""

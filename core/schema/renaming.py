@@ -1,10 +1,14 @@
-"""Renames a field in a YAML file wherever the file means it, expressions included."""
+"""Renames fields, options and record types in a YAML file wherever the file means them.
 
-from collections.abc import Iterator, MutableMapping, MutableSequence
-from dataclasses import dataclass
+Expressions are rewritten in their own text; what cannot be read with the old names
+was written with the new ones and stays.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from core.expression import Scope, rename_names
+from core.expression import ExpressionError, Scope, rename_names
 from core.schema.automationtexts import rename_in_automation
 from core.schema.cascades import cascading_scope
 from core.schema.model import Field, Release
@@ -23,146 +27,64 @@ _ACTED_ON = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Rename:
-    """A field of a record type gets another name.
+class Renames:
+    """Names that change together.
 
     Attributes:
-        release: the schema in which it still has the old one.
+        release: the schema in which everything still has its old name.
+        fields: (record type, old name) -> new name; a row's field has the type `order.lines`.
+        options: (record type, field, old option) -> new option, all but the last as of before.
+        types: old record type -> new record type.
     """
 
     release: Release
-    type: str
-    old: str
-    new: str
+    fields: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    options: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Return whether anything changes its name."""
+        return bool(self.fields or self.options or self.types)
 
     def apply(self, tree: Tree) -> None:
-        """Change every mention of the field in a document."""
+        """Change every mention in a document."""
         automation = self.release.automations.get(str(tree.get("automation", "")))
         if automation is not None:
-            rename = self.type, self.old, self.new
-            rename_in_automation(tree, self.release, automation, rename)
+            rename_in_automation(tree, self.release, automation, self)
             return
         printed = self.release.prints.get(str(tree.get("print", "")))
         if printed is not None:
-            rename = self.type, self.old, self.new
-            rename_in_print(tree, self.release, printed.type, rename)
+            rename_in_print(tree, self.release, printed.type, self)
             return
-        subject = next(iter(tree.values()), "")
-        name = subject if isinstance(subject, str) else ""
-        for place, key, scope in self._expressions(tree, name):
-            renames = {(self.type, self.old): self.new}
-            text = str(place[key])
-            renamed = rename_names(text, scope, renames)
-            if renamed != text:
-                place[key] = renamed
-        for field in _maps(tree, "fields"):
-            self._rename_reference(field, name)
-            self._rename_taken(field, name, "")
-            for column in _maps(field, "fields"):
-                self._rename_taken(column, name, str(field.get("name", "")))
-        if name == self.type and next(iter(tree)) != "flow":
-            self._rename_lists(tree)
-        if tree.get("document") == self.type:
+        first = next(iter(tree), "")
+        name = tree.get(first) if isinstance(tree.get(first), str) else ""
+        name = self._old_type(str(name))
+        for place, key, scope in list(self._expressions(tree, name)):
+            place[key] = self.expression(place[key], scope)
+        if first in {"record_type", "extend", "customize"}:
+            self._rename_fields(tree, name, declares=first == "record_type")
+            self._rename_lists(tree, name)
+        if tree.get("document") and first == "flow":
             self._rename_flow(tree)
-
-    def _rename_reference(self, field: Tree, name: str) -> None:
-        """Change what backlinks and rollups of the document say."""
-        if field.get("of") == f"{self.type}.{self.old}":
-            field["of"] = f"{self.type}.{self.new}"
-        if name == self.type and field.get("of") == self.old:
-            field["of"] = self.new
-        if field.get("take") == self.old and self._rolled(field, name) == self.type:
-            field["take"] = self.new
-
-    def _rename_taken(self, field: Tree, name: str, table: str) -> None:
-        """Change what a lookup shows, what is taken over from a link, and a condition's scope."""
-        if field.get("scope") == f"{self.type}.{self.old}":
-            field["scope"] = f"{self.type}.{self.new}"
-        fetched = str(field.get("fetch_from", "")).partition(".")
-        link_name = str(field.get("through", "") or fetched[0])
-        owner = self._field(name, table) if table else self.release.type(name)
-        siblings = owner.fields if owner else ()
-        link = next((one for one in siblings if one.name == link_name), None)
-        taken = str(field.get("field", "") or fetched[2])
-        is_own = name == self.type and not table and link_name == self.old
-        is_theirs = link is not None and link.target == self.type and taken == self.old
-        link_name = self.new if is_own else link_name
-        taken = self.new if is_theirs else taken
-        if (is_own or is_theirs) and field.get("through"):
-            field["through"], field["field"] = link_name, taken
-        elif is_own or is_theirs:
-            field["fetch_from"] = f"{link_name}.{taken}"
-
-    def _rolled(self, field: Tree, name: str) -> str:
-        """Return the record type that a rollup goes over."""
-        over = self._field(name, str(field.get("of", "")))
-        if over is None:
-            return ""
-        return over.target or over.of.partition(".")[0]
-
-    def _field(self, type_name: str, field_name: str) -> Field | None:
-        found = self.release.type(type_name)
-        return found.field(field_name) if found else None
-
-    def _rename_lists(self, tree: Tree) -> None:
-        if tree.get("title_field") == self.old:
-            tree["title_field"] = self.new
-        for tab in _maps(tree, "layout"):
-            for section in _maps(tab, "sections"):
-                self._rename_in(section.get("fields"))
-        for view in _maps(tree, "views"):
-            self._rename_in(view.get("columns"))
-            self._rename_in(view.get("sort"))
-            self._rename_view(view)
-        self._rename_rules(tree)
         for policy in _maps(tree, "policies"):
-            rights = policy.get("fields") or {}
-            self._rename_in(rights.get("view"))
-            self._rename_in(rights.get("edit"))
+            if policy.get("types"):
+                for type_name in policy["types"]:
+                    self._rename_policy(policy, str(type_name))
+        self._rename_types(tree, first)
 
-    def _rename_rules(self, tree: Tree) -> None:
-        for key in ("checks", "unique_together"):
-            for rule in _maps(tree, key):
-                self._rename_in(rule.get("fields"))
-        for rule in _maps(tree, "rules"):
-            for action in _maps(rule, "then"):
-                self._rename_action(action)
-        for stage in _maps(tree, "stages"):
-            self._rename_action(stage)
+    def _old_type(self, name: str) -> str:
+        """Return the old name of a type that the document already calls by its new one."""
+        return next((old for old, new in self.types.items() if new == name), name)
 
-    def _rename_action(self, action: Tree) -> None:
-        """Change the fields that an action of a rule, or a stage, names."""
-        for key, named in action.items():
-            if key in _ACTED_ON and named == self.old:
-                action[key] = self.new
-            elif key in _ACTED_ON:
-                self._rename_in(named)
+    # -- expressions ----------------------------------------------------------------------
 
-    def _rename_view(self, view: Tree) -> None:
-        name, dot, bucket = str(view.get("group_by", "")).partition(".")
-        if name == self.old:
-            view["group_by"] = f"{self.new}{dot}{bucket}"
-        if view.get("date_field") == self.old:
-            view["date_field"] = self.new
-        totals = view.get("totals")
-        if isinstance(totals, MutableMapping) and self.old in totals:
-            totals[self.new] = totals.pop(self.old)
-
-    def _rename_flow(self, tree: Tree) -> None:
-        self._rename_in(tree.get("subject"))
-        for outcome in (tree.get("outcome") or {}).values():
-            values = outcome.get("set") or {}
-            if self.old in values:
-                values[self.new] = values.pop(self.old)
-
-    def _rename_in(self, names: Any) -> None:
-        if not isinstance(names, MutableSequence):
-            return
-        for at, name in enumerate(names):
-            if name == self.old:
-                names[at] = self.new
-            elif name == f"-{self.old}":
-                names[at] = f"-{self.new}"
+    def expression(self, text: Any, scope: Scope) -> Any:
+        """Return an expression with its names changed, as it was where none of them is meant."""
+        try:
+            renamed = rename_names(str(text), scope, self.fields, options=self.options)
+        except ExpressionError:
+            return text  # it was written with the new names, or is a problem that is told later
+        return text if renamed == str(text) else renamed
 
     def _expressions(self, tree: Tree, name: str) -> Iterator[tuple[Tree, str, Scope]]:
         """Yield where a document holds an expression, with its scope."""
@@ -170,40 +92,41 @@ class Rename:
             yield from self._policy_expressions(tree)
             return
         scope = record_scope(self.release, name)
-        for field in _maps(tree, "fields"):
-            yield from self._field_expressions(field, name, scope)
-            table = self._field(name, str(field.get("name", "")))
+        for one in _maps(tree, "fields"):
+            yield from self._field_expressions(one, name, scope)
+            table = self._field(name, str(one.get("was") or one.get("name", "")))
             if table is not None and table.type == "table":
                 rows = row_scope(self.release.types, table, name)
-                for column in _maps(field, "fields"):
+                for column in _maps(one, "fields"):
                     yield from self._field_expressions(column, name, rows)
         for place, key in _rules(tree):
             yield from _held(place, (key,), scope)
 
     def _policy_expressions(self, tree: Tree) -> Iterator[tuple[Tree, str, Scope]]:
         for policy in _maps(tree, "policies"):
-            if self.type in (policy.get("types") or ()):
-                yield from _held(policy, ("rows",), record_scope(self.release, self.type))
+            for type_name in policy.get("types") or ():
+                if self.release.type(str(type_name)) is not None:
+                    yield from _held(policy, ("rows",), record_scope(self.release, type_name))
 
     def _field_expressions(
-        self, field: Tree, name: str, scope: Scope
+        self, one: Tree, name: str, scope: Scope
     ) -> Iterator[tuple[Tree, str, Scope]]:
-        yield from _held(field, _CONDITIONS, scope)
-        conditions = field.get("options_when")
+        yield from _held(one, _CONDITIONS, scope)
+        conditions = one.get("options_when")
         if isinstance(conditions, MutableMapping):
             yield from _held(conditions, tuple(conditions), scope)
-        for source in _maps(field, "options_from"):
+        for source in _maps(one, "options_from"):
             yield from _held(source, ("when",), scope)
             yield from self._held_over(source, str(source.get("type", "")), scope)
-        if field.get("type") == "rollup":
-            over = self._field(name, str(field.get("of", "")))
+        if one.get("type") == "rollup":
+            over = self._field(name, str(one.get("of", "")))
             if over is not None and over.type == "table":
-                yield from _held(field, ("filter",), row_scope(self.release.types, over, name))
+                yield from _held(one, ("filter",), row_scope(self.release.types, over, name))
             else:
-                yield from self._held_over(field, self._rolled(field, name))
+                yield from self._held_over(one, self._rolled(one, name))
         else:
-            target = DEPARTMENTS if field.get("type") == DEPARTMENTS else field.get("target", "")
-            yield from self._held_over(field, str(target), scope)
+            target = DEPARTMENTS if one.get("type") == DEPARTMENTS else one.get("target", "")
+            yield from self._held_over(one, str(target), scope)
 
     def _held_over(
         self, place: Tree, target: str, own: Scope | None = None
@@ -211,6 +134,199 @@ class Rename:
         if self.release.type(target) is not None:
             over = record_scope(self.release, target)
             yield from _held(place, ("filter",), cascading_scope(over, own) if own else over)
+
+    # -- names ----------------------------------------------------------------------------
+
+    def _field(self, type_name: str, field_name: str) -> Field | None:
+        found = self.release.type(type_name)
+        return found.field(field_name) if found else None
+
+    def _rolled(self, one: Tree, name: str) -> str:
+        """Return the record type that a rollup goes over, or `TYPE.TABLE` of its rows."""
+        over = self._field(name, str(one.get("of", "")))
+        if over is None:
+            return ""
+        if over.type == "table":
+            return f"{name}.{over.name}"
+        return over.target or over.of.partition(".")[0]
+
+    def _rename_fields(self, tree: Tree, name: str, *, declares: bool) -> None:
+        for one in _maps(tree, "fields"):
+            was = str(one.get("was") or one.get("name", ""))
+            found = self._field(name, was)
+            self._rename_reference(one, name)
+            self._rename_taken(one, name)
+            self._rename_choices(one, name, was)
+            for column in _maps(one, "fields"):
+                self._rename_choices(column, f"{name}.{was}", str(column.get("name", "")))
+                self._rename_taken(column, f"{name}.{was}")
+                if not column.get("type"):
+                    self._put(column, "name", f"{name}.{was}")
+            if not declares and not one.get("type") and found is not None:
+                self._put(one, "name", name)
+
+    def _put(self, place: Tree, key: str, name: str) -> None:
+        new = self.fields.get((name, str(place.get(key, ""))))
+        if new is not None:
+            place[key] = new
+
+    def _rename_reference(self, one: Tree, name: str) -> None:
+        """Change what backlinks, rollups and options taken from records say."""
+        rolled = self._rolled(one, name)
+        if "." in str(one.get("of", "")):
+            target, _, linked = str(one["of"]).partition(".")
+            new = self.fields.get((target, linked))
+            if new is not None:
+                one["of"] = f"{target}.{new}"
+        else:
+            self._put(one, "of", name)
+        if rolled:
+            self._put(one, "take", rolled)
+        for source in _maps(one, "options_from"):
+            self._put(source, "value", str(source.get("type", "")))
+
+    def _rename_taken(self, one: Tree, name: str) -> None:
+        """Change what a lookup, or a field that takes values over, reads through its link."""
+        about, dotted, rows_of = str(one.get("scope", "")).partition(".")
+        if dotted and (about, rows_of) in self.fields:
+            one["scope"] = f"{about}.{self.fields[about, rows_of]}"
+        link, dot, read = str(one.get("fetch_from", "")).partition(".")
+        through = link or str(one.get("through", ""))
+        table, _, rows = name.partition(".")
+        over = self._field(table, rows) if rows else None
+        inside = over.fields if over else ()
+        found = next((it for it in inside if it.name == through), None)
+        found = found if rows else self._field(name, through)
+        target = found.target if found else ""
+        if dot:
+            names = self.fields.get((name, link), link), self.fields.get((target, read), read)
+            if names != (link, read):
+                one["fetch_from"] = ".".join(names)
+        self._put(one, "field", target)
+        self._put(one, "through", name)
+
+    def _rename_choices(self, one: Tree, owner: str, name: str) -> None:
+        """Change options where a field's default, options or conditions name them."""
+        named = {
+            old: new
+            for (place, field, old), new in self.options.items()
+            if (place, field) == (owner, name)
+        }
+        if not named:
+            return
+        if one.get("default") in named:
+            one["default"] = named[str(one["default"])]
+        conditions = one.get("options_when")
+        if isinstance(conditions, MutableMapping):
+            for old, new in named.items():
+                if old in conditions:
+                    conditions[new] = conditions.pop(old)
+        for option in _maps(one, "options"):
+            # The file that renames it says so; others only change it.
+            if not option.get("was") and option.get("value") in named:
+                option["value"] = named[str(option["value"])]
+
+    def _rename_lists(self, tree: Tree, name: str) -> None:
+        self._put(tree, "title_field", name)
+        self._rename_in(tree.get("archive"), name)
+        for tab in _maps(tree, "layout"):
+            for section in _maps(tab, "sections"):
+                self._rename_in(section.get("fields"), name)
+        for view in _maps(tree, "views"):
+            self._rename_in(view.get("columns"), name)
+            self._rename_in(view.get("sort"), name)
+            self._rename_view(view, name)
+        self._rename_rules(tree, name)
+        for policy in _maps(tree, "policies"):
+            self._rename_policy(policy, name)
+
+    def _rename_rules(self, tree: Tree, name: str) -> None:
+        for key in ("checks", "unique_together"):
+            for rule in _maps(tree, key):
+                self._rename_in(rule.get("fields"), name)
+        for rule in _maps(tree, "rules"):
+            for action in _maps(rule, "then"):
+                self._rename_action(action, name)
+        for stage in _maps(tree, "stages"):
+            self._rename_action(stage, name)
+
+    def _rename_view(self, view: Tree, name: str) -> None:
+        grouped, dot, bucket = str(view.get("group_by", "")).partition(".")
+        new = self.fields.get((name, grouped))
+        if new is not None:
+            view["group_by"] = f"{new}{dot}{bucket}"
+        self._put(view, "date_field", name)
+        totals = view.get("totals")
+        if isinstance(totals, MutableMapping):
+            self._rename_keys(totals, name)
+
+    def _rename_keys(self, named: Tree, name: str) -> None:
+        for key in list(named):
+            new = self.fields.get((name, str(key)))
+            if new is not None:
+                named[new] = named.pop(key)
+
+    def _rename_action(self, action: Tree, name: str) -> None:
+        """Change the fields and options that an action of a rule, or a stage, names."""
+        limited = str(action.get("limit_options", ""))
+        chosen = action.get("options")
+        if limited and isinstance(chosen, MutableSequence):
+            chosen[:] = [self.options.get((name, limited, str(one)), one) for one in chosen]
+        for key in _ACTED_ON & set(action):
+            if isinstance(action[key], str):
+                self._put(action, key, name)
+            else:
+                self._rename_in(action[key], name)
+
+    def _rename_policy(self, policy: Tree, name: str) -> None:
+        rights = policy.get("fields") or {}
+        self._rename_in(rights.get("view"), name)
+        self._rename_in(rights.get("edit"), name)
+
+    def _rename_flow(self, tree: Tree) -> None:
+        name = str(tree["document"])
+        self._rename_in(tree.get("subject"), name)
+        for outcome in (tree.get("outcome") or {}).values():
+            values = outcome.get("set") or {}
+            for key in list(values):
+                chosen = self.options.get((name, key, str(values[key])))
+                if chosen is not None:
+                    values[key] = chosen
+            self._rename_keys(values, name)
+
+    def _rename_in(self, names: Any, type_name: str) -> None:
+        if not isinstance(names, MutableSequence):
+            return
+        for at, written in enumerate(names):
+            sign = "-" if str(written).startswith("-") else ""
+            new = self.fields.get((type_name, str(written).removeprefix("-")))
+            if new is not None:
+                names[at] = sign + new
+
+    def _rename_types(self, tree: Tree, first: str) -> None:
+        def put(place: Tree, key: str) -> None:
+            new = self.types.get(str(place.get(key, "")))
+            if new is not None:
+                place[key] = new
+
+        if first in {"extend", "customize"}:
+            put(tree, first)
+        put(tree, "document")
+        for policy in _maps(tree, "policies"):
+            types = policy.get("types")
+            if isinstance(types, MutableSequence):
+                types[:] = [self.types.get(str(one), one) for one in types]
+        for one in (it for each in _maps(tree, "fields") for it in (each, *_maps(each, "fields"))):
+            put(one, "target")
+            put(one, "scope")
+            about, dotted, rows = str(one.get("scope", "")).partition(".")
+            if dotted and about in self.types:
+                one["scope"] = f"{self.types[about]}.{rows}"
+            target, dot, linked = str(one.get("of", "")).partition(".")
+            if dot and target in self.types:
+                one["of"] = f"{self.types[target]}.{linked}"
+            for source in _maps(one, "options_from"):
+                put(source, "type")
 
 
 def _maps(tree: Any, key: str) -> list[Tree]:

@@ -163,6 +163,12 @@ def load_release(connection: Connection, number: int) -> Release:
     return decode_release(content)
 
 
+def chain_head(connection: Connection, number: int) -> str:
+    """Return the hash that the schema's history had with a release; empty without it."""
+    query = sa.select(release_table.c.chain).where(release_table.c.number == number)
+    return connection.execute(query).scalar() or ""
+
+
 def load_sources(connection: Connection, number: int) -> list[dict[str, str]]:
     """Return the YAML sources a release was made of; none for release 0."""
     query = sa.select(release_table.c.sources).where(release_table.c.number == number)

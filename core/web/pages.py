@@ -19,6 +19,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     notifications,
     prints,
     records,
+    releases,
     session_pages,
     tasks,
     unsaved,

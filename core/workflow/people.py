@@ -99,7 +99,7 @@ def makers_of(
     writers = connection.execute(
         sa.select(history.c.actor)
         .where(
-            history.c.record_type == type_name,
+            history.c.record_type.in_(ctx.registry.record_type(type_name).names),
             history.c.record_id == record["id"],
             history.c.door != "flow",
             history.c.at > (last or ""),

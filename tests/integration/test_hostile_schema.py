@@ -78,6 +78,21 @@ CHANGES = (
       "value": 1e300}],
     [{"op": "archive_field", "type": "member", "field": "no"}] * 51,
     [{"op": "add_field", "type": "member", "field": dict.fromkeys(map(str, range(5000)), 1)}],
+    [{"op": "retype_field", "type": "member", "field": "no", "to": "nosuch"}],
+    [{"op": "retype_field", "type": "member", "field": "no", "to": "integer"}],
+    [{"op": "retype_field", "type": "member", "field": "nosuch", "to": "integer"}],
+    [{"op": "retype_field", "type": "member", "field": "no", "to": "text", "properties": []}],
+    [{"op": "merge_fields", "type": "member", "fields": "no", "into": {"name": "x"}}],
+    [{"op": "merge_fields", "type": "member", "fields": [1, {}], "into": {"name": "x"}}],
+    [{"op": "merge_fields", "type": "member", "fields": ["no", "name"], "into": "x"}],
+    [{"op": "merge_fields", "type": "member", "fields": ["no"], "into": {"name": [1]}}],
+    [{"op": "split_field", "type": "member", "field": "no", "into": ["a", "b"]}],
+    [{"op": "split_field", "type": "member", "field": "no", "into": [{}], "separator": 1}],
+    [{"op": "rename_option", "type": "member", "field": "no", "option": "a", "to": "b"}],
+    [{"op": "rename_option", "type": "member", "field": "status", "option": 1, "to": "b"}],
+    [{"op": "rename_type", "type": "member", "to": "order"}],
+    [{"op": "rename_type", "type": "nosuch", "to": "x"}],
+    [{"op": "rename_type", "type": "member", "to": "x; drop table r_member"}],
 )  # fmt: skip
 
 
@@ -103,6 +118,9 @@ def test_only_those_who_run_the_server_reach_schema_and_settings(site, role):
         ("POST", "schema/drafts", {"yaml": HEAD}), ("GET", "schema/drafts/x", None),
         ("POST", "schema/drafts/x/publish", {}), ("GET", "schema/releases", None),
         ("POST", "schema/releases/1/rollback", {}), ("GET", "schema/releases/1/export", None),
+        ("GET", "schema/releases/1/rollback", None),
+        ("GET", "schema/releases/1/quarantine", None), ("GET", "schema/uses/member", None),
+        ("GET", "schema/upgrade", None), ("POST", "schema/upgrade", {}),
         ("GET", "settings/discount_rules", None),
         ("PUT", "settings/discount_rules", {"stacking_mode": 2}),
     ):  # fmt: skip

@@ -130,11 +130,10 @@ def test_draft_shows_problems_diff_impact_and_plan(parts):
     shown = get_draft(parts, draft_id)
     assert shown["checks"] == []
     assert ("rename_field", "number") in [(one["kind"], one["field"]) for one in shown["diff"]]
-    assert shown["impact"] == {
+    assert {key: value for key, value in shown["impact"].items() if value} == {
         "rows": {"thing": 1},
         "views": ["thing.all"],
-        "policies": [],
-        "expressions": [],
+        "api_fields": ["thing.code"],
     }
     operations = [step["operation"] for step in shown["plan"]["steps"]]
     assert operations == ["rename_column", "rename_index"]

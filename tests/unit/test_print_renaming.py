@@ -2,6 +2,7 @@
 
 from core.schema.layers import effective
 from core.schema.printtexts import rename_in_print
+from core.schema.renaming import Renames
 from core.schema.yamlnodes import Source
 
 TYPE = """record_type: note
@@ -26,7 +27,7 @@ def test_a_rename_reaches_fields_expressions_and_texts():
         ],
     }
     for old, new in (("items", "lines"), ("photo", "shot"), ("subject", "title")):
-        rename_in_print(tree, release, "note", ("note", old, new))
+        rename_in_print(tree, release, "note", Renames(release, {("note", old): new}))
     assert tree["when"] == "title is not empty"
     assert tree["blocks"][0]["heading"]["en"] == "{{subject}} {title}: {next.title}, subject"
     assert tree["blocks"][2] == {"table": "lines", "cells": [{"value": "upper(what)"}]}

@@ -1,0 +1,68 @@
+"""Names in what people stored, followed through a rename: saved views and written conditions."""
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.db import metadata
+from core.expression import ExpressionError, rename_names
+from core.schema.following import renames_between
+from core.schema.model import Field, Release
+from core.schema.renaming import Renames
+from core.schema.scopes import named_scope
+from core.tables.build import build_tables
+
+#: Field types whose values are expressions over what `scope` names.
+_WRITTEN = frozenset({"condition", "expression"})
+
+
+def follow_names(connection: Connection, old: Release, new: Release) -> None:
+    """Rewrite saved views and stored expressions for what `new` calls otherwise than `old`.
+
+    It runs before the columns get their new names, in the same transaction.
+    """
+    renames = renames_between(old, new)
+    if not renames:
+        return
+    _in_views(connection, renames)
+    for record_type in old.types.values():
+        written = [one for one in record_type.fields if one.type in _WRITTEN]
+        tables = build_tables(record_type)
+        _in_column(connection, renames, tables.main, written)
+        for table in record_type.fields:
+            columns = [one for one in table.fields if one.type in _WRITTEN]
+            if columns:
+                _in_column(connection, renames, tables.children[table.name], columns)
+
+
+def _in_views(connection: Connection, renames: Renames) -> None:
+    table = metadata.tables.get("gx_view")
+    if table is None or not sa.inspect(connection).has_table(table.name):
+        return
+    query = sa.select(table.c.id, table.c.record_type, table.c.content)
+    for identity, type_name, content in connection.execute(query).all():
+        tree = {"customize": type_name, "views": [dict(content)]}
+        renames.apply(tree)
+        (view,) = tree["views"]
+        if view != content:
+            changed = {"content": view, "version": table.c.version + 1}
+            connection.execute(table.update().where(table.c.id == identity).values(changed))
+
+
+def _in_column(
+    connection: Connection, renames: Renames, table: sa.Table, fields: list[Field]
+) -> None:
+    for one in fields:
+        scope = named_scope(renames.release.types, one.scope) if one.scope else None
+        if scope is None:
+            continue
+        column = table.c[one.name]
+        for identity, text in connection.execute(
+            sa.select(table.c.id, column).where(column.is_not(None))
+        ).all():
+            try:
+                renamed = rename_names(text, scope, renames.fields, options=renames.options)
+            except ExpressionError:
+                continue  # it did not hold before either
+            if renamed != text:
+                where = table.c.id == identity
+                connection.execute(table.update().where(where).values({one.name: renamed}))

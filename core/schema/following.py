@@ -1,0 +1,179 @@
+"""Renames that files state, followed through every file of every layer.
+
+A field is renamed by `was`, or by an id that had another name; an option and a
+record type by `was`. Who renames it in one layer need not know the others'
+expressions: they are rewritten before anything is checked.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from core.schema.converting import base_id
+from core.schema.loader import Document, load_documents
+from core.schema.model import Conversion, Field, RecordType, Release
+from core.schema.renaming import Renames
+from core.schema.roundtrip import edited_text
+from core.schema.yamlnodes import Node, Source
+
+
+def follow_renames(
+    sources: Sequence[Source], running: Release, known: Iterable[Source]
+) -> list[Source]:
+    """Return the sources with every name that one of them changes changed in all.
+
+    Args:
+        sources: every file of every layer, as it would be.
+        running: the release in force, in which everything has its old name.
+        known: the files of that release; a file that is among them renames nothing new.
+    """
+    settled = {(one.layer, one.text) for one in known}
+    changed = [one for one in sources if (one.layer, one.text) not in settled and _may(one)]
+    renames = _stated(load_documents(changed)[0], running)
+    if not renames:
+        return list(sources)
+    return [replace(one, text=_renamed(one, renames)) for one in sources]
+
+
+def _may(source: Source) -> bool:
+    """Return whether a file could rename anything, before it is read."""
+    text = source.text if isinstance(source.text, str) else source.text.decode(errors="replace")
+    return _SAYS_SO.search(text) is not None
+
+
+_SAYS_SO = re.compile(r"\b(was|id)[\"']?\s*:")
+
+
+def renames_between(old: Release, new: Release) -> Renames:
+    """Return what `new` calls otherwise than `old`, by id."""
+    fields: dict[tuple[str, str], str] = {}
+    options: dict[tuple[str, str, str], str] = {}
+    types: dict[str, str] = {}
+    after = {one.id: one for one in new.types.values() if one.id}
+    for name, before in old.types.items():
+        now = after.get(before.id)
+        if now is None or before.archived:
+            continue
+        if now.name != name:
+            types[name] = now.name
+        _compare(name, before, now, fields)
+        tables = {one.id: one for one in now.fields}
+        for one in before.fields:
+            if one.type == "table" and one.id in tables:
+                _compare(f"{name}.{one.name}", one, tables[one.id], fields)
+        for conversion in now.conversions:
+            if conversion.release == new.number:
+                _options_of(name, before, conversion, options)
+    return Renames(old, fields, options, types)
+
+
+def _compare(
+    owner: str,
+    before: RecordType | Field,
+    now: RecordType | Field,
+    fields: dict[tuple[str, str], str],
+) -> None:
+    names = {one.id: one.name for one in now.fields}
+    for one in before.fields:
+        if names.get(one.id, one.name) != one.name:
+            fields[owner, one.name] = names[one.id]
+
+
+def _options_of(
+    name: str,
+    before: RecordType,
+    conversion: Conversion,
+    options: dict[tuple[str, str, str], str],
+) -> None:
+    """Note the options that a conversion renames, or that a rollback names as before."""
+    made = [conversion] if conversion.options else list(conversion.undoes)
+    back = not conversion.options
+    for one in made:
+        table = next((it for it in before.fields if it.id == one.table), None)
+        owner = f"{name}.{table.name}" if table else name
+        inside = table.fields if table else before.fields
+        identity = base_id(one.sources[0].id)
+        field = next((it for it in inside if it.id == identity), None)
+        if field is None:
+            continue
+        for was, value in one.options.items():
+            old, new = (value, was) if back else (was, value)
+            options[owner, field.name, old] = new
+
+
+def _renamed(source: Source, renames: Renames) -> str | bytes:
+    documents, problems = load_documents([source])
+    if problems or not documents:
+        return source.text  # what cannot be read is told by the checks
+    return edited_text(source.text, renames.apply)
+
+
+def _stated(documents: Sequence[Document], running: Release) -> Renames:
+    """Return the renames that documents state and the running release does not have yet."""
+    fields: dict[tuple[str, str], str] = {}
+    options: dict[tuple[str, str, str], str] = {}
+    types = dict(_renamed_types(documents, running))
+    for document in documents:
+        was = next((old for old, new in types.items() if new == document.name), document.name)
+        old = running.type(was)
+        if old is None or document.kind not in {"record_type", "extend", "customize"}:
+            continue
+        for owner, node, siblings, known in _declared(document, old):
+            before = _before(node, siblings, known, document.layer)
+            if before is not None and before.name != node.word("name"):
+                fields[owner, before.name] = node.word("name")
+            found = before or _named(known, node.word("name"))
+            if found is not None:
+                for option, value in _renamed_options(node, found):
+                    options[owner, found.name, option] = value
+    return Renames(running, fields, options, types)
+
+
+def _renamed_types(documents: Sequence[Document], running: Release) -> Iterator[tuple[str, str]]:
+    declared = {one.name for one in documents if one.kind == "record_type"}
+    for one in documents:
+        was = one.node.word("was") if one.kind == "record_type" else ""
+        old = running.types.get(was)
+        if old is not None and not old.archived and was not in declared:
+            yield was, one.name
+
+
+def _declared(
+    document: Document, old: RecordType
+) -> Iterator[tuple[str, Node, set[str], tuple[Field, ...]]]:
+    """Yield (owner, node, names beside it, fields before) of every field of a document."""
+    nodes = document.node.listed("fields")
+    names = {one.word("name") for one in nodes}
+    for node in nodes:
+        yield old.name, node, names, old.fields
+        known = _before(node, names, old.fields, document.layer)
+        table = known or _named(old.fields, node.word("name"))
+        if table is not None and table.type == "table":
+            inner = node.listed("fields")
+            columns = {one.word("name") for one in inner}
+            for column in inner:
+                yield f"{old.name}.{table.name}", column, columns, table.fields
+
+
+def _named(fields: Iterable[Field], name: str) -> Field | None:
+    return next((one for one in fields if one.name == name), None)
+
+
+def _before(node: Node, siblings: set[str], known: Sequence[Field], layer: str) -> Field | None:
+    """Return the field that a node declares as it was, if it says so."""
+    stated, was = node.word("id"), node.word("was")
+    for one in known:
+        if one.layer != layer or one.name in siblings - {node.word("name")}:
+            continue
+        if (stated and one.id == stated) or (not stated and was and one.name == was):
+            return one
+    return None
+
+
+def _renamed_options(node: Node, before: Field) -> Iterator[tuple[str, str]]:
+    had = {one.value for one in before.options}
+    has = {one.word("value") for one in node.listed("options")}
+    for one in node.listed("options"):
+        was = one.word("was")
+        if was and was in had and was not in has:
+            yield was, one.word("value")
