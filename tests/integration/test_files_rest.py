@@ -10,6 +10,9 @@ from PIL import Image
 
 from core.files.models import content_table, file_table
 from core.files.store import digest_of
+from core.records.exporting import export_csv
+from core.records.importing import run_import
+from core.records.queries import Query
 from core.records.uploads import remove_unused
 from tests.integration.files_world import (
     RECORDS,
@@ -271,3 +274,24 @@ def test_a_left_over_of_a_crash_is_swept(client_as, services, make_context):
     assert (waiting / "left").exists()
     services.files.sweep((make_context("system").now + timedelta(days=1)).timestamp())
     assert not (waiting / "left").exists()
+
+
+def test_an_export_with_files_is_imported_back(client_as, make_context, tmp_path):
+    admin = client_as("admin")
+    papers = [upload_id(admin, b"1", "a.txt"), upload_id(admin, b"2", "b.txt")]
+    photo = upload_id(admin, png())
+    items = [{"what": "tv", "proof": photo}]
+    make_claim(admin, subject="one", papers=papers, photo=photo, items=items)
+    make_claim(admin, subject="none")
+    names = ("subject", "papers", "photo", "items")
+    text = "".join(export_csv(make_context("admin"), "claim", Query(fields=names)))
+    path = tmp_path / "claims.csv"
+    path.write_text(text, encoding="utf-8")
+    report = run_import(make_context("admin", door="import"), "claim", path)
+    assert (report.created, report.refused) == (2, 0)
+    again = "".join(export_csv(make_context("admin"), "claim", Query(fields=names)))
+    lines = again.splitlines()
+    assert sorted(lines[1:]) == sorted(text.splitlines()[1:] * 2)
+    # Who may not read the files may not take them in by import either.
+    refused = run_import(make_context("clerk", door="import"), "claim", path)
+    assert (refused.created, refused.refused) == (1, 1)
