@@ -4,6 +4,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """All that somebody with a link may do, whatever policies say.
+
+    Attributes:
+        type_name: the record type.
+        record_id: the one record to see and change; empty is to make new ones.
+        fields: the fields to see and write.
+    """
+
+    type_name: str
+    record_id: str
+    fields: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Somebody who acts, as of one revision of users and rights.
 
@@ -13,6 +28,7 @@ class Actor:
         roles: names of the roles held.
         stores: ids of the store records the person works for; empty means none.
         locale: the language chosen, or `""` to follow the browser.
+        scope: what a link allows in the place of policies; None for people.
         stamp: changes when the password changes or the user is deactivated; tokens carry it.
     """
 
@@ -22,6 +38,7 @@ class Actor:
     stores: frozenset[str] = frozenset()
     locale: str = ""
     stamp: str = ""
+    scope: Scope | None = None
 
     @property
     def is_system(self) -> bool:

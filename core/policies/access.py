@@ -19,7 +19,14 @@ from core.expression import Env
 from core.expression.sql import Columns, sql_clause
 from core.i18n import N_
 from core.policies.bounded import Bounded
-from core.policies.grants import Grant, certain_names, everything, grants_by_action, readable_names
+from core.policies.grants import (
+    Grant,
+    certain_names,
+    everything,
+    grants_by_action,
+    grants_of_scope,
+    readable_names,
+)
 from core.schema.model import RecordType
 from core.tables.registry import Registry
 
@@ -200,12 +207,14 @@ def access(ctx: Context, type_name: str) -> Access:
     """
     registry, actor = ctx.registry, ctx.actor
     kept: Bounded[Access] = registry.memo("policies.access", lambda: Bounded(_KEPT))
-    key = (type_name, None if actor.is_system else actor.roles)
+    key = (type_name, None if actor.is_system else actor.roles, actor.scope)
 
     def make() -> Access:
         record_type = registry.record_type(type_name)
         if actor.is_system:
             return Access(registry, record_type, everything(record_type))
+        if actor.scope is not None:
+            return Access(registry, record_type, grants_of_scope(record_type, actor.scope))
         grants = grants_by_action(registry.release, record_type, actor.roles)
         return Access(registry, record_type, grants)
 

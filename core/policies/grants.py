@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from core.actor import Scope
 from core.schema.model import ACTIONS, DOCUMENT_FIELDS, SYSTEM_FIELDS, Policy, RecordType, Release
 
 #: System fields that stand in every record; policies grant or hide the others by name.
@@ -76,6 +77,18 @@ def grants_by_action(
     policies = applying(release, record_type, roles)
     found = {action: grants_for(policies, record_type, action) for action in ACTIONS}
     return {action: grants for action, grants in found.items() if grants}
+
+
+def grants_of_scope(record_type: RecordType, scope: Scope) -> dict[str, tuple[Grant, ...]]:
+    """Return the grants of somebody who has nothing but a link."""
+    if scope.type_name != record_type.name:
+        return {}
+    names = scope.fields & readable_names(record_type)
+    if not scope.record_id:
+        return {"create": (Grant((), names, names),)}
+    # Ids are made by the product: letters, digits and hyphens, nothing to escape.
+    grant = Grant((f"id == '{scope.record_id}'",), names | ALWAYS, names)
+    return {"view": (grant,), "edit": (grant,)}
 
 
 def everything(record_type: RecordType) -> dict[str, tuple[Grant, ...]]:

@@ -42,8 +42,10 @@ class Throttle:
         self._clock = clock
         self._key = key.encode()
 
-    def enter(self, username: str, address: str) -> str:
+    def enter(self, username: str, address: str, *, most: tuple[int, int] | None = None) -> str:
         """Write a try down and return its id.
+
+        `most` are the tries allowed per name and per address, if not those of a sign-in.
 
         Raises:
             RateLimited: too many failed within the window; nothing was written down.
@@ -52,15 +54,16 @@ class Throttle:
         since = now - int(WINDOW.total_seconds())
         account, address = self._hidden(username), address[:64]
         columns = login_try.c
+        per_account, per_address = most or (MAX_PER_ACCOUNT, MAX_PER_ADDRESS)
         with self._db.write() as connection:
             connection.execute(login_try.delete().where(columns.at <= since))
-            for column, value, most in (
-                (columns.account, account, MAX_PER_ACCOUNT),
-                (columns.address, address, MAX_PER_ADDRESS),
+            for column, value, limit in (
+                (columns.account, account, per_account),
+                (columns.address, address, per_address),
             ):
                 query = sa.select(sa.func.count(), sa.func.min(columns.at)).where(column == value)
                 count, first = connection.execute(query).one()
-                if count >= most:
+                if count >= limit:
                     raise RateLimited(retry_after=max(1, first - since))
             entry = {"id": new_id(), "account": account, "address": address, "at": now}
             connection.execute(login_try.insert().values(entry))

@@ -13,6 +13,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     expressions,
     files,
     filtering,
+    formlinks,
     importing,
     lists,
     lookups,

@@ -39,7 +39,7 @@ function start(form) {
   saved = snapshot(form);
   // Messages that came with the page say that what is typed is not what is stored.
   if (messages.childElementCount || form.dataset.unsaved) saved = "";
-  if (form.querySelector("[data-save]")) keeper = new Keeper(form, () => snapshot(form), (text) => told(form, text));
+  if (form.dataset.type && form.querySelector("[data-save]")) keeper = new Keeper(form, () => snapshot(form), (text) => told(form, text));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const button = event.submitter instanceof HTMLButtonElement ? event.submitter : null;
