@@ -21,6 +21,7 @@ from tests.integration.hostile_world import fingerprint
 OPEN = {
     "AuthDBView.login": 200,
     "AuthDBView.logout": 302,
+    "gx.show_thanks": 200,
     "UtilView.back": 302,
     "system.healthz": 200,
     "system.metrics": 200,
