@@ -157,7 +157,7 @@ async function save(form, button) {
   clear(form);
   if (answer.ok && answer.body.location) {
     leaving = true;
-    if (answer.body.location === location.pathname) location.reload();
+    if (answer.body.location === location.pathname && !location.search) location.reload();
     else location.assign(answer.body.location);
     return;
   }
