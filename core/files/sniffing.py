@@ -4,8 +4,6 @@ import re
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-import puremagic
-
 UNKNOWN = "application/octet-stream"
 
 #: What a browser, or a program that it hands files to, could run or render with scripts.
@@ -107,6 +105,8 @@ def _packed_type(path: Path, head: bytes, ending: str) -> str:
 
 
 def _signature_type(head: bytes, ending: str) -> str:
+    import puremagic  # noqa: PLC0415  reads its table of signatures when it is imported
+
     try:
         found = puremagic.magic_string(head)
     except (puremagic.PureError, ValueError):

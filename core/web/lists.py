@@ -14,7 +14,6 @@ from core.i18n import N_
 from core.policies.access import Access, access
 from core.records.exporting import export_csv
 from core.records.plugin_settings import ADMINISTRATORS
-from core.records.worksheets import export_xlsx
 from core.schema.model import RecordType
 from core.schema.viewchecks import BOARD_TYPES, DAY_TYPES, NOT_SORTABLE, is_stored, kind_of
 from core.tables.search import search_fields
@@ -128,6 +127,8 @@ def export(ctx: Context, type_name: str) -> ResponseReturnValue:
     if form == "csv":
         chunks = (line.encode() for line in export_csv(ctx, type_name, query))
     else:
+        from core.records.worksheets import export_xlsx  # noqa: PLC0415  slow, seldom needed
+
         chunks = export_xlsx(ctx, type_name, query)
         kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     # The header and the first page before anything is sent: a bad filter is still an answer.
