@@ -62,7 +62,7 @@ def test_applying_writes_versions_and_history_and_refuses_what_moved(world, memb
     ]
     assert visits(ctx, members) == [0, 7, 7, 0]
     with world.db.read() as connection:
-        events = audit.list_events(connection, record_type="member", record_id=members[2])
+        events = audit.list_events(connection, names=["member"], record_id=members[2])
     assert (events[0]["door"], events[0]["reason"]) == ("bulk", "why")
     assert events[0]["changes"] == {"visits": [0, 7]}
     with pytest.raises(Conflict):
