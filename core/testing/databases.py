@@ -159,6 +159,7 @@ class Storage:
 
     def drop(self) -> None:
         """Remove the database with everything in it, whoever is connected."""
+        self._copied = self._first = None
         if self.backend == "sqlite":
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self.url.database}{suffix}").unlink(missing_ok=True)
