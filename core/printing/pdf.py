@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from PIL import ImageFile
+
 from core.errors import TooLarge, Unavailable
 from core.i18n import N_
 
@@ -128,6 +130,9 @@ def _laid_out(html: str, css: str, files: Mapping[str, tuple[Path, str]]) -> byt
     try:
         from weasyprint import CSS, HTML  # noqa: PLC0415  slow, optional
         from weasyprint.urls import URLFetcher, URLFetcherResponse  # noqa: PLC0415  the same
+
+        # It lets the whole process take pictures that break off; uploads must not.
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
     except (ImportError, OSError) as error:
         log.warning("WeasyPrint cannot be loaded: %s", error)
         raise PdfMissing from error

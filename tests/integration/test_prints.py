@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from core.errors import SchemaError
+from core.files.pictures import read_picture
 from core.printing import pdf
 from core.testing.databases import skip_or_fail
-from tests.integration.files_world import claims, make_claim, png, upload_id
+from tests.integration.files_world import claims, make_claim, picture, png, upload_id
 
 __all__ = ["claims"]
 
@@ -244,3 +245,12 @@ def test_a_print_too_long_for_a_pdf_is_refused(monkeypatch):
     monkeypatch.setattr("core.printing.pdf.MOST_CHARACTERS", 10)
     with pytest.raises(pdf.PrintTooLarge):
         pdf.make_pdf("x" * 11, "", {})
+
+
+def test_a_picture_that_breaks_off_stays_none_after_a_pdf_was_made(tmp_path):
+    with_pango()
+    assert pdf.make_pdf("<p>x</p>", "", {}).startswith(b"%PDF-")
+    cut = tmp_path / "cut.png"
+    whole = picture("PNG", 64, 64)
+    cut.write_bytes(whole[: len(whole) // 2])
+    assert read_picture(cut) is None
