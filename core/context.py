@@ -95,9 +95,9 @@ class Context:
             yield self.connection
             return
         outer = self.connection
-        hold = self.registries.holding(self.registry)
+        hold = self.registries.holding(self.registry, whole=self.is_presumed)
         with self.db.write(durable=durable, opening=hold) as connection:
-            self.connection, self.is_writing = connection, True
+            self.connection, self.is_writing, self.is_presumed = connection, True, False
             try:
                 yield connection
             finally:

@@ -49,13 +49,16 @@ _MAX_VERSION = 10
 _encode = msgspec.json.Encoder().encode
 
 
-def route(rule: str, *methods: str, in_one_read: bool = False) -> Callable[[View], View]:
+def route(
+    rule: str, *methods: str, in_one_read: bool = False, in_one_write: bool = False
+) -> Callable[[View], View]:
     """Declare a JSON route of signed-in callers; the view gets a context and the URL's parts.
 
     With `in_one_read` the view only reads, and everything in one transaction, the release
     in force included; it must not answer with a stream. It is tried with the release and
     rights that this process saw last; where its rows do not say that they hold
-    (`Context.confirm`), it is asked again with those in force.
+    (`Context.confirm`), it is asked again with those in force. With `in_one_write` the view
+    does nothing before it writes, in one transaction that says the same as it begins.
     """
 
     def declare(view: View) -> View:
@@ -81,8 +84,14 @@ def route(rule: str, *methods: str, in_one_read: bool = False) -> Callable[[View
                 # Published between reading the release and writing: the same again, once.
                 return respond(view(signed_in(), **parts))
 
+        @functools.wraps(view)
+        def write(**parts: Any) -> Response:
+            answer = _presuming_write(view, parts)
+            return handle(**parts) if answer is None else respond(answer)
+
         name = f"{view.__module__.rpartition('.')[2]}_{view.__name__}"
-        rest.add_url_rule(rule, name, read if in_one_read else handle, methods=methods)
+        chosen = read if in_one_read else write if in_one_write else handle
+        rest.add_url_rule(rule, name, chosen, methods=methods)
         return view
 
     return declare
@@ -99,6 +108,19 @@ def _presuming(view: View, connection: Connection, parts: dict[str, Any]) -> Any
         if error.connection_invalidated:
             raise
         return None  # such as a column that has another name by now
+    return None if ctx.is_presumed else answer
+
+
+def _presuming_write(view: View, parts: dict[str, Any]) -> Any:
+    """Return what a view that wrote under what was in force last answers; None if none did."""
+    ctx = None
+    try:
+        ctx = signed_in(is_presumed=True)
+        answer = view(ctx, **parts)
+    except (GuanxiError, DBAPIError):
+        if ctx is None or ctx.is_presumed:
+            return None  # whether it stands is for the second try to say
+        raise
     return None if ctx.is_presumed else answer
 
 

@@ -84,7 +84,7 @@ def list_(ctx: Context, type_name: str) -> Any:
     return answer
 
 
-@route("/records/<type_name>", "POST")
+@route("/records/<type_name>", "POST", in_one_write=True)
 def create(ctx: Context, type_name: str) -> Any:
     """Create one record."""
     query_keys()
@@ -112,7 +112,7 @@ def get(ctx: Context, type_name: str, record_id: str) -> Any:
     return wire, 200, tag
 
 
-@route("/records/<type_name>/<record_id>", "PATCH")
+@route("/records/<type_name>/<record_id>", "PATCH", in_one_write=True)
 def update(ctx: Context, type_name: str, record_id: str) -> Any:
     """Change the named fields of the version that the caller has seen."""
     query_keys()
@@ -129,7 +129,7 @@ def update(ctx: Context, type_name: str, record_id: str) -> Any:
     )
 
 
-@route("/records/<type_name>/<record_id>", "DELETE")
+@route("/records/<type_name>/<record_id>", "DELETE", in_one_write=True)
 def delete(ctx: Context, type_name: str, record_id: str) -> Any:
     """Delete the version that the caller has seen."""
     query_keys()

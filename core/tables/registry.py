@@ -180,15 +180,17 @@ class Registries:
         """Return the registry that was in force when this process last asked, if it ever did."""
         return self._current
 
-    def holding(self, registry: Registry) -> Opening:
+    def holding(self, registry: Registry, *, whole: bool = False) -> Opening:
         """Return what opens a write transaction that keeps `registry`'s release in force.
 
-        It raises ReleaseChanged when another release is in force already.
+        It raises ReleaseChanged when another release is in force already, and with `whole`
+        when rights or settings changed too.
         """
         begin = _read if self._db.is_sqlite else _begun
 
         def hold(connection: Connection) -> None:
-            if begin(connection).schema != registry.revision.schema:
+            found, known = begin(connection), registry.revision
+            if found.schema != known.schema or (whole and found != known):
                 raise ReleaseChanged
 
         return hold

@@ -1,4 +1,4 @@
-"""Reads are tried under what a process saw last, and answered under what is in force."""
+"""Requests are tried under what a process saw last, and answered under what is in force."""
 
 import pytest
 
@@ -72,3 +72,29 @@ def test_right_taken_elsewhere_is_gone_at_the_next_read(site, stale, other):
         manager.update_user(clerk)
     assert client.get(f"{MEMBER}/{record}").status_code == 401
     assert client.get(MEMBER).status_code == 401
+
+
+def test_write_after_a_rename_elsewhere_takes_the_new_name(stale, other):
+    client, record = stale
+    _rename(other)
+    made = client.post(MEMBER, json={"no": "M2", "name": "李", "flavour": "普洱"})
+    assert (made.status_code, made.json["flavour"]) == (201, "普洱")
+    changed = client.patch(
+        f"{MEMBER}/{record}", json={"flavour": "毛尖"}, headers={"If-Match": '"1"'}
+    )
+    assert (changed.status_code, changed.json["flavour"]) == (200, "毛尖")
+    refused = client.post(MEMBER, json={"no": "M3", "name": "李", "taste": "普洱"})
+    assert (refused.status_code, refused.json["problems"][0]["code"]) == (422, "field.unknown")
+
+
+def test_right_taken_elsewhere_is_gone_at_the_next_write(site, stale, other):
+    client, record = stale
+    with other.app_context():
+        manager = other.appbuilder.sm
+        clerk = manager.find_user("clerk")
+        clerk.roles = [manager.find_role("auditor")]
+        manager.update_user(clerk)
+    assert client.post(MEMBER, json={"no": "M2", "name": "李"}).status_code == 403
+    headers = {"If-Match": '"1"'}
+    assert client.delete(f"{MEMBER}/{record}", headers=headers).status_code == 403
+    assert len(site.client("admin").get(MEMBER).json["items"]) == 1
