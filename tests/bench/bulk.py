@@ -19,7 +19,7 @@ from core.expression import Scope, Type, compile_expression
 from core.records.importing import run_import
 from core.records.mapping import load_mapping
 from core.tables.registry import Registries
-from tests.bench.measure import Result, resident_peak
+from tests.bench.measure import Result, own_memory
 from tests.bench.site import guanxi
 
 RULE = "amount >= 100 and tier in ['gold', 'diamond'] and birthday_month == month"
@@ -92,7 +92,7 @@ def importing(database: str, environ: Mapping[str, str], folder: Path) -> Iterat
     begin = time.perf_counter()
     seconds, lines = run("order", SALES)
     wall = time.perf_counter() - begin
-    small = resident_peak()
+    small = own_memory()
     yield Result(
         database,
         "import of validated order lines with history",
@@ -103,7 +103,7 @@ def importing(database: str, environ: Mapping[str, str], folder: Path) -> Iterat
         is_met=lines / seconds >= 8000,
     )
     run("order", _four_times(folder))
-    grown = resident_peak() - small
+    grown = own_memory() - small
     yield Result(
         database,
         "  memory grown by a file four times as long",

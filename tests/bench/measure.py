@@ -1,7 +1,7 @@
 """Timing of repeated operations, and the table that shows it."""
 
 import io
-import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -119,10 +119,15 @@ def proportional_memory(pid: int) -> float:
     return total / 1024
 
 
-def resident_peak() -> float:
-    """Return this process's present resident memory in MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+def own_memory() -> float:
+    """Return this process's own resident memory in MiB.
+
+    Pages of the database that are mapped are the page cache's: they grow with what was
+    read and are given back when anybody needs memory.
+    """
+    status = Path("/proc/self/status").read_text("ascii")
+    (kibibytes,) = re.findall(r"^RssAnon:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(kibibytes) / 1024
 
 
 def table(results: Iterable[Result]) -> str:
