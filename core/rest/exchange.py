@@ -8,6 +8,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -45,6 +46,8 @@ _MAX_NUMBER = 64
 _MAX_EXPONENT = 400
 _MAX_DEPTH = 40
 _MAX_VERSION = 10
+#: Of so many parameters one is unknown for certain; the others need not be named.
+_MAX_TOLD = 100
 
 _encode = msgspec.json.Encoder().encode
 
@@ -282,12 +285,12 @@ def query_keys(*allowed: str) -> dict[str, str]:
     given = request.args
     problems = [
         Problem(key[:100], "query.unknown", N_("There is no such parameter here."))
-        for key in given
+        for key in islice(given, _MAX_TOLD)
         if key not in allowed and key != "_l_"
     ]
     problems += [
         Problem(key[:100], "query.repeated", N_("This parameter may appear once."))
-        for key in given
+        for key in islice(given, _MAX_TOLD)
         if len(given.getlist(key)) > 1
     ]
     if problems:
