@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.expression.arithmetic import number_text
+from core.expression.lexer import Token, tokenize
 from core.expression.nodes import Apply, Array, Constant, Dot, Name, Operation, Written
 from core.expression.parser import parse
 
@@ -17,6 +18,8 @@ _COMPARED = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 #: Functions without arguments whose result can stand as a value.
 _MOMENTS = frozenset({"TODAY", "NOW"})
+#: `DATEADD(TODAY(), -30, 'day')`: a day counted from one of the moments.
+_SHIFT = 3
 #: Names that are values and no fields.
 _VARIABLES = frozenset({"current_user"})
 #: Groups inside each other that rows show.
@@ -30,11 +33,16 @@ def read_rows(text: str) -> Row:
 
     A group is `{"how": "and" | "or", "parts": […]}`, a row `{"field", "operator", "values"}`
     with values `{"kind": "text" | "number" | "truth" | "name" | "call", "text"}`, and
-    anything else `{"text"}`.
+    anything else `{"text"}`. A blank text is no condition: a group of nothing.
 
     Raises:
         ExpressionError: the text is not an expression.
+
+    >>> read_rows("status == 'a' or x is empty")["parts"][1]
+    {'field': 'x', 'operator': 'is empty', 'values': []}
     """
+    if not text.strip():
+        return {"how": "and", "parts": []}
     tree = parse(text)
     found = _part(tree, text, 0)
     return found if "parts" in found else {"how": "and", "parts": [found]}
@@ -44,7 +52,35 @@ def _part(tree: Written, text: str, depth: int) -> Row:
     if isinstance(tree, Operation) and tree.operator in {"and", "or"} and depth < _DEEPEST:
         parts = [_part(one, text, depth + 1) for one in tree.operands]
         return {"how": tree.operator, "parts": parts}
-    return _row(tree) or {"text": text[tree.start : tree.end]}
+    return _row(tree) or {"text": _slice(tree, text)}
+
+
+def _slice(node: Written, text: str) -> str:
+    """Return the text of a node with the brackets that belong to it.
+
+    A node's place begins and ends with its operands, which may stand in brackets.
+    """
+    start, end = node.start, node.end
+    tokens = tokenize(text)
+    opened, unopened = 0, 0
+    for token in tokens:
+        if not start <= token.start < end:
+            continue
+        if _is(token, "("):
+            opened += 1
+        elif _is(token, ")"):
+            opened, unopened = (opened - 1, unopened) if opened else (0, unopened + 1)
+    before = [one.start for one in tokens if one.start < start and _is(one, "(")]
+    after = [one.end for one in tokens if one.start >= end and _is(one, ")")]
+    if unopened:
+        start = before[-unopened]
+    if opened:
+        end = after[opened - 1]
+    return text[start:end]
+
+
+def _is(token: Token, bracket: str) -> bool:
+    return token.kind == "operator" and token.value == bracket
 
 
 def _row(tree: Written) -> Row | None:
@@ -86,9 +122,10 @@ def _within(tree: Operation) -> Row | None:
     if isinstance(container, Array):
         values = [_value(one) for one in container.items]
         field = _field(item)
-        if not field or not values or None in values:
+        plain = [one for one in values if one is not None and one["kind"] not in {"name", "call"}]
+        if not field or not values or len(plain) != len(values):
             return None
-        return {"field": field, "operator": "in", "values": values}
+        return {"field": field, "operator": "in", "values": plain}
     return _made(_field(container), "has", _value(item))
 
 
@@ -111,6 +148,8 @@ def _value(tree: Written) -> Row | None:
         return {"kind": "name", "text": tree.name}
     if isinstance(tree, Apply) and tree.name.upper() in _MOMENTS and not tree.arguments:
         return {"kind": "call", "text": f"{tree.name.upper()}()"}
+    if isinstance(tree, Apply):
+        return _shifted(tree)
     if not isinstance(tree, Constant) or tree.value is None:
         return None
     if isinstance(tree.value, bool):
@@ -118,3 +157,17 @@ def _value(tree: Written) -> Row | None:
     if isinstance(tree.value, Decimal):
         return {"kind": "number", "text": number_text(tree.value)}
     return {"kind": "text", "text": tree.value}
+
+
+def _shifted(tree: Apply) -> Row | None:
+    """Return a day that is counted from now: so many days, and no other unit."""
+    if tree.name.upper() != "DATEADD" or len(tree.arguments) != _SHIFT:
+        return None
+    start, days, unit = tree.arguments
+    moment = _value(start) if isinstance(start, Apply) and not start.arguments else None
+    count = days.value if isinstance(days, Constant) else None
+    if moment is None or not isinstance(count, Decimal) or count != count.to_integral_value():
+        return None
+    if not isinstance(unit, Constant) or unit.value != "day":
+        return None
+    return {"kind": "call", "text": f"DATEADD({moment['text']}, {number_text(count)}, 'day')"}

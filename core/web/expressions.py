@@ -12,20 +12,28 @@ from core.errors import Forbidden, NotFound, Problem
 from core.expression import ExpressionError
 from core.expression.visual import read_rows
 from core.i18n import pick, translate
-from core.policies.access import access
+from core.policies.access import Access, access
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import Field
-from core.schema.peopletypes import SINGLE_LINKS
+from core.schema.peopletypes import SINGLE_LINKS, USERS
 from core.schema.structuretypes import StructureType
 from core.schema.texttypes import check_characters
 from core.web.display import field_label
 from core.web.page import page, pages
+from core.web.reading import SYSTEM_FIELDS, label_of
 from core.web.titles import find_titles, role_labels
 
 #: What an expression may be asked to give.
 _GIVES = frozenset({"text", "number", "boolean", "date", "time", "datetime", "duration"})
 #: Fields that no condition compares.
-_OPAQUE = frozenset({"table", "backlink"})
+_OPAQUE = frozenset({"table", "backlink", "secret"})
+#: What the product itself writes into every record.
+_WRITTEN = (
+    SYSTEM_FIELDS["created_at"],
+    SYSTEM_FIELDS["updated_at"],
+    Field(id="created_by", name="created_by", type="user", target=USERS),
+    Field(id="updated_by", name="updated_by", type="user", target=USERS),
+)
 #: Kinds of a part of a structured value -> the control of its value, and its operators.
 _PARTS = {"text": "text", "number": "decimal"}
 
@@ -35,18 +43,25 @@ _PARTS = {"text": "text", "number": "decimal"}
 def show_scope(ctx: Context) -> ResponseReturnValue:
     """Answer the fields that conditions over `name` can be built of: TYPE or TYPE.TABLE.
 
-    Fields of records that it links to stand with a dot, as the language writes them.
+    Fields of records that it links to stand with a dot, as the language writes them. With
+    `use=filter` only those that the reader may see in every record, as finding by them takes.
     """
     if ctx.actor is PUBLIC:
         raise Forbidden
-    return jsonify({"fields": _fields_of(ctx, request.args.get("name", ""))})
+    is_filter = request.args.get("use") == "filter"
+    return jsonify({"fields": _fields_of(ctx, request.args.get("name", ""), is_filter=is_filter)})
 
 
-def _fields_of(ctx: Context, scope: str) -> list[dict[str, Any]]:
+def _seen(rights: Access, *, is_filter: bool) -> frozenset[str]:
+    if not rights.may("view"):
+        return frozenset()
+    return rights.certain if is_filter else rights.possible
+
+
+def _fields_of(ctx: Context, scope: str, *, is_filter: bool = False) -> list[dict[str, Any]]:
     type_name, _, table_name = scope.partition(".")
     record_type = ctx.registry.record_type(type_name)
-    rights = access(ctx, type_name)
-    seen = rights.possible if rights.may("view") else frozenset()
+    seen = _seen(access(ctx, type_name), is_filter=is_filter)
     fields = [one for one in record_type.fields if one.name in seen]
     if table_name:
         table = next((one for one in fields if one.name == table_name), None)
@@ -54,17 +69,21 @@ def _fields_of(ctx: Context, scope: str) -> list[dict[str, Any]]:
             raise NotFound
         fields = list(table.fields)
     offered = list(_offered(ctx, fields))
+    if not table_name:
+        for one in _WRITTEN:
+            label = label_of(record_type, one.name, ctx.locale)
+            made = _offered(ctx, [one] if one.name in seen else [])
+            offered += [each | {"label": label} for each in made]
     for one in fields:
         if one.type in SINGLE_LINKS:
-            offered += _linked(ctx, one)
+            offered += _linked(ctx, one, is_filter=is_filter)
     return offered
 
 
-def _linked(ctx: Context, link: Field) -> list[dict[str, Any]]:
+def _linked(ctx: Context, link: Field, *, is_filter: bool) -> list[dict[str, Any]]:
     rights = access(ctx, link.target)
-    if not rights.may("view"):
-        return []
-    fields = [one for one in rights.record_type.fields if one.name in rights.possible]
+    seen = _seen(rights, is_filter=is_filter)
+    fields = [one for one in rights.record_type.fields if one.name in seen]
     label = field_label(link, ctx.locale)
     return list(_offered(ctx, fields, f"{link.name}.", f"{label} › "))
 
@@ -134,9 +153,9 @@ def read_expression(ctx: Context) -> ResponseReturnValue:
     problems: list[Problem] = []
     rows: Mapping[str, Any] | None = {"how": "and", "parts": []}
     if text.strip():
+        rows = None
         try:
             check_characters(text, lines=True)
-            rows = None
             rows = read_rows(text)
             expect: Any = gives if gives in _GIVES else None
             ctx.registry.expression(scope, text, expect)

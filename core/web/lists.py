@@ -19,7 +19,6 @@ from core.schema.viewchecks import BOARD_TYPES, DAY_TYPES, NOT_SORTABLE, is_stor
 from core.tables.search import search_fields
 from core.web.boards import Board, board_page
 from core.web.calendars import Calendar, calendar_page
-from core.web.filtering import filter_fields
 from core.web.listing import ListPage, list_page, may_edit_cells
 from core.web.look import Look, look, shown_somewhere
 from core.web.navigation import type_icon, type_label
@@ -51,7 +50,6 @@ def show_list(ctx: Context, type_name: str) -> ResponseReturnValue:
         view=shown.view,
         listed=listed,
         may={name: rights.may(name) for name in ("create", "edit", "import", "export")},
-        fields=filter_fields(ctx, record_type, rights),
         searchable=_searchable(ctx, record_type, rights),
         options=_view_options(ctx, record_type, rights, shown),
     )

@@ -12,7 +12,6 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     edits,
     expressions,
     files,
-    filtering,
     formlinks,
     importing,
     lists,

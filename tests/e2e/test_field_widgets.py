@@ -122,7 +122,7 @@ def test_builder_reads_typed_text_and_says_what_is_wrong(site, person):
     )
     rows = field.locator(".gx-builder-row")
     rows.nth(2).wait_for()
-    assert rows.nth(0).locator("code").inner_text() == "LEN(name) > 2"
+    assert rows.nth(0).locator("input").input_value() == "LEN(name) > 2"
     assert rows.nth(2).locator("select").first.input_value() == "status"
     rows.nth(2).get_by_role("button").click()
     assert text.input_value() == "(LEN(name) > 2) and created_by == current_user"

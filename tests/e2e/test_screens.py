@@ -245,7 +245,7 @@ def test_filter_shows_where_an_expression_is_wrong_and_builds_a_right_one(site, 
     assert page.locator("#filter-text").get_attribute("aria-invalid") == "true"
     page.goto("/records/member/")
     page.get_by_role("button", name="筛选").click()
-    row = page.locator(".gx-filter-row")
+    row = page.locator("#filter .gx-builder-row")
     row.locator("select").nth(0).select_option("name")
     row.locator("select").nth(1).select_option(label="等于")
     row.locator("input").fill("王小明")

@@ -29,6 +29,16 @@ ROWS = {
     "current_user in watchers": row("watchers", "has", {"kind": "name", "text": "current_user"}),
     "'a' not in tags": row("tags", "has not", text("a")),
     "joined >= TODAY()": row("joined", ">=", {"kind": "call", "text": "TODAY()"}),
+    "joined <= today()": row("joined", "<=", {"kind": "call", "text": "TODAY()"}),
+    "joined >= dateadd(TODAY(), -30, 'day')": row(
+        "joined", ">=", {"kind": "call", "text": "DATEADD(TODAY(), -30, 'day')"}
+    ),
+    "made < DATEADD(NOW(), 7, 'day')": row(
+        "made", "<", {"kind": "call", "text": "DATEADD(NOW(), 7, 'day')"}
+    ),
+    "n == -1.50": row("n", "==", {"kind": "number", "text": "-1.5"}),
+    "status not in ['a', 'b']": row("status", "not in", text("a"), text("b")),
+    "member.name == '王'": row("member.name", "==", text("王")),
 }
 
 
@@ -40,7 +50,10 @@ def test_a_condition_becomes_a_row(written):
 @pytest.mark.parametrize(
     "written",
     ["a == b", "LEN(name) > 2", "closed", "not a == 1", "a == null", "x in []", "a + 1 > 2",
-     "any(lines, price < 0)", "CONTAINS(name, other)", "true", "a == 1 if b else c"],
+     "any(lines, price < 0)", "CONTAINS(name, other)", "true", "a == 1 if b else c", "open",
+     "not (a == 'x')", "a in [b, 'x']", "a in ['x', TODAY()]", "a >= DATEADD(TODAY(), n, 'day')",
+     "a >= DATEADD(TODAY(), -1, 'month')", "a >= DATEADD(b, -1, 'day')",
+     "a >= DATEADD(TODAY(), 1.5, 'day')", "a >= DATEADD(TODAY(), 1)"],
 )  # fmt: skip
 def test_what_no_row_says_stays_its_own_text(written):
     assert read_rows(written) == {"how": "and", "parts": [{"text": written}]}
@@ -70,7 +83,37 @@ def test_groups_too_deep_for_rows_stay_text():
     assert found["text"].startswith("(a == 3)") or "and" in found["text"]
 
 
-@pytest.mark.parametrize("written", ["", "a ==", "(" * 500, "a b"])
+@pytest.mark.parametrize(
+    ("written", "texts"),
+    [
+        ("LEN(a) > 2 and n + 1 > 3", ["LEN(a) > 2", "n + 1 > 3"]),
+        ("(n + 1) * 2 > ((3 - m) + 1) and a == b", ["(n + 1) * 2 > ((3 - m) + 1)", "a == b"]),
+        ("((a == b)) or CONCAT(a, ')(') == c", ["a == b", "CONCAT(a, ')(') == c"]),
+        ("(a == b) and ((n + 1) * (m - 2) > (3) or not ((a == b)))",
+         ["a == b", "(n + 1) * (m - 2) > (3)", "not ((a == b))"]),
+        ("((n)) + (1) > 2", ["((n)) + (1) > 2"]),
+    ],
+)  # fmt: skip
+def test_text_that_stays_keeps_its_brackets_and_reads_as_it_did(written, texts):
+    def stayed(part):
+        if "text" in part:
+            yield part["text"]
+        for one in part.get("parts", ()):
+            yield from stayed(one)
+
+    assert list(stayed(read_rows(written))) == texts
+    for one in texts:
+        assert read_rows(one) == {"how": "and", "parts": [{"text": one}]}
+
+
+@pytest.mark.parametrize("written", ["", "  "])
+def test_a_blank_text_is_a_group_of_nothing(written):
+    assert read_rows(written) == {"how": "and", "parts": []}
+
+
+@pytest.mark.parametrize(
+    "written", ["a ==", "(" * 500, "a b", "a == 'x", "(a", "[" * 50, "a and and b"]
+)
 def test_what_is_no_expression_is_refused(written):
     with pytest.raises(ExpressionError):
         read_rows(written)

@@ -1,5 +1,5 @@
 // Records of one type: conditions, settings of the view, rows walked by keys.
-import { FilterBuilder } from "./filter.js";
+import { ConditionBuilder } from "./conditionbuilder.js";
 import "./viewform.js";
 import "./cells.js";
 import "./bulk.js";
@@ -7,29 +7,29 @@ import "./bulk.js";
 const panel = /** @type {HTMLElement} */ (document.getElementById("filter"));
 const toggle = document.querySelector("[data-filter-toggle]");
 const host = /** @type {HTMLElement} */ (document.querySelector("[data-filter-builder]"));
+const typed = /** @type {HTMLElement} */ (document.getElementById("filter-typed"));
 const text = /** @type {HTMLInputElement} */ (document.getElementById("filter-text"));
 
-const builder = new FilterBuilder(host, {
-  fields: JSON.parse(document.getElementById("filter-fields")?.textContent || "[]"),
-  type: host.dataset.type || "",
-  onchange: (written) => (text.value = written),
-});
-let isRead = false;
+/** @type {ConditionBuilder | null} */
+let builder = null;
 
 async function start() {
-  isRead = true;
-  if (!(await builder.read(text.value))) builder.draw();
-  if (!text.value) /** @type {HTMLElement | null} */ (host.querySelector("[data-filter-add]"))?.click();
+  builder = new ConditionBuilder(text, { scope: host.dataset.type || "", isFilter: true, place: host, typed });
+  await builder.ready;
+  if (!text.value) builder.add();
 }
 
 toggle?.addEventListener("click", async () => {
   panel.hidden = !panel.hidden;
   toggle.setAttribute("aria-expanded", String(!panel.hidden));
   if (panel.hidden) return;
-  if (!isRead) await start();
+  if (!builder) await start();
   /** @type {HTMLElement | null} */ (panel.querySelector("select, input"))?.focus();
 });
-text.addEventListener("change", () => builder.read(text.value));
+panel.addEventListener("keydown", (event) => {
+  const isValue = event.target instanceof HTMLInputElement && event.target.type !== "checkbox";
+  if (event.key === "Enter" && isValue && !event.defaultPrevented && !event.isComposing) text.form?.requestSubmit();
+});
 if (!panel.hidden) start();
 
 document.addEventListener("keydown", (event) => {
