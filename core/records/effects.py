@@ -15,11 +15,12 @@ from core.records.rules import Subject
 from core.records.updating import write_record
 from core.records.validation import Candidate, compile_validator, copied
 from core.records.wire import wire_of
+from core.schema.model import DOCUMENT_FIELDS
 
 Record = dict[str, Any]
 
 #: What a flow writes that people do not.
-FLOW_FIELDS = frozenset({"status", "audited_at", "audit_seq"})
+FLOW_FIELDS = frozenset({"status", *DOCUMENT_FIELDS})
 
 #: States that a document may only enter when it meets every rule.
 _SOUND = frozenset({"submitted", "effective"})

@@ -33,7 +33,7 @@ from core.i18n import N_
 from core.schema.choicetypes import split_texts
 from core.schema.fieldbase import WrongTypeError
 from core.schema.fieldtypes import FieldError, FieldType, field_type, is_written
-from core.schema.model import Field, Model, RecordType
+from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, Model, RecordType
 from core.schema.yamlnodes import Node, Source, read_node
 
 Values = dict[str, Any]
@@ -144,6 +144,15 @@ class _Maker:
     def refuse(self, path: str, code: str, text: str, **params: Any) -> None:
         self.problems.append(Problem(path, code, text, params))
 
+    def _unknown(self, path: str, name: str, record_fields: Mapping[str, Field]) -> None:
+        self.refuse(
+            path,
+            "field.unknown",
+            N_("There is no field {name} to write. {nearest}"),
+            name=name,
+            nearest=nearest(name, record_fields),
+        )
+
     def expression(self, path: str, text: str, expect: Any = None) -> Cell | None:
         try:
             found = compile_expression(text, self._scope, expect=expect)
@@ -167,13 +176,7 @@ class _Maker:
         field = record_fields.get(name)
         cell = self.expression(path, text)
         if field is None or not is_written(field):
-            self.refuse(
-                path,
-                "field.unknown",
-                N_("There is no field {name} to write. {nearest}"),
-                name=name,
-                nearest=nearest(name, record_fields),
-            )
+            self._unknown(path, name, record_fields)
             return None
         return None if cell is None else self.typed(cell, field)
 
@@ -207,13 +210,7 @@ class _Maker:
 
     def default(self, path: str, record_fields: Mapping[str, Field], name: str, text: str) -> Cell:
         if name not in record_fields:
-            self.refuse(
-                path,
-                "field.unknown",
-                N_("There is no field {name} to write. {nearest}"),
-                name=name,
-                nearest=nearest(name, record_fields),
-            )
+            self._unknown(path, name, record_fields)
         return lambda _row: text
 
 
@@ -381,17 +378,7 @@ def mapping_by_header(
     ignored: list[str] = []
     for column in columns:
         field = names.get(column) or labels.get(column)
-        if field is None and column in {
-            "id",
-            "version",
-            "created_at",
-            "created_by",
-            "updated_at",
-            "updated_by",
-            "audited_at",
-            "audit_seq",
-            "no_access",
-        }:
+        if field is None and column in {*SYSTEM_FIELDS, *DOCUMENT_FIELDS, "no_access"}:
             ignored.append(column)
         elif field is None:
             maker.refuse(

@@ -22,7 +22,7 @@ from core.records.projection import Projection
 from core.records.searching import Search, search_conditions
 from core.records.wire import system_names
 from core.schema.fieldtypes import FieldError, field_type
-from core.schema.model import RecordType
+from core.schema.model import SYSTEM_FIELDS, RecordType
 from core.schema.texttypes import check_characters
 from core.tables.columns import ScaledDecimal
 from core.tables.computed import COMPUTED, computed_text
@@ -52,7 +52,7 @@ _SYSTEM_KINDS = {
 
 
 #: System fields that every record has; drafts of documents were never audited.
-_CERTAIN = frozenset(_SYSTEM_KINDS) - {"audited_at", "audit_seq"}
+_CERTAIN = frozenset(SYSTEM_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)

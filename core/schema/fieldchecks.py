@@ -10,7 +10,7 @@ from core.schema.cascades import cascading_scope
 from core.schema.draft import Draft
 from core.schema.fieldtypes import FieldError, field_type, field_type_names
 from core.schema.filetypes import FILE_TYPES, is_media_range, size_in_bytes
-from core.schema.model import Field, RecordType
+from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType
 from core.schema.peopletypes import DEPARTMENTS, SINGLE_LINKS
 from core.schema.scopes import named_scope, row_scope
 from core.schema.texttypes import check_characters, compile_pattern
@@ -20,8 +20,7 @@ MAX_NAME_BYTES = 56
 #: Words that columns, rows, answers or expressions already use.
 RESERVED = frozenset(
     {
-        *("id", "version", "release", "created_at", "created_by", "updated_at", "updated_by"),
-        *("deleted_at", "chain", "events", "audited_at", "audit_seq"),
+        *(*SYSTEM_FIELDS, *DOCUMENT_FIELDS, "release", "deleted_at", "chain", "events"),
         *("no_access", "proposal", "current_user", "this", "record_id", "target_id"),
         *("and", "or", "not", "in", "is", "empty", "if", "else", "true", "false", "null", "none"),
     }

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from core.expression.nodes import Apply, Constant, Name, Operation, Written
 from core.expression.parser import parse
 from core.i18n import N_
-from core.schema.model import SYSTEM_FIELDS, Field, RecordType, View
+from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType, View
 from core.schema.peopletypes import SINGLE_LINKS
 from core.schema.viewchecks import split_group
 from core.tables.build import identifier, main_name, sub_name
@@ -27,7 +27,7 @@ from core.tables.storage import has_column, storage_of
 #: Field types whose text may be longer than an index entry of PostgreSQL (2,704 bytes).
 _TOO_LONG = frozenset({"long_text", "rich_text", "address", "condition", "expression"})
 
-ALWAYS_SORTABLE = (*SYSTEM_FIELDS, "audited_at", "audit_seq")
+ALWAYS_SORTABLE = (*SYSTEM_FIELDS, *DOCUMENT_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.context import Context
 from core.i18n import N_, translate
+from core.schema import model
 from core.schema.model import Field, RecordType
 from core.web.display import Reading, field_label, links_in, value_text
 from core.web.titles import find_titles, role_labels
@@ -85,20 +86,7 @@ _SYSTEM_LABELS = {
 }
 
 #: System fields written by the product itself; a reader of history learns nothing from them.
-_OWN_COLUMNS = frozenset(
-    {
-        "id",
-        "version",
-        "created_at",
-        "created_by",
-        "updated_at",
-        "updated_by",
-        "chain",
-        "events",
-        "release",
-        "deleted_at",
-    }
-)
+_OWN_COLUMNS = frozenset({*model.SYSTEM_FIELDS, "chain", "events", "release", "deleted_at"})
 
 #: System fields as fields, so that they are shown like any other.
 SYSTEM_FIELDS = {

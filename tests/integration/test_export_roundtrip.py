@@ -22,6 +22,7 @@ from core.records.queries import Query, list_wire
 from core.records.worksheets import export_xlsx
 from core.schema.fieldtypes import field_type, field_type_names
 from core.schema.layers import effective
+from core.schema.model import SYSTEM_FIELDS
 from core.schema.yamlnodes import Source
 from core.tables.registry import Registries
 
@@ -178,17 +179,6 @@ def sampled(ctx, seed, count):
     assert [one for one in outcomes if not isinstance(one, dict)] == []
 
 
-SYSTEM_KEYS = {
-    "id",
-    "version",
-    "created_at",
-    "created_by",
-    "updated_at",
-    "updated_by",
-    "no_access",
-}
-
-
 def stored(ctx):
     found, query = (
         [],
@@ -210,7 +200,11 @@ def stored(ctx):
                 for row in item["a_table"]
             ]
             found.append(
-                {name: value for name, value in item.items() if name not in SYSTEM_KEYS}
+                {
+                    name: value
+                    for name, value in item.items()
+                    if name not in {*SYSTEM_FIELDS, "no_access"}
+                }
                 | {"a_table": rows}
             )
         if page.next is None:
