@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, ClassVar
 
@@ -118,17 +118,52 @@ def split_texts(text: str) -> list[str]:
     return [part.strip() for part in text.split(";") if part.strip()]
 
 
-class MultiSelectType(FieldType):
+class ListType(FieldType):
+    """What field types share whose value is a list of different texts, in order."""
+
+    def storage(self, field: Field) -> Storage:  # noqa: ARG002  every list is kept alike
+        """Return a JSON column."""
+        return Storage("json")
+
+    def to_text(self, value: Any) -> str:
+        """Return the items as one text."""
+        return join_texts(value or ())
+
+    def from_text(self, text: str, field: Field) -> Any:
+        """Return the items of a text with semicolons between them, or of a JSON list."""
+        return self.load(split_texts(text), field)
+
+
+def list_loader(check: Callable[[Any], str], most: int) -> Loader:
+    """Return a function that takes a list of at most `most` items, each at most once.
+
+    Args:
+        check: returns an item when it is right, else raises FieldError.
+        most: how many items there may be.
+    """
+
+    def load(value: Any) -> list[str] | None:
+        if value is None or value in ("", []):
+            return None
+        if not isinstance(value, list | tuple):
+            raise WrongTypeError("list")
+        if len(value) > most:
+            raise FieldError("field.too_many", N_("At most {limit}."), limit=most)
+        items = [check(item) for item in value]
+        if len(set(items)) < len(items):
+            raise FieldError("field.duplicate", N_("Each may be chosen only once."))
+        return items or None
+
+    return load
+
+
+class MultiSelectType(ListType):
     """Several choices, in the order they were chosen."""
 
     name = "multi_select"
     properties = frozenset({"options", "options_from", "options_when"})
     operators: ClassVar[tuple[str, ...]] = ("contains", "is empty", "is not empty")
     widget = "multi_select"
-
-    def storage(self, field: Field) -> Storage:  # noqa: ARG002  every list is kept alike
-        """Return a JSON column."""
-        return Storage("json")
 
     def expression_type(self, field: Field) -> Type:
         """Return a list of choices."""
@@ -137,28 +172,7 @@ class MultiSelectType(FieldType):
     def loader(self, field: Field) -> Loader:
         """Return a function that takes a list of option values, each at most once."""
         options = option_values(field)
-
-        def load(value: Any) -> list[str] | None:
-            if value is None or value in ("", []):
-                return None
-            if not isinstance(value, list | tuple):
-                raise WrongTypeError("list")
-            if len(value) > MOST_CHOICES:
-                raise FieldError("field.too_many", N_("At most {limit}."), limit=MOST_CHOICES)
-            chosen = [_check_choice(item, options) for item in value]
-            if len(set(chosen)) < len(chosen):
-                raise FieldError("field.duplicate", N_("Each may be chosen only once."))
-            return chosen
-
-        return load
-
-    def to_text(self, value: Any) -> str:
-        """Return the choices as one text."""
-        return join_texts(value or ())
-
-    def from_text(self, text: str, field: Field) -> Any:
-        """Return the choices of a text with semicolons between them, or of a JSON list."""
-        return self.load(split_texts(text), field)
+        return list_loader(lambda item: _check_choice(item, options), MOST_CHOICES)
 
     def sample(self, field: Field, random: Random) -> Any:
         """Return one or more of the options; None where they come from records."""

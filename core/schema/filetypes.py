@@ -10,9 +10,8 @@ from random import Random
 from typing import Any, ClassVar
 
 from core.expression.types import Type
-from core.i18n import N_
-from core.schema.choicetypes import join_texts
-from core.schema.fieldbase import FieldError, FieldType, Loader, Storage, WrongTypeError
+from core.schema.choicetypes import ListType, list_loader
+from core.schema.fieldbase import FieldType, Loader, Storage
 from core.schema.model import Field
 from core.schema.relationtypes import check_id, sample_id
 
@@ -91,7 +90,7 @@ class FileType(FieldType):
         return sample_id(random)
 
 
-class FilesType(FieldType):
+class FilesType(ListType):
     """Several uploaded files, in order."""
 
     name = "files"
@@ -99,39 +98,13 @@ class FilesType(FieldType):
     operators: ClassVar[tuple[str, ...]] = ("is empty", "is not empty")
     widget = "files"
 
-    def storage(self, field: Field) -> Storage:  # noqa: ARG002  every list is kept alike
-        """Return a JSON column."""
-        return Storage("json")
-
     def expression_type(self, field: Field) -> Type:  # noqa: ARG002  every list is alike
         """Return a list that can be counted."""
         return Type("choices")
 
     def loader(self, field: Field) -> Loader:
         """Return a function that takes a list of ids of uploads, each at most once."""
-        most = USUAL_FILES if field.max_count is None else field.max_count
-
-        def load(value: Any) -> list[str] | None:
-            if value is None or value == "":
-                return None
-            if not isinstance(value, list | tuple):
-                raise WrongTypeError("list")
-            if len(value) > most:
-                raise FieldError("field.too_many", N_("At most {limit}."), limit=most)
-            ids = [check_id(item) for item in value]
-            if len(set(ids)) < len(ids):
-                raise FieldError("field.duplicate", N_("Each may be chosen only once."))
-            return ids or None
-
-        return load
-
-    def to_text(self, value: Any) -> str:
-        """Return the ids as one text."""
-        return join_texts(value or ())
-
-    def from_text(self, text: str, field: Field) -> Any:
-        """Return the ids of a text with semicolons between them."""
-        return self.load([part.strip() for part in text.split(";") if part.strip()], field)
+        return list_loader(check_id, USUAL_FILES if field.max_count is None else field.max_count)
 
     def sample(self, field: Field, random: Random) -> Any:
         """Return up to three ids of no particular files."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from core.expression.types import TEXT, Type
 from core.i18n import N_
-from core.schema.choicetypes import join_texts, split_texts
+from core.schema.choicetypes import ListType, list_loader
 from core.schema.fieldbase import FieldError, FieldType, Loader, Shape, Storage, WrongTypeError
 from core.schema.model import Field, Release
 from core.schema.relationtypes import LinkType
@@ -78,7 +78,7 @@ class UserType(FieldType):
         return str(random.randint(1, 10**6))
 
 
-class UsersType(FieldType):
+class UsersType(ListType):
     """Several people, in the order they were chosen; `current_user in FIELD` asks for one."""
 
     name = "users"
@@ -86,38 +86,13 @@ class UsersType(FieldType):
     widget = "users"
     points = "many"
 
-    def storage(self, field: Field) -> Storage:  # noqa: ARG002  every list is kept alike
-        """Return a JSON column."""
-        return Storage("json")
-
     def expression_type(self, field: Field) -> Type:  # noqa: ARG002  every list is alike
         """Return a list of ids."""
         return Type("choices")
 
     def loader(self, field: Field) -> Loader:  # noqa: ARG002  nothing to configure
         """Return a function that takes a list of users' ids, each at most once."""
-
-        def load(value: Any) -> list[str] | None:
-            if value is None or value in ("", []):
-                return None
-            if not isinstance(value, list | tuple):
-                raise WrongTypeError("list")
-            if len(value) > MOST_USERS:
-                raise FieldError("field.too_many", N_("At most {limit}."), limit=MOST_USERS)
-            ids = [check_user(item) for item in value]
-            if len(set(ids)) < len(ids):
-                raise FieldError("field.duplicate", N_("Each may be chosen only once."))
-            return ids
-
-        return load
-
-    def to_text(self, value: Any) -> str:
-        """Return the ids, or names, as one text."""
-        return join_texts(value or ())
-
-    def from_text(self, text: str, field: Field) -> Any:
-        """Return the ids of a text with semicolons between them."""
-        return self.load(split_texts(text), field)
+        return list_loader(check_user, MOST_USERS)
 
     def shape(self, field: Field) -> Shape:  # noqa: ARG002  the same for all fields
         """Return a list of users' ids."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from core.errors import Problem
 from core.expression.types import Type
 from core.i18n import N_
-from core.schema.choicetypes import join_texts
+from core.schema.choicetypes import ListType, list_loader
 from core.schema.fieldbase import (
     FieldError,
     FieldType,
@@ -82,7 +82,7 @@ class LinkType(FieldType):
         return sample_id(random)
 
 
-class LinksType(FieldType):
+class LinksType(ListType):
     """Several records of another type, by their ids, in order."""
 
     name = "links"
@@ -101,28 +101,8 @@ class LinksType(FieldType):
 
     def loader(self, field: Field) -> Loader:  # noqa: ARG002  nothing to configure
         """Return a function that takes a list of ids, each at most once; empty is a list."""
-
-        def load(value: Any) -> list[str]:
-            if value is None or value == "":
-                return []
-            if not isinstance(value, list | tuple):
-                raise WrongTypeError("list")
-            if len(value) > MOST_LINKS:
-                raise FieldError("field.too_many", N_("At most {limit}."), limit=MOST_LINKS)
-            ids = [check_id(item) for item in value]
-            if len(set(ids)) < len(ids):
-                raise FieldError("field.duplicate", N_("Each may be chosen only once."))
-            return ids
-
-        return load
-
-    def to_text(self, value: Any) -> str:
-        """Return the ids, or other keys, as one text."""
-        return join_texts(value or ())
-
-    def from_text(self, text: str, field: Field) -> Any:
-        """Return the ids of a text with semicolons between them."""
-        return self.load([part.strip() for part in text.split(";") if part.strip()], field)
+        load = list_loader(check_id, MOST_LINKS)
+        return lambda value: load(value) or []
 
     def sample(self, field: Field, random: Random) -> list[str]:  # noqa: ARG002  same for all
         """Return up to three ids of no particular records."""
