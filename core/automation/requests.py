@@ -108,12 +108,7 @@ def press(
                 "door": ctx.door, "at": to_wire(ctx.now),
             },
         )  # fmt: skip
-        known = _known(connection, start.key)
-        if known:
-            return known
-        if not holds(ctx, connection, automation, start):
-            raise NotNow
-        return begin(ctx, connection, automation, start) or _known(connection, start.key)
+        return _begun(ctx, connection, automation, start)
 
 
 def _may_press(
@@ -137,6 +132,20 @@ def _require_on(ctx: Context, connection: Connection, automation: Automation) ->
     is_on = switches(connection, [automation])[automation.automation].is_on
     if not is_on or not ctx.hooks.is_running(ctx, automation.layer):
         raise NotFound
+
+
+def _begun(ctx: Context, connection: Connection, automation: Automation, start: Start) -> str:
+    """Return the id of a start's run, which begins now unless it has begun before.
+
+    Raises:
+        NotNow: the automation's condition does not hold.
+    """
+    known = _known(connection, start.key)
+    if known:
+        return known
+    if not holds(ctx, connection, automation, start):
+        raise NotNow
+    return begin(ctx, connection, automation, start) or _known(connection, start.key)
 
 
 def _known(connection: Connection, key: str) -> str:
@@ -202,12 +211,7 @@ def receive(
             input={"trigger": "webhook", "values": values, "at": to_wire(ctx.now)},
             values=input_values(automation, values),
         )
-        known = _known(connection, start.key)
-        if known:
-            return known
-        if not holds(ctx, connection, automation, start):
-            raise NotNow
-        return begin(ctx, connection, automation, start) or _known(connection, start.key)
+        return _begun(ctx, connection, automation, start)
 
 
 def webhook_secret(secret_key: str, automation: Automation, number: int) -> str:
