@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
@@ -17,6 +17,7 @@ from core.tables.registry import Registries, Registry
 
 if TYPE_CHECKING:
     from core.extension.hooks import Hooks
+    from core.migration.parts import Running
 
 #: Which door a change came through; the history names it.
 Door = Literal["form", "api", "import", "bulk", "flow", "automation", "plugin", "cli"]
@@ -51,6 +52,28 @@ class Context:
     is_writing: bool = False
     is_presumed: bool = False
     warnings: list[Problem] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, parts: "Running", actor: Actor, *, registry: Registry | None = None, **rest: Any
+    ) -> "Context":
+        """Return a context of `actor` on the parts of this process, or of another context.
+
+        Args:
+            parts: where database, registries, hooks and clock are taken from.
+            actor: who acts.
+            registry: the release; without it the one in force.
+            rest: further attributes.
+        """
+        return cls(
+            actor=actor,
+            db=parts.db,
+            registries=parts.registries,
+            registry=registry or parts.registries.current(),
+            hooks=parts.hooks,
+            clock=parts.clock,
+            **rest,
+        )
 
     def confirm(self, connection: Connection, revision: str | None) -> None:
         """Make sure that what was presumed held when a row was read.

@@ -180,10 +180,9 @@ def _meant(
         sql_clause(ctx.registry.expression(automation.type, text, "boolean"), columns)
         for text in texts
     ]
-    rights_of = Context(
-        actor=actor_of(ctx, automation), db=ctx.db, registries=ctx.registries,
-        registry=ctx.registry, hooks=ctx.hooks, clock=ctx.clock, time_zone=ctx.time_zone,
-    )  # fmt: skip
+    rights_of = Context.of(
+        ctx, actor_of(ctx, automation), registry=ctx.registry, time_zone=ctx.time_zone
+    )
     rows = access(rights_of, automation.type).row_clause("view")
     if rows is not None:
         clauses.append(rows)

@@ -100,13 +100,9 @@ def open_services() -> Services:
 
 def system_context(services: Services, actor: Actor = SYSTEM) -> Context:
     """Return a context that acts for the product itself, on the release in force."""
-    return Context(
-        actor=actor,
-        db=services.db,
-        registries=services.registries,
-        registry=services.registries.current(),
-        hooks=services.hooks,
-        clock=services.clock,
+    return Context.of(
+        services,
+        actor,
         door="cli",
         locale=console_locale(),
         time_zone=services.settings.time_zone,

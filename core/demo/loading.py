@@ -46,20 +46,12 @@ def load_demo(parts: Parts, say: Say = _silent, *, sales: Path = SALES) -> dict[
     Raises:
         Invalid: a record of the demo was refused.
     """
-    with_context = Context(
-        actor=SYSTEM,
-        db=parts.db,
-        registries=parts.registries,
-        registry=parts.registries.current(),
-        hooks=parts.hooks,
-        clock=parts.clock,
-        door="import",
-    )
-    load_base(with_context)
+    ctx = Context.of(parts, SYSTEM, door="import")
+    load_base(ctx)
     reports = {}
     for name in IMPORTED:
         mapping = load_mapping((FOLDER / f"{name}.yaml").read_text("utf-8"), f"{name}.yaml")
-        done = reports[name] = run_import(with_context, name, sales, mapping=mapping)
+        done = reports[name] = run_import(ctx, name, sales, mapping=mapping)
         say(f"Demo: {name}: {done.created:,} created, {done.skipped:,} known already")
     return reports
 

@@ -9,12 +9,8 @@ from core.settings import Settings
 from core.tables.registry import Registries
 
 
-class Parts(Protocol):
-    """The long-lived parts of one process."""
-
-    @property
-    def settings(self) -> Settings:
-        """Return what the environment says."""
+class Running(Protocol):
+    """The long-lived parts of one process that every operation needs."""
 
     @property
     def db(self) -> Database:
@@ -31,3 +27,11 @@ class Parts(Protocol):
     @property
     def clock(self) -> Clock:
         """Return the clock."""
+
+
+class Parts(Running, Protocol):
+    """The same with the settings it runs under."""
+
+    @property
+    def settings(self) -> Settings:
+        """Return what the environment says."""

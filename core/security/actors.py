@@ -93,13 +93,10 @@ def context_for_request(
 
 def context_of(own: Services, registry: Registry, actor: Actor, *, door: Door) -> Context:
     """Return a context for `actor` within this request."""
-    return Context(
-        actor=actor,
-        db=own.db,
-        registries=own.registries,
+    return Context.of(
+        own,
+        actor,
         registry=registry,
-        hooks=own.hooks,
-        clock=own.clock,
         door=door,
         locale=actor.locale or request_locale(),
         request_id=request_id(),

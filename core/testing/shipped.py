@@ -54,14 +54,7 @@ class Shipped:
     def context(self, role: str = "", *, user: str = "") -> Context:
         """Return a context of somebody with `role`; without one it is the product itself."""
         actor = Actor(user or f"u-{role}", user or role, frozenset({role})) if role else SYSTEM
-        return Context(
-            actor=actor,
-            db=self.db,
-            registries=self.registries,
-            registry=self.registries.current(),
-            hooks=self.hooks,
-            clock=self.clock,
-        )
+        return Context.of(self, actor)
 
     def create(self, role: str, record_type: str, **values: Any) -> dict[str, Any]:
         """Create a record as somebody with `role`."""

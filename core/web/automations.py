@@ -12,8 +12,8 @@ from core.i18n import N_, translate
 from core.schema.automations import Automation
 from core.security.services import services
 from core.web.navigation import type_label
-from core.web.page import page, pages, problem_body, went
-from core.web.records import failed
+from core.web.page import page, pages, problem_body
+from core.web.records import done_to
 
 TRIGGER_TEXTS = {
     "created": N_("When a record is created"),
@@ -197,12 +197,12 @@ def replay_run(ctx: Context, run_id: str) -> ResponseReturnValue:
 @page
 def press_button(ctx: Context, type_name: str, record_id: str, name: str) -> ResponseReturnValue:
     """Start an automation from a record's page."""
-    try:
-        requests.press(ctx, type_name, record_id, name)
-    except UserError as error:
-        return failed(ctx, error, type_name, record_id)
-    flash(translate(N_("Started; what it does shows in a moment."), ctx.locale), "good")
-    return went(f"/records/{type_name}/{record_id}")
+    record = ctx, type_name, record_id
+    return done_to(
+        record,
+        lambda: requests.press(*record, name),
+        N_("Started; what it does shows in a moment."),
+    )
 
 
 def record_buttons(type_name: str, record_id: str) -> list[dict[str, str]]:

@@ -4,19 +4,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask import flash, jsonify, render_template, request
+from flask import jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup, escape
 
 from core.context import Context
-from core.errors import UserError
-from core.i18n import N_, translate
+from core.i18n import N_
 from core.records.comments import add_comment, delete_comment, edit_comment
 from core.records.following import follow, unfollow
 from core.records.queries import get_record
 from core.records.readers import find_readers
-from core.web.page import page, pages, went
-from core.web.records import failed
+from core.web.page import page, pages
+from core.web.records import done_to
 from core.web.recordview import load_timeline
 
 #: People offered while somebody types a name.
@@ -53,17 +52,10 @@ def offer_people(ctx: Context, type_name: str, record_id: str) -> ResponseReturn
 @page
 def write_comment(ctx: Context, type_name: str, record_id: str) -> ResponseReturnValue:
     """Write a comment."""
-    try:
-        add_comment(
-            ctx,
-            type_name,
-            record_id,
-            text=request.form.get("text", ""),
-            mentions=request.form.getlist("mentions"),
-        )
-    except UserError as error:
-        return failed(ctx, error, type_name, record_id)
-    return went(f"/records/{type_name}/{record_id}#timeline")
+    record = ctx, type_name, record_id
+    return done_to(
+        record, lambda: add_comment(*record, **_written()), path=_timeline(type_name, record_id)
+    )
 
 
 @pages.post("/records/<type_name>/<record_id>/comments/<comment_id>")
@@ -72,21 +64,26 @@ def change_comment(
     ctx: Context, type_name: str, record_id: str, comment_id: str
 ) -> ResponseReturnValue:
     """Change or delete one's own comment."""
-    try:
+    record = ctx, type_name, record_id
+
+    def change() -> None:
         if request.form.get("then") == "delete":
-            delete_comment(ctx, type_name, record_id, comment_id)
+            delete_comment(*record, comment_id)
         else:
-            edit_comment(
-                ctx,
-                type_name,
-                record_id,
-                comment_id,
-                text=request.form.get("text", ""),
-                mentions=request.form.getlist("mentions"),
-            )
-    except UserError as error:
-        return failed(ctx, error, type_name, record_id)
-    return went(f"/records/{type_name}/{record_id}#timeline")
+            edit_comment(*record, comment_id, **_written())
+
+    return done_to(record, change, path=_timeline(type_name, record_id))
+
+
+def _written() -> dict[str, Any]:
+    return {
+        "text": request.form.get("text", ""),
+        "mentions": request.form.getlist("mentions"),
+    }
+
+
+def _timeline(type_name: str, record_id: str) -> str:
+    return f"/records/{type_name}/{record_id}#timeline"
 
 
 @pages.post("/records/<type_name>/<record_id>/follow")
@@ -94,13 +91,9 @@ def change_comment(
 def change_following(ctx: Context, type_name: str, record_id: str) -> ResponseReturnValue:
     """Follow a record, or follow it no more."""
     is_wanted = request.form.get("follow") == "true"
-    try:
-        (follow if is_wanted else unfollow)(ctx, type_name, record_id)
-    except UserError as error:
-        return failed(ctx, error, type_name, record_id)
+    record = ctx, type_name, record_id
     text = N_("You follow this record.") if is_wanted else N_("You follow this record no more.")
-    flash(translate(text, ctx.locale), "good")
-    return went(f"/records/{type_name}/{record_id}")
+    return done_to(record, lambda: (follow if is_wanted else unfollow)(*record), text)
 
 
 def said(comment: Mapping[str, Any]) -> Markup:

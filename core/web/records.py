@@ -1,5 +1,6 @@
 """The record page: one form to read and to write, what happened to it, what belongs to it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import flash, jsonify, render_template, request
@@ -226,48 +227,63 @@ def _render(shown: RecordPage) -> str:
 @page
 def remove_record(ctx: Context, type_name: str, record_id: str) -> ResponseReturnValue:
     """Delete a record after it was confirmed."""
-    try:
-        delete_record(ctx, type_name, record_id, version=posted_version())
-    except UserError as error:
-        return failed(ctx, error, type_name, record_id)
-    flash(translate(N_("Deleted."), ctx.locale), "good")
-    return went(back_or(f"/records/{type_name}/"))
+    return done_to(
+        (ctx, type_name, record_id),
+        lambda: delete_record(ctx, type_name, record_id, version=posted_version()),
+        N_("Deleted."),
+        back_or(f"/records/{type_name}/"),
+    )
 
 
 @pages.post("/records/<type_name>/<record_id>/submit")
 @page
 def submit_record(ctx: Context, type_name: str, record_id: str) -> ResponseReturnValue:
     """Send a document, or its proposed change, into approval."""
-    try:
-        submit(ctx, type_name, record_id)
-    except UserError as error:
-        return failed(ctx, error, type_name, record_id)
-    flash(translate(N_("Submitted for approval."), ctx.locale), "good")
-    return went(f"/records/{type_name}/{record_id}")
+    record = ctx, type_name, record_id
+    return done_to(record, lambda: submit(*record), N_("Submitted for approval."))
 
 
 @pages.post("/records/<type_name>/<record_id>/withdraw")
 @page
 def withdraw_record(ctx: Context, type_name: str, record_id: str) -> ResponseReturnValue:
     """Take a submitted document back."""
-    try:
-        withdraw(ctx, type_name, record_id)
-    except UserError as error:
-        return failed(ctx, error, type_name, record_id)
-    flash(translate(N_("Withdrawn."), ctx.locale), "good")
-    return went(f"/records/{type_name}/{record_id}")
+    record = ctx, type_name, record_id
+    return done_to(record, lambda: withdraw(*record), N_("Withdrawn."))
 
 
 @pages.post("/records/<type_name>/<record_id>/remind")
 @page
 def remind_approvers(ctx: Context, type_name: str, record_id: str) -> ResponseReturnValue:
     """Tell the approvers again that the document waits."""
+    record = ctx, type_name, record_id
+    return done_to(record, lambda: remind(*record), N_("The approvers were reminded."))
+
+
+def done_to(
+    record: tuple[Context, str, str],
+    act: Callable[[], object],
+    text: str = "",
+    path: str = "",
+    **params: Any,
+) -> ResponseReturnValue:
+    """Do something to a record and go back to it, or say on its page why it could not be done.
+
+    Args:
+        record: the context, the record's type and its id.
+        act: does it.
+        text: English template of what is said then; empty says nothing.
+        path: where to go instead of the record's page.
+        params: what fills the template.
+    """
+    ctx, type_name, record_id = record
     try:
-        remind(ctx, type_name, record_id)
+        act()
     except UserError as error:
         return failed(ctx, error, type_name, record_id)
-    flash(translate(N_("The approvers were reminded."), ctx.locale), "good")
-    return went(f"/records/{type_name}/{record_id}")
+    if text:
+        flash(translate(text, ctx.locale, **params), "good")
+    tell_warnings(ctx)
+    return went(path or f"/records/{type_name}/{record_id}")
 
 
 def failed(ctx: Context, error: UserError, type_name: str, record_id: str) -> ResponseReturnValue:

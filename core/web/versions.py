@@ -1,18 +1,17 @@
 """Going back to an earlier version of a record, after looking at what that would change."""
 
-from flask import flash, render_template
+from flask import render_template
 from flask.typing import ResponseReturnValue
 
 from core.context import Context
-from core.errors import UserError
-from core.i18n import N_, translate
+from core.i18n import N_
 from core.policies.access import access
 from core.records.operations import restore_record
 from core.records.past import values_at
 from core.schema.model import RecordType
-from core.web.page import page, pages, went
+from core.web.page import page, pages
 from core.web.reading import Difference, differences, make_reading
-from core.web.records import failed, posted_version, tell_warnings
+from core.web.records import done_to, posted_version
 from core.web.recordview import load_page
 
 
@@ -49,11 +48,10 @@ def restore_version(
     ctx: Context, type_name: str, record_id: str, version: int
 ) -> ResponseReturnValue:
     """Take the record back to a version; that is a change like any other."""
-    try:
-        restore_record(ctx, type_name, record_id, to_version=version, version=posted_version())
-    except UserError as error:
-        return failed(ctx, error, type_name, record_id)
-    text = N_("Version {version} is back.")
-    flash(translate(text, ctx.locale, version=version), "good")
-    tell_warnings(ctx)
-    return went(f"/records/{type_name}/{record_id}")
+    record = ctx, type_name, record_id
+    return done_to(
+        record,
+        lambda: restore_record(*record, to_version=version, version=posted_version()),
+        N_("Version {version} is back."),
+        version=version,
+    )

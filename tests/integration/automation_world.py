@@ -136,10 +136,7 @@ class AutomationWorld:
     def ctx(self, role: str = "", **rest: Any) -> Context:
         self.clock.move(timedelta(milliseconds=1))
         actor = Actor(f"u-{role}", role.title(), frozenset({role})) if role else SYSTEM
-        return Context(
-            actor=actor, db=self.db, registries=self.registries,
-            registry=self.registries.current(), hooks=self.hooks, clock=self.clock, **rest,
-        )  # fmt: skip
+        return Context.of(self, actor, **rest)
 
     def create(self, type_name: str = "member", *, door: str = "api", **values: Any) -> str:
         if type_name == "member":

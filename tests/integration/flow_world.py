@@ -181,15 +181,7 @@ class World:
 
     def ctx(self, actor: Actor, **rest: Any) -> Context:
         self.clock.move(timedelta(seconds=1))
-        return Context(
-            actor=actor,
-            db=self.db,
-            registries=self.registries,
-            registry=self.registries.current(),
-            hooks=self.hooks,
-            clock=self.clock,
-            **rest,
-        )
+        return Context.of(self, actor, **rest)
 
     def deliver(self) -> None:
         """Deliver everything that waits in the outbox."""

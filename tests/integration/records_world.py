@@ -164,15 +164,7 @@ class World:
         actor = SYSTEM
         if roles:
             actor = Actor(id=user or roles[0], name=roles[0], roles=frozenset(roles))
-        return Context(
-            actor=actor,
-            db=self.db,
-            registries=self.registries,
-            registry=self.registries.current(),
-            hooks=self.hooks,
-            clock=self.clock,
-            **rest,
-        )
+        return Context.of(self, actor, **rest)
 
     def later(self, seconds=1):
         """Let time pass."""

@@ -31,15 +31,7 @@ lines: {table: lines, fields: {product: product, quantity: "NUMBER(count) * 2", 
 
 @pytest.fixture
 def ctx(parts):
-    made = Context(
-        actor=SYSTEM,
-        db=parts.db,
-        registries=parts.registries,
-        registry=parts.registries.current(),
-        hooks=parts.hooks,
-        clock=parts.clock,
-        door="import",
-    )
+    made = Context.of(parts, SYSTEM, door="import")
     load_base(made)
     insert_many(made, "product", [{"code": "P1", "name": "One"}, {"code": "P2", "name": "Two"}])
     return made
