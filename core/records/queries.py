@@ -86,38 +86,23 @@ def get_record(
     *,
     fields: Sequence[str] | None = None,
     expand: Sequence[str] = (),
+    as_wire: bool = False,
 ) -> Record:
-    """Return one record as Python values, with `no_access`, and `proposal` of documents.
+    """Return one record, with `no_access`, and `proposal` of documents.
+
+    Args:
+        ctx: who reads.
+        type_name: the record's type.
+        record_id: which one.
+        fields: names of the fields wanted; None is all.
+        expand: link fields to inline.
+        as_wire: ready for JSON, straight from the row, instead of Python values.
 
     Raises:
         NotFound: it is not there for this actor.
         Forbidden: the actor may see none of its type.
         Invalid: there is no field of a name in `fields` or `expand`.
     """
-    return _get(ctx, type_name, record_id, fields=fields, expand=expand, as_wire=False)
-
-
-def get_wire(
-    ctx: Context,
-    type_name: str,
-    record_id: str,
-    *,
-    fields: Sequence[str] | None = None,
-    expand: Sequence[str] = (),
-) -> Record:
-    """Return what `get_record` does ready for JSON, straight from the row."""
-    return _get(ctx, type_name, record_id, fields=fields, expand=expand, as_wire=True)
-
-
-def _get(
-    ctx: Context,
-    type_name: str,
-    record_id: str,
-    *,
-    fields: Sequence[str] | None,
-    expand: Sequence[str],
-    as_wire: bool,
-) -> Record:
     rights = access(ctx, type_name)
     rights.require("view")
     if not is_id(record_id):

@@ -18,7 +18,7 @@ from core.records.operations import (
     restore_record,
     update_record,
 )
-from core.records.queries import Query, get_wire, list_wire
+from core.records.queries import Query, get_record, list_wire
 from core.records.why import explain_field
 from core.records.wire import wire_of
 from core.rest import described
@@ -96,12 +96,13 @@ def create(ctx: Context, type_name: str) -> Any:
 def get(ctx: Context, type_name: str, record_id: str) -> Any:
     """Answer with one record and its version as ETag."""
     query = query_keys("fields", "expand")
-    wire = get_wire(
+    wire = get_record(
         ctx,
         type_name,
         record_id,
         fields=words_of(query, "fields") or None,
         expand=words_of(query, "expand"),
+        as_wire=True,
     )
     version = wire.get("version")
     if version is None:

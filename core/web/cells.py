@@ -9,7 +9,7 @@ from core.context import Context
 from core.errors import NotFound, StaleVersion
 from core.policies.access import access
 from core.records.operations import update_record
-from core.records.queries import get_record, get_wire
+from core.records.queries import get_record
 from core.schema.model import Field, RecordType
 from core.web.collision import merge
 from core.web.forms import Control, Drawing, FormRights, parse_form
@@ -32,7 +32,7 @@ def show_control(ctx: Context, type_name: str, name: str) -> ResponseReturnValue
 def show_cell(ctx: Context, type_name: str, record_id: str, name: str) -> ResponseReturnValue:
     """Answer the control of one field of a record, filled in, with the record's version."""
     field = _editable(ctx, type_name, name)
-    record = get_wire(ctx, type_name, record_id, fields=(name,))
+    record = get_record(ctx, type_name, record_id, fields=(name,), as_wire=True)
     if name in record["no_access"]:
         raise NotFound
     html = render_template("gx/cell.html", c=_control(ctx, field, record))
@@ -87,7 +87,7 @@ def _cells(ctx: Context, record_type: RecordType, record_id: str) -> dict[str, A
     ]
     try:
         record = get_record(ctx, record_type.name, record_id, fields=("id",))
-        record = get_wire(ctx, record_type.name, record_id, fields=(*names, "id"))
+        record = get_record(ctx, record_type.name, record_id, fields=(*names, "id"), as_wire=True)
     except NotFound:
         return {"gone": True}  # the change took it out of the writer's sight
     fields = [one for name in names if (one := field_for(record_type, name))]
