@@ -5,7 +5,7 @@ writes or sends is read with the rights of the actor that the automation acts as
 that it may not see ends the run, instead of leaving the product by a side door.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -16,7 +16,7 @@ from core.expression import Expression, compile_expression
 from core.expression.types import Kind, Scope
 from core.i18n import N_
 from core.policies.access import access
-from core.records.environment import RecordEnv
+from core.records.environment import RecordEnv, Wrapped
 from core.schema.automations import Automation
 from core.schema.automationtexts import automation_scope
 
@@ -98,10 +98,10 @@ class AutomationEnv(RecordEnv):
         return [self.seen(target, one) for one in visible]
 
 
-class _Guarded(Mapping[str, Any]):
+class _Guarded(Wrapped):
     """A record whose hidden fields cannot be read."""
 
-    __slots__ = ("_hidden", "_type_name", "_values")
+    __slots__ = ("_hidden", "_type_name")
 
     def __init__(self, values: Record, hidden: frozenset[str], type_name: str) -> None:
         self._values, self._hidden, self._type_name = values, hidden, type_name
@@ -124,15 +124,6 @@ class _Guarded(Mapping[str, Any]):
         """Return a value; refuses a hidden one."""
         self.require(name)
         return self._values.get(name, default)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
 
 def compiled_text(

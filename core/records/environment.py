@@ -24,10 +24,29 @@ BATCH = 500
 MOST_BACKLINKS = 10_000
 
 
-class RecordView(Mapping[str, Any]):
+class Wrapped(Mapping[str, Any]):
+    """A record whose reading a subclass decides about; it names what is stored with it."""
+
+    __slots__ = ("_values",)
+    _values: Mapping[str, Any]
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether the value is stored with the record."""
+        return name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the stored names."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """Return the number of stored names."""
+        return len(self._values)
+
+
+class RecordView(Wrapped):
     """A record for expressions, which computes formulas without a column when asked."""
 
-    __slots__ = ("_env", "_type_name", "_values")
+    __slots__ = ("_env", "_type_name")
 
     def __init__(self, values: Mapping[str, Any], type_name: str, env: "RecordEnv") -> None:
         """Show `values` of a record of `type_name`."""
@@ -44,18 +63,6 @@ class RecordView(Mapping[str, Any]):
         """Return a value, `default` when it is null."""
         value = self[name]
         return default if value is None else value
-
-    def __contains__(self, name: object) -> bool:
-        """Return whether the value is stored with the record."""
-        return name in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the stored names."""
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        """Return the number of stored names."""
-        return len(self._values)
 
 
 class RecordEnv:

@@ -97,9 +97,11 @@ class _Builder:
             self._add_type(draft, merged)
         for document in documents:
             if document.kind == "flow":
-                self._add_flow(draft, document)
+                twice = N_("The flow {name} is already declared.")
+                self._add_whole(draft, document, Flow, draft.flows, twice)
             elif document.kind == "print":
-                self._add_print(draft, document)
+                twice = N_("The print {name} is already declared.")
+                self._add_whole(draft, document, Print, draft.prints, twice)
             elif document.kind == "policy_set":
                 self._add_policies(draft, document)
             elif document.kind == "roles":
@@ -225,27 +227,19 @@ class _Builder:
         values = Binder(self._problems).struct(node, kind)
         return {name: value for name, value in values.items() if name not in without}
 
-    def _add_flow(self, draft: Draft, document: Document) -> None:
-        flow = _model(document.values | {"layer": document.layer}, Flow)
-        if flow is None:
-            return
-        if flow.flow in draft.flows:
-            text = N_("The flow {name} is already declared.")
-            place = document.node.at("flow")
-            self._problems.append(place.problem("duplicate_flow", text, name=flow.flow))
-        draft.flows[flow.flow] = flow
-        draft.nodes[f"flow {flow.flow}"] = document.node
-
-    def _add_print(self, draft: Draft, document: Document) -> None:
-        made = _model(document.values | {"layer": document.layer}, Print)
+    def _add_whole(
+        self, draft: Draft, document: Document, model: type[_M], found: dict[str, _M], twice: str
+    ) -> None:
+        """Add a document that no other layer changes; `twice` refuses a second of its name."""
+        made = _model(document.values | {"layer": document.layer}, model)
         if made is None:
             return
-        if made.print in draft.prints:
-            text = N_("The print {name} is already declared.")
-            place = document.node.at("print")
-            self._problems.append(place.problem("duplicate_print", text, name=made.print))
-        draft.prints[made.print] = made
-        draft.nodes[f"print {made.print}"] = document.node
+        kind, name = document.kind, document.name
+        if name in found:
+            place = document.node.at(kind)
+            self._problems.append(place.problem(f"duplicate_{kind}", twice, name=name))
+        found[name] = made
+        draft.nodes[f"{kind} {name}"] = document.node
 
     def _add_policies(self, draft: Draft, document: Document) -> None:
         for at, values in enumerate(document.values.get("policies", ())):
