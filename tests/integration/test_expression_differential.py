@@ -21,6 +21,7 @@ from core.expression.types import NUMBER, TEXT, PlainEnv, Scope, Type
 from core.testing import campaigns
 from core.testing.databases import BACKENDS, empty_database
 from tests.integration import expression_world as worlds
+from tests.integration.expression_writer import KINDS_WRITTEN, Writer
 
 EXPRESSIONS, RECORDS = 30, 12
 MODULE = Path(core.__file__).parent / "web/static/gx/expression.js"
@@ -46,9 +47,9 @@ def databases(tmp_path_factory) -> Iterator[dict[str, Database]]:
 
 def expressions(random: Random) -> list[Expression]:
     """Return random expressions that compile; a few drawn ones are over a bound."""
-    writer, found = worlds.Writer(random), []
+    writer, found = Writer(random), []
     while len(found) < EXPRESSIONS:
-        kind = random.choice(worlds.KINDS_WRITTEN)
+        kind = random.choice(KINDS_WRITTEN)
         text = writer.write(kind, random.randint(1, 4))
         if len(text) < 1000 and text.count("(") < 60:
             found.append(compile_expression(text, worlds.SCOPE))

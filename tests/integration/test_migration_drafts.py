@@ -2,17 +2,12 @@
 
 import io
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from core.actor import SYSTEM, Actor
-from core.clock import Clock
-from core.db import Database
 from core.errors import Conflict, Malformed, NotFound, SchemaError
-from core.extension.hooks import Hooks
 from core.migration.drafts import (
     create_draft,
     export_release,
@@ -22,10 +17,8 @@ from core.migration.drafts import (
     rollback,
 )
 from core.migration.files import apply_paths, plan_paths, publish_disk
-from core.migration.run import bootstrap
 from core.migration.verify import table_problems
-from core.settings import Settings
-from core.tables.registry import Registries
+from tests.integration.release_world import world  # noqa: F401  the fixture
 
 THING = """\
 record_type: thing
@@ -45,51 +38,21 @@ views:
 """
 
 
-@dataclass
-class Parts:
-    settings: Settings
-    db: Database
-    registries: Registries
-    hooks: Hooks
-    clock: Clock
-    actor: Actor = SYSTEM
-
-    @property
-    def release(self):
-        return self.registries.current().release
-
-
 @pytest.fixture
-def parts(database, tmp_path):
-    bootstrap(database)
-    for name in ("home", "schemas", "plugins"):
-        (tmp_path / name).mkdir()
-    settings = Settings(
-        home=tmp_path / "home",
-        database_url="",
-        secret_key="",
-        schemas=tmp_path / "schemas",
-        plugins=tmp_path / "plugins",
-    )
-    (settings.schemas / "thing.yaml").write_text(THING)
-    parts = Parts(settings, database, Registries(database), Hooks(), Clock())
-    assert publish_disk(parts, []) == 1
-    return parts
+def parts(world):
+    (world.settings.schemas / "thing.yaml").write_text(THING)
+    assert publish_disk(world, []) == 1
+    return world
 
 
 def add_record(parts, **values):
-    table = parts.registries.current().tables["thing"].main
     now = parts.clock.now()
     system = {"version": 1, "release": 1, "created_at": now, "created_by": "u"}
     system |= {"updated_at": now, "updated_by": "u"}
     with parts.db.write() as connection:
-        connection.execute(table.insert().values(id=values.pop("id"), **system, **values))
-
-
-def values_of(parts, name):
-    table = parts.registries.current().tables["thing"].main
-    with parts.db.read() as connection:
-        return list(connection.scalars(sa.select(table.c[name]).order_by(table.c.id)))
+        connection.execute(
+            parts.table("thing").insert().values(id=values.pop("id"), **system, **values)
+        )
 
 
 def draft(parts, **content):
@@ -119,7 +82,7 @@ def test_changed_file_is_planned_and_applied(parts):
     assert "thing: 1" in shown
     assert parts.release.number == 1
     assert apply_paths(parts) == 2
-    assert values_of(parts, "number") == ["c"]
+    assert parts.values("thing", "number") == ["c"]
     assert table_problems(parts.db, parts.registries.current()) == []
 
 
@@ -138,7 +101,7 @@ def test_draft_shows_problems_diff_impact_and_plan(parts):
     operations = [step["operation"] for step in shown["plan"]["steps"]]
     assert operations == ["rename_column", "rename_index"]
     assert publish_draft(parts, draft_id, "why") == 2
-    assert values_of(parts, "number") == ["c"]
+    assert parts.values("thing", "number") == ["c"]
     assert list_releases(parts)[0] | {"published_at": ""} == {
         "number": 2,
         "note": "why",
@@ -242,12 +205,12 @@ def test_rollback_brings_back_names_and_values_and_survives_the_next_start(parts
     with parts.db.write() as connection:
         connection.execute(table.update().values(extra="kept"))
     assert rollback(parts, 1) == 3
-    assert values_of(parts, "code") == ["c"]
+    assert parts.values("thing", "code") == ["c"]
     assert "extra" not in parts.registries.current().tables["thing"].main.c
     assert table_problems(parts.db, parts.registries.current()) == []
     assert publish_disk(parts, []) == 3
     assert rollback(parts, 2) == 4
-    assert values_of(parts, "extra") == ["kept"]
+    assert parts.values("thing", "extra") == ["kept"]
     with pytest.raises(Conflict):
         rollback(parts, 4)
 
@@ -285,7 +248,7 @@ def test_file_that_went_archives_its_type_and_keeps_the_rows(parts):
     assert parts.release.type("thing") is None
     path.write_text(THING)
     assert publish_disk(parts, []) == 3
-    assert values_of(parts, "name") == ["a"]
+    assert parts.values("thing", "name") == ["a"]
 
 
 def test_export_holds_every_source(parts):
