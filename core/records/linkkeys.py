@@ -27,6 +27,8 @@ def key_field(record_type: RecordType) -> str:
 class LinkKeys:
     """Finds linked records by their keys and keys by records, remembering the latest.
 
+    A text that is nobody's key may be a title, where just one record is called so.
+
     What the actor may not see is not found.
     """
 
@@ -34,6 +36,8 @@ class LinkKeys:
         """Look up with the rights of `ctx`."""
         self._ctx = ctx
         self._ids: dict[str, dict[str, str]] = {}
+        #: Texts that are no title of one record alone; asking again would read whole tables.
+        self._untitled: dict[str, set[str]] = {}
         self._statements: dict[tuple[str, str], sa.Select[Any] | None] = {}
 
     def ids(self, target: str, keys: set[str]) -> Callable[[str], str | None]:
@@ -50,6 +54,10 @@ class LinkKeys:
         known.update((key, key) for key in missing if is_id(key))
         wanted = [key for key in missing if key not in known]
         known.update((str(key), found) for found, key in self._rows(target, "key", wanted))
+        untitled = self._untitled.setdefault(target, set())
+        titles = [key for key in wanted if key not in known and key not in untitled]
+        known.update((str(title), found) for found, title in self._rows(target, "title", titles))
+        untitled.update(key for key in titles[:CACHE] if key not in known)
         return known.get
 
     def keys(self, target: str, ids: Iterable[str]) -> dict[str, str]:
@@ -61,7 +69,7 @@ class LinkKeys:
         return {found: str(key) for found, key in rows if key is not None}
 
     def _rows(self, target: str, by: str, wanted: Sequence[str]) -> Iterator[Sequence[Any]]:
-        """Yield (id, key) of the live records whose id or key is wanted."""
+        """Yield (id, key or title) of the live records whose id, key or title is wanted."""
         if (target, by) not in self._statements:
             self._statements[target, by] = self._statement(target, by)
         statement = self._statements[target, by]
@@ -73,14 +81,24 @@ class LinkKeys:
                 yield from connection.execute(statement, bound(self._ctx, wanted=part)).all()
 
     def _statement(self, target: str, by: str) -> sa.Select[Any] | None:
-        name = key_field(self._ctx.registry.record_type(target))
+        record_type = self._ctx.registry.record_type(target)
+        name = key_field(record_type)
+        if by == "title":
+            title = record_type.field(record_type.title_field)
+            is_other = title is not None and title.type == "text" and title.name != name
+            name = record_type.title_field if is_other else ""
         rights = access(self._ctx, target)
         if not name or not rights.may("view") or name not in rights.certain:
             return None
         table = self._ctx.registry.tables[target].main
         column = table.c.id if by == "id" else table.c[name]
-        statement = sa.select(table.c.id, table.c[name]).where(
+        found = sa.func.min(table.c.id) if by == "title" else table.c.id
+        statement = sa.select(found, table.c[name]).where(
             column.in_(sa.bindparam("wanted", expanding=True)), table.c.deleted_at.is_(None)
         )
         clause = rights.row_clause("view")
-        return statement if clause is None else statement.where(clause)
+        if clause is not None:
+            statement = statement.where(clause)
+        if by == "title":
+            statement = statement.group_by(column).having(sa.func.count() == 1)
+        return statement

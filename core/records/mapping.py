@@ -195,33 +195,25 @@ class _Maker:
                 value = _ready(cell(row))
                 if not isinstance(value, str) or not value:
                     return value
+                value = kind.tidy(value)
                 try:
                     return to_wire(kind.from_text(value, field, zone))  # type: ignore[call-arg]
                 except FieldError:
                     return value  # the same check as at every door says what is wrong
 
             return instant
-        if field.type == "date":
-            return _reader(_day(cell), field, kind)
         column = self._plain.get(cell)
         if column is not None and type(kind).from_text is FieldType.from_text:
-            return lambda row: row[column] or None
+            if type(kind).tidy is FieldType.tidy:
+                return lambda row: row[column] or None
+            tidy = kind.tidy
+            return lambda row: tidy(row[column]) or None
         return _reader(cell, field, kind)
 
     def default(self, path: str, record_fields: Mapping[str, Field], name: str, text: str) -> Cell:
         if name not in record_fields:
             self._unknown(path, name, record_fields)
         return lambda _row: text
-
-
-def _day(cell: Cell) -> Cell:
-    """Return a cell without the midnight that spreadsheets put behind a day."""
-
-    def day(row: Mapping[str, Any]) -> Any:
-        value = cell(row)
-        return value.removesuffix(" 00:00:00") if isinstance(value, str) else value
-
-    return day
 
 
 def _texts_reader(cell: Cell) -> Cell:
@@ -266,7 +258,12 @@ def _rows_reader(cell: Cell, field: Field, inner: Mapping[str, Cell]) -> Cell:
 
 def _reader(cell: Cell, field: Field, kind: FieldType) -> Cell:
     if type(kind).from_text is FieldType.from_text:
-        return lambda row: _ready(cell(row))
+
+        def tidied(row: Mapping[str, Any]) -> Any:
+            value = _ready(cell(row))
+            return kind.tidy(value) if isinstance(value, str) else value
+
+        return tidied
 
     def read(row: Mapping[str, Any]) -> Any:
         value = cell(row)

@@ -206,6 +206,13 @@ class FieldType(ABC):
         """Return the Python value of text that `to_text` wrote, or that people typed."""
         return self.load(text, field)
 
+    def tidy(self, text: str) -> str:
+        """Return text as a spreadsheet shows a value in the form that `from_text` reads.
+
+        Text that it knows nothing about stays as it is; the loader says what is wrong.
+        """
+        return text
+
     def shape(self, field: Field) -> Shape | None:  # noqa: ARG002  for types to override
         """Return the JSON Schema of its wire value; None when its storage says it."""
         return None

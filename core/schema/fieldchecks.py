@@ -131,18 +131,22 @@ def _check_field(
     _check_conditions(draft, field, node, scope)
 
 
-def _check_name(draft: Draft, name: str, place: Node, reserved: frozenset[str]) -> None:
-    if name in reserved:
-        draft.add(place, "reserved", N_("The name {name} is taken by the product."), name=name)
-        return
-    good = (
+def is_field_name(name: str) -> bool:
+    """Return whether a name has the form that fields' names have; Chinese ones do too."""
+    return (
         name.isidentifier()
         and name == name.lower() == unicodedata.normalize("NFC", name)
         and not name.startswith("_")
         and "__" not in name
         and len(name.encode()) <= MAX_NAME_BYTES
     )
-    if not good:
+
+
+def _check_name(draft: Draft, name: str, place: Node, reserved: frozenset[str]) -> None:
+    if name in reserved:
+        draft.add(place, "reserved", N_("The name {name} is taken by the product."), name=name)
+        return
+    if not is_field_name(name):
         text = N_("A field's name is of small letters, digits and single _; not {name}.")
         draft.add(place, "bad_name", text, name=name[:80])
 

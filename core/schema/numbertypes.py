@@ -1,6 +1,7 @@
 """Field types that hold numbers and truth values; nothing here is ever a float."""
 
 import re
+import unicodedata
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from random import Random
 from typing import Any, ClassVar, NoReturn
@@ -26,6 +27,8 @@ GREATEST_PRECISION = 10
 NUMBER_OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "is empty", "is not empty")
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})")
+#: Digits in groups of three, as spreadsheets show amounts, maybe with the currency's sign.
+_SHOWN = re.compile(r"([+-]?)(?:[¥$£€])? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)((?:\.[0-9]+)?) ?元?")
 #: Fits a number into a column or says that it cannot: more digits, or other ones, are lost.
 _EXACT = Context(prec=MOST_DIGITS, traps=[Inexact, InvalidOperation])
 _TRUE = frozenset({"true", "1", "yes", "y", "on", "是"})
@@ -102,6 +105,16 @@ def _read_text(value: str) -> Decimal:
     return Decimal(text)
 
 
+def tidy_number(text: str) -> str:
+    """Return a number as spreadsheets show it without its separators and currency sign."""
+    if not text or (text.isascii() and text.isdigit()):
+        return text
+    if _NUMBER.fullmatch(text):
+        return text
+    shown = _SHOWN.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    return shown[1] + shown[2].replace(",", "") + shown[3] if shown else text
+
+
 def _check_bounds(number: Any, least: Any, most: Any) -> None:
     """Refuse a number outside its field's bounds; None is no bound.
 
@@ -155,6 +168,10 @@ class IntegerType(FieldType):
             return value  # type: ignore[no-any-return]
 
         return load
+
+    def tidy(self, text: str) -> str:
+        """Return the digits alone."""
+        return tidy_number(text)
 
     def sample(self, field: Field, random: Random) -> int:
         """Return a number within the bounds, small ones more often."""
@@ -240,6 +257,10 @@ class DecimalType(FieldType):
 
         return load
 
+    def tidy(self, text: str) -> str:
+        """Return the digits and the point alone."""
+        return tidy_number(text)
+
     def dump(self, value: Any) -> Any:
         """Return the number as text with all its digits after the point."""
         return None if value is None else format(value, "f")
@@ -282,6 +303,10 @@ class PercentType(DecimalType):
     name = "percent"
     properties = frozenset({"min", "max", "precision"})
     widget = "percent"
+
+    def tidy(self, text: str) -> str:
+        """Return the number without its percent sign."""
+        return tidy_number(text.strip().removesuffix("%").removesuffix("％"))
 
 
 class BooleanType(FieldType):

@@ -25,6 +25,12 @@ _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
     r"(?P<zone>Z|z|[+-][0-9]{2}:[0-9]{2})?"
 )
+#: A day, maybe with a time, as spreadsheets show it: 2024/1/5, 2024年1月5日, 2024.01.05 8:30.
+_SHOWN = re.compile(
+    r"([0-9]{4})([-/.年])([0-9]{1,2})([-/.月])([0-9]{1,2})日?"
+    r"(?:[T ]([0-9]{1,2}):([0-9]{2})(:[0-9]{2})?)?"
+)
+_SEPARATORS = {("-", "-"), ("/", "/"), (".", "."), ("年", "月")}
 _ISO_DURATION = re.compile(
     r"(?P<sign>-?)P(?:(?P<days>[0-9]{1,6})D)?"
     r"(?:T(?:(?P<hours>[0-9]{1,7})H)?(?:(?P<minutes>[0-9]{1,8})M)?(?:(?P<seconds>[0-9]{1,9})S)?)?"
@@ -37,6 +43,15 @@ _SECONDS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 _LONGEST = 36_525 * 86_400
 
 _BAD_DATETIME = N_("This is not a date and time (YYYY-MM-DDTHH:MM:SSZ).")
+
+
+def tidy_day(text: str) -> str:
+    """Return a day, maybe with a time, in ISO 8601 when it is written as spreadsheets show it."""
+    shown = _SHOWN.fullmatch(text.strip())
+    if shown is None or (shown[2], shown[4]) not in _SEPARATORS:
+        return text
+    day = f"{shown[1]}-{shown[3]:0>2}-{shown[5]:0>2}"
+    return f"{day} {shown[6]:0>2}:{shown[7]}{shown[8] or ''}" if shown[6] else day
 
 
 class BoundedType(FieldType):
@@ -115,6 +130,10 @@ class DateType(BoundedType):
         except ValueError:
             pass  # the 30th of February: the same answer as for any other text
         raise FieldError("field.bad_date", N_("This is not a date (YYYY-MM-DD)."))
+
+    def tidy(self, text: str) -> str:
+        """Return the day as YYYY-MM-DD, without the midnight that spreadsheets put behind it."""
+        return tidy_day(text).removesuffix(" 00:00:00")
 
     def sample(self, field: Field, random: Random) -> date:
         """Return a day within the bounds."""
@@ -212,6 +231,11 @@ class DatetimeType(BoundedType):
     def accept(self, value: datetime) -> datetime:
         """Return the instant in UTC; one without a time zone is refused."""
         return self._in_utc(value, None)
+
+    def tidy(self, text: str) -> str:
+        """Return the instant in RFC 3339; a day alone is its midnight."""
+        day = tidy_day(text)
+        return f"{day} 00:00" if _DATE.fullmatch(day) else day
 
     def from_text(self, text: str, field: Field, zone: tzinfo | None = None) -> Any:
         """Return the instant of a text; `zone` is that of texts that name none."""

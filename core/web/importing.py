@@ -54,24 +54,35 @@ def import_file(ctx: Context, type_name: str) -> ResponseReturnValue:
     ctx.door = "import"
     key = new_id()
     try:
-        report = _run(ctx, type_name, _report_path(ctx, key), dry_run=dry_run)
+        report = _run(ctx, type_name, report_path(ctx, key), dry_run=dry_run)
     except UserError as error:
         body = _render(ctx, record_type, dry_run=dry_run, error=problem_body(error))
         return body, error.status
     finally:
-        _forget_old_reports()
-    return _render(ctx, record_type, dry_run=dry_run, report=_shown(ctx, record_type, report, key))
+        forget_old_reports()
+    shown = shown_report(ctx, record_type, report, key)
+    return _render(ctx, record_type, dry_run=dry_run, report=shown)
 
 
-def _run(ctx: Context, type_name: str, report_path: Path, *, dry_run: bool) -> Report:
+def uploaded_rows() -> tuple[FileStorage, str]:
+    """Return the uploaded file of rows and the ending of its name.
+
+    Raises:
+        Malformed: there is none, or it is neither CSV nor a workbook.
+    """
     upload = request.files.get("file")
     if upload is None or not upload.filename:
         raise Malformed(N_("Choose a CSV file or a workbook."))
     suffix = _SUFFIX.search(upload.filename)
     if suffix is None:
         raise Malformed(N_("The file's name must end in .xlsx, .csv, .csv.gz or .csv.xz."))
+    return upload, suffix.group(0).lower()
+
+
+def _run(ctx: Context, type_name: str, target: Path, *, dry_run: bool) -> Report:
+    upload, suffix = uploaded_rows()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"upload{suffix.group(0).lower()}"
+        path = Path(folder) / f"upload{suffix}"
         with path.open("wb") as file:
             shutil.copyfileobj(upload.stream, file)
         return run_import(
@@ -81,8 +92,8 @@ def _run(ctx: Context, type_name: str, report_path: Path, *, dry_run: bool) -> R
             mapping=_mapping(request.files.get("mapping")),
             update=request.form.get("existing") == "update",
             dry_run=dry_run,
-            report_path=report_path,
-            name=upload.filename,
+            report_path=target,
+            name=upload.filename or "",
         )
 
 
@@ -128,7 +139,8 @@ def _reports() -> Path:
     return folder
 
 
-def _report_path(ctx: Context, key: str) -> Path:
+def report_path(ctx: Context, key: str) -> Path:
+    """Return where the report of an import of the actor lies that goes by `key`."""
     return _reports() / f"{ctx.actor.id}-{key}.csv"
 
 
@@ -136,7 +148,8 @@ def _report_path(ctx: Context, key: str) -> Path:
 _KEPT = 200
 
 
-def _forget_old_reports() -> None:
+def forget_old_reports() -> None:
+    """Delete all reports but those of the last imports."""
     # Names begin with the user and end with a time-ordered id, so the id sorts by age.
     files = sorted(_reports().glob("*.csv"), key=lambda file: file.name.partition("-")[2])
     for file in files[:-_KEPT]:
@@ -151,7 +164,7 @@ def download_report(ctx: Context, type_name: str, key: str) -> Response:
     Raises:
         NotFound: there is none under this key, or it is somebody else's.
     """
-    path = _report_path(ctx, key)
+    path = report_path(ctx, key)
     if not is_id(key) or not path.is_file():
         raise NotFound
     return send_file(
@@ -159,7 +172,11 @@ def download_report(ctx: Context, type_name: str, key: str) -> Response:
     )
 
 
-def _shown(ctx: Context, record_type: RecordType, report: Report, key: str) -> dict[str, Any]:
+def shown_report(
+    ctx: Context, record_type: RecordType, report: Report, key: str
+) -> dict[str, Any]:
+    """Return what an import did, as its page shows it; `key` is that of the report's file."""
+
     def text(source: str, **params: Any) -> str:
         return translate(source, ctx.locale, **params)
 

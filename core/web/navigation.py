@@ -11,6 +11,7 @@ from flask import g
 from core.context import Context
 from core.i18n import N_, pick, translate
 from core.policies.access import access
+from core.records.plugin_settings import ADMINISTRATORS
 from core.workflow.inbox import count_todo
 
 #: Titles of the menu groups that ship; other groups show their own name.
@@ -165,6 +166,8 @@ def _administration(ctx: Context, text: Any) -> list[Item]:
             Item("plugins", text(N_("Plugins")), "/plugins/", "plug"),
             Item("automations", text(N_("Automations")), "/automations/", "rocket"),
         ]
+    if ctx.actor.roles & ADMINISTRATORS:
+        items.insert(1, Item("sheets", text(N_("Form from a spreadsheet")), "/sheets/", "upload"))
     if ctx.actor.roles & _ADMINS:
         items += [
             Item("users", text(N_("Users")), "/users/list/", "user"),

@@ -21,6 +21,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     records,
     releases,
     session_pages,
+    sheets,
     tasks,
     unsaved,
     versions,

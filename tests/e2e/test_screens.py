@@ -35,6 +35,7 @@ PAGES = (
     "/records/product/",
     "/import/member",
     "/releases/",
+    "/sheets/",
     "/plugins/",
     "/automations/",
     "/automations/birthday_soon",
