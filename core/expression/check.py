@@ -45,6 +45,12 @@ class Checker(Calls):
         self.scope = scope
         self.functions = functions
         self.frames = [Frame(scope.name, scope.fields, "")]
+        if scope.outer is not None:
+            path = f"{scope.name.rpartition('.')[2]}."
+            self.frames = [
+                Frame(scope.outer.name, scope.outer.fields, ""),
+                Frame(scope.name, scope.fields, path),
+            ]
         self.problems: list[Problem] = []
         self.uses: list[nodes.Use] = []
         self.paths: set[str] = set()

@@ -31,6 +31,8 @@ class Expression:
         is_local: it reads nothing but the record's own fields and table rows, so that
             its value changes only when the record does.
         node: the typed tree.
+        depth: 1 where it is about a row and sees the record that holds it: it is then
+            evaluated for the pair of both, and its `paths` are the record's.
     """
 
     text: str
@@ -41,6 +43,7 @@ class Expression:
     is_local: bool
     node: nodes.Node
     table: Mapping[str, Function] = field(repr=False)
+    depth: int = 0
 
     @cached_property
     def _counts(self) -> bool:
@@ -57,13 +60,13 @@ class Expression:
 
         It equals `evaluate` where the expression has no list functions.
         """
-        run = compile_node(self.node, self.table)
+        run = compile_node(self.node, self.table, self.depth)
         if self._counts:
             return lambda row, env: run(row, Counted(env))
         return run
 
-    def evaluate(self, row: Mapping[str, Any], env: Env) -> Any:
-        """Return the value for one row: field name to Python value.
+    def evaluate(self, row: Any, env: Env) -> Any:
+        """Return the value for one row: field name to Python value, or a pair of such.
 
         Raises:
             BudgetExceeded: its list functions would visit too many rows.
@@ -73,7 +76,7 @@ class Expression:
     @cached_property
     def reach(self) -> Reach:
         """Return what must be at hand to compute it."""
-        return reach_of(self.node)
+        return reach_of(self.node, self.depth)
 
     @cached_property
     def parts(self) -> "tuple[Part, ...]":
@@ -95,7 +98,7 @@ class Expression:
         text = self.text[node.start : node.end]
         return replace(self, text=text, type=node.type, uses=(), node=node)
 
-    def trace(self, row: Mapping[str, Any], env: Env) -> list[dict[str, Any]]:
+    def trace(self, row: Any, env: Env) -> list[dict[str, Any]]:
         """Return the text and the value of each part that decides the value."""
         return [
             {"text": part.expression.text, "value": part.expression.evaluate(row, env)}
@@ -175,6 +178,7 @@ def compile_expression(
         checker.is_local,
         node,
         functions,
+        0 if scope.outer is None else 1,
     )
 
 

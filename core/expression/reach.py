@@ -21,9 +21,10 @@ class Reach:
     linked: frozenset[tuple[str, str]]
     hops: tuple[nodes.Linked, ...]
     is_bounded: bool
+    columns: frozenset[str] = frozenset()
 
 
-def reach_of(root: nodes.Node) -> Reach:
+def reach_of(root: nodes.Node, depth: int = 0) -> Reach:
     """Return what the expression with the tree `root` looks at.
 
     >>> from core.expression import Scope, Type, compile_expression
@@ -32,21 +33,24 @@ def reach_of(root: nodes.Node) -> Reach:
     frozenset({('t', 'tier')})
     """
     own: set[str] = set()
+    columns: set[str] = set()
     hops: list[nodes.Linked] = []
     is_bounded = True
     for node in _nodes(root):
         if isinstance(node, nodes.Field) and node.frame == 0:
             own.add(node.name)
+        elif isinstance(node, nodes.Field) and node.frame == depth:
+            columns.add(node.name)
         elif isinstance(node, nodes.Linked):
             hops.append(node)
         elif isinstance(node, nodes.Rows):
-            own.add(node.name)
-            is_bounded = is_bounded and node.base is None and node.frame == 0
+            (columns if 0 < node.frame == depth else own).add(node.name)
+            is_bounded = is_bounded and node.base is None and node.frame <= depth
         elif isinstance(node, (nodes.Each, nodes.Rollup)):
             goes_in = isinstance(node, nodes.Each) or node.item is not None
             is_bounded = is_bounded and not (goes_in and node.rows.type.kind == "records")
     linked = frozenset((one.target, one.name) for one in hops)
-    return Reach(frozenset(own), linked, tuple(hops), is_bounded)
+    return Reach(frozenset(own), linked, tuple(hops), is_bounded, frozenset(columns))
 
 
 def _nodes(node: nodes.Node) -> Iterator[nodes.Node]:

@@ -99,12 +99,15 @@ class Scope:
         record_types: gives the fields of the record type a link leads to.
         variables: names that come from the environment, such as `current_user`.
         name: the record type of `fields`; `""` where they belong to none.
+        outer: of a row of a table field, the record that holds it; its names are seen where
+            the row has none of that name, as inside a list function.
     """
 
     fields: Mapping[str, Type]
     record_types: Callable[[str], Mapping[str, Type]] = _no_types
     variables: Mapping[str, Type] = field(default_factory=dict)
     name: str = ""
+    outer: "Scope | None" = None
 
 
 class Env(Protocol):

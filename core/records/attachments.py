@@ -21,7 +21,7 @@ from core.files.models import file_table, use_table
 from core.i18n import N_
 from core.jobs import outbox
 from core.records.downloads import held_at, held_ids, holding_fields, is_readable
-from core.records.rules import Subject
+from core.records.subject import Subject
 from core.schema.model import Field, RecordType
 
 #: The event of a file that no record holds; its handler looks whether that is still so.

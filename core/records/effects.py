@@ -11,7 +11,7 @@ from core.context import Context
 from core.errors import Invalid, NotFound
 from core.records.children import attach
 from core.records.proposals import Proposal
-from core.records.rules import Subject
+from core.records.subject import Subject
 from core.records.updating import write_record
 from core.records.validation import Candidate, compile_validator, copied
 from core.records.wire import wire_of

@@ -9,7 +9,7 @@ from core import audit
 from core.context import Context
 from core.jobs import outbox
 from core.records.children import row_changes
-from core.records.rules import is_empty
+from core.records.subject import is_empty
 from core.records.wire import Wire, instant_text
 from core.schema.model import RecordType
 from core.schema.writtentypes import MASK

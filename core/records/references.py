@@ -23,7 +23,7 @@ from core.records.binding import bound
 from core.records.cascading import depends_on, filter_for
 from core.records.environment import RecordEnv
 from core.records.people import PEOPLE
-from core.records.rules import Subject, is_empty
+from core.records.subject import Subject, is_empty
 from core.schema.cascades import cascades
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field, OptionSource, RecordType

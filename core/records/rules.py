@@ -7,8 +7,6 @@ can follow links; what each of them says is in `core.records.conditions`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from dataclasses import field as attribute
 from typing import Any
 
 from core.errors import Problem
@@ -24,47 +22,10 @@ from core.records.conditions import (
 )
 from core.records.fitting import default_value, fitted, fitting
 from core.records.loading import read_only
+from core.records.subject import Subject, Values, is_empty
 from core.schema.fieldtypes import field_type
 from core.schema.model import Check, Field, Label, Rule, Stage
 from core.tables.computed import COMPUTED, computed_text
-
-Values = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Subject:
-    """One record or row under the rules.
-
-    Attributes:
-        values: as it will be; defaults and formulas are filled in.
-        before: as it is stored; None for a new one.
-        given: names that the caller wrote.
-        path: prefix of its problems' paths, such as `lines.0.`.
-        row: `values` as expressions see them; `stored` is that of `before`.
-    """
-
-    values: Values
-    before: Mapping[str, Any] | None
-    given: frozenset[str]
-    path: str = ""
-    row: Mapping[str, Any] = attribute(init=False)
-    stored: Mapping[str, Any] = attribute(init=False)
-
-    def __post_init__(self) -> None:
-        """Let expressions see the values themselves until there is a better view."""
-        self.row = self.values
-        self.stored = self.before or {}
-
-    def changed(self, name: str) -> bool:
-        """Return whether the caller gives the field another value than it has."""
-        if name not in self.given:
-            return False
-        return self.before is None or self.before.get(name) != self.values.get(name)
-
-
-def is_empty(value: Any) -> bool:
-    """Return whether a value counts as not given."""
-    return value is None or value in ("", [])
 
 
 class Rules:
@@ -73,6 +34,7 @@ class Rules:
     Attributes:
         conditions: why fields are shown, required, locked or limited.
         paths: dotted names that the expressions read.
+        outward: the same of conditions of columns, as their record calls them.
         is_plain: a new row has nothing but defaults, formulas and required columns to meet,
             for which there are quicker ways.
     """
@@ -93,6 +55,7 @@ class Rules:
         "_tables",
         "conditions",
         "is_plain",
+        "outward",
         "paths",
     )
 
@@ -103,13 +66,17 @@ class Rules:
         compile_text: Compile,
         rows: "Mapping[str, Rules] | None" = None,
         *,
+        compile_condition: Compile | None = None,
         rules: Sequence[Rule] = (),
         stages: Sequence[Stage] = (),
     ) -> None:
-        """Compile the rules of `fields`; `rows` has those of each table field."""
+        """Compile the rules of `fields`; `rows` has those of each table field.
+
+        Conditions of columns are compiled by `compile_condition`, which sees their record too.
+        """
         every = list(fields)
         self.paths: set[str] = set()
-        self.conditions = Conditions(every, compile_text, rules, stages)
+        self.conditions = Conditions(every, compile_condition or compile_text, rules, stages)
         self._by_name = {one.name: one for one in every}
         self._blank = {one.name: default_value(one) for one in every if one.type != "backlink"}
         self._defaults = [
@@ -137,10 +104,13 @@ class Rules:
         compiled = [
             found for _, found in (*self._defaults, *self._fetches, *formulas, *self._checks)
         ]
-        for expression in (*compiled, *self.conditions.expressions):
+        conditions = self.conditions.expressions
+        for expression in (*compiled, *(one for one in conditions if not one.depth)):
             self.paths.update(expression.paths)
+        self.outward = {path for one in conditions if one.depth for path in one.paths}
         for field, inner in self._tables:
             self.paths.update(f"{field.name}.{path}" for path in inner.paths)
+            self.paths |= inner.outward
         self.is_plain = not (
             self._hiding
             or self._conditional
@@ -322,7 +292,7 @@ class Rules:
         for position, row in enumerate(subject.values.get(table.name) or ()):
             path = f"{subject.path}{table.name}.{position}."
             stored = known.get(str(row.get("id", "")))
-            yield Subject(row, stored, frozenset(row), path)
+            yield Subject(row, stored, frozenset(row), path, subject)
 
     def _hide(
         self, subject: Subject, env: Env, problems: list[Problem], situation: Situation
@@ -352,7 +322,7 @@ class Rules:
     ) -> tuple[set[str], bool]:
         values, hidden, cleared = subject.values, set(), False
         for name, conditions in self._hiding:
-            if not conditions.is_hidden(subject.row, env, situation):
+            if not conditions.is_hidden(subject.seen, env, situation):
                 continue
             hidden.add(name)
             field = self._by_name[name]
@@ -376,7 +346,7 @@ class Rules:
             if name in values
             and is_empty(values[name])
             and name not in missing
-            and first_holding(conditions, subject.row, env, situation) is not None
+            and first_holding(conditions, subject.seen, env, situation) is not None
         ]
         problems += [_missing(subject.path + name) for name in missing if name not in hidden]
 
@@ -385,12 +355,11 @@ class Rules:
     ) -> None:
         before = subject.before
         for name, conditions in self._locking:
-            # What is stored decides: the same change could otherwise lift its own lock.
-            state = subject.row if before is None else subject.stored
             if (
                 subject.changed(name)
                 and not (before is None and is_empty(subject.values.get(name)))
-                and first_holding(conditions, state, env, situation) is not None
+                # What is stored decides: the same change could otherwise lift its own lock.
+                and first_holding(conditions, subject.was, env, situation) is not None
             ):
                 problems.append(read_only(subject.path + name))
         if before is None:
@@ -414,7 +383,7 @@ class Rules:
         if subject.before is not None and subject.before.get(name) == value:
             return
         for chosen in value if isinstance(value, list) else (value,):
-            if not conditions.is_offered(str(chosen), subject.row, env, situation):
+            if not conditions.is_offered(str(chosen), subject.seen, env, situation):
                 text = N_("{option} cannot be chosen here.")
                 problems.append(
                     Problem(subject.path + name, "field.option", text, {"option": chosen})

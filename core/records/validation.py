@@ -20,12 +20,13 @@ from core.records.conditions import Compile, Conditions, Moment, Situation
 from core.records.environment import RecordEnv
 from core.records.loading import Loading
 from core.records.references import References
-from core.records.rules import Rules, Subject
+from core.records.rules import Rules
+from core.records.subject import Subject
 from core.records.wire import Wire, instant_text, wire_of
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field, RecordType
 from core.schema.peopletypes import SINGLE_LINKS
-from core.schema.scopes import row_scope
+from core.schema.scopes import column_scope, row_scope
 from core.tables.computed import COMPUTED
 from core.tables.registry import Registry
 
@@ -62,6 +63,7 @@ class Validator:
         needs: table and links fields that must be loaded before the rules run; the rest is
             read by the rules themselves where they ask for it.
         computed: fields whose values are computed for whoever reads them.
+        columns: what is said about the columns of each table field.
     """
 
     __slots__ = (
@@ -69,6 +71,7 @@ class Validator:
         "_followed",
         "_loading",
         "_rules",
+        "columns",
         "computed",
         "needs",
         "record_type",
@@ -87,7 +90,12 @@ class Validator:
             if one.type == "table"
         }
         rows = {
-            one.name: Rules(one.fields, (), inside[one.name])
+            one.name: Rules(
+                one.fields,
+                (),
+                inside[one.name],
+                compile_condition=_column_compile(registry, record_type, one),
+            )
             for one in record_type.fields
             if one.type == "table"
         }
@@ -103,8 +111,10 @@ class Validator:
         self.needs = frozenset(
             one.name
             for one in record_type.fields
-            if one.type in {"table", "links"} and one.name in self._looked_at()
+            if one.type in {"table", "links"}
+            and (one.name in self._looked_at() or _looks_out(rows.get(one.name)))
         )
+        self.columns = {name: inner.conditions for name, inner in rows.items()}
         self.computed = frozenset(
             one.name for one in record_type.fields if one.type in COMPUTED and not one.stored
         )
@@ -273,6 +283,20 @@ def _row_compile(registry: Registry, record_type: RecordType, table: Field) -> C
         return compile_expression(text, scope, expect=expect)
 
     return compile_text
+
+
+def _column_compile(registry: Registry, record_type: RecordType, table: Field) -> Compile:
+    scope = column_scope(registry.release.types, table, record_type.name)
+
+    def compile_text(text: str, expect: Kind | None) -> Expression:
+        return compile_expression(text, scope, expect=expect)
+
+    return compile_text
+
+
+def _looks_out(rows: Rules | None) -> bool:
+    """Return whether columns have conditions that their record may change."""
+    return rows is not None and any(one.reach.own for one in rows.conditions.expressions)
 
 
 def _conditions(

@@ -4,6 +4,7 @@ Rules see everything, their reader does not: a value that they read and the read
 is said to be out of reach, and so is every part of a condition that would give it away.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from core.records.children import attach
 from core.records.conditions import Condition, FieldConditions, Situation
 from core.records.environment import RecordEnv
 from core.records.queries import get_record
-from core.records.rules import is_empty
+from core.records.subject import is_empty
 from core.records.validation import compile_validator
 from core.schema.fieldbase import wire_value
 from core.schema.fieldtypes import field_type
@@ -27,9 +28,14 @@ from core.schema.model import Field, RecordType
 
 Record = dict[str, Any]
 
+#: A row's number in a path.
+_NUMBER = re.compile(r"[0-9]{1,4}")
+
 
 def explain_field(ctx: Context, type_name: str, record_id: str, name: str) -> Record:
     """Return why a field of a stored record is shown, required or locked, and its options.
+
+    `name` is a field's, or `lines.0.rate` for a column of a row, as problems name it.
 
     The answer has `field`, `visible`, `required`, `read_only` (each with `value` and
     `reasons`) and `options` (option -> whether it may be chosen). A reason has its `source`
@@ -39,21 +45,48 @@ def explain_field(ctx: Context, type_name: str, record_id: str, name: str) -> Re
     Raises:
         NotFound: the record is not there for this actor.
         Forbidden: the actor may not see the field.
-        Invalid: the type has no such field.
+        Invalid: the type has no such field, or the record no such row.
     """
     rights = access(ctx, type_name)
-    field = rights.record_type.field(name)
-    if field is None:
-        text = N_("There is no field {name}.")
-        problem = Problem("field", "query.unknown_field", text, {"name": name[:80]})
-        raise Invalid(problems=[problem])
+    about = _about(rights.record_type, name)
+    if about is None:
+        raise _unknown(name)
     with ctx.reading():
         seen = get_record(ctx, type_name, record_id)
         hidden = frozenset(seen.get("no_access", ()))
-        if name in hidden:
+        if name.partition(".")[0] in hidden:
             raise Forbidden
         reader = _Reader(ctx, rights, RecordEnv(ctx, _connection(ctx)), hidden)
-        return reader.explain(field, _stored(ctx, type_name, record_id))
+        stored = _stored(ctx, type_name, record_id)
+        if about.table and about.position >= len(stored[about.table]):
+            raise _unknown(name)
+        return {**reader.explain(about, stored), "field": name}
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What is asked about: a field, or a column of one row of a table field."""
+
+    field: Field
+    table: str = ""
+    position: int = 0
+
+
+def _about(record_type: RecordType, name: str) -> _About | None:
+    first, _, rest = name.partition(".")
+    found = record_type.field(first)
+    if found is None or not rest:
+        return None if found is None else _About(found)
+    number, _, column = rest.partition(".")
+    inner = next((one for one in found.fields if one.name == column), None)
+    if inner is None or not _NUMBER.fullmatch(number):
+        return None
+    return _About(inner, first, int(number))
+
+
+def _unknown(name: str) -> Invalid:
+    text = N_("There is no field {name}.")
+    return Invalid(problems=[Problem("field", "query.unknown_field", text, {"name": name[:80]})])
 
 
 def _connection(ctx: Context) -> sa.Connection:
@@ -88,19 +121,23 @@ class _Reader:
         """Return the record's type."""
         return self.rights.record_type
 
-    def explain(self, field: Field, stored: Record) -> Record:
+    def explain(self, about: _About, stored: Record) -> Record:
         """Return the whole answer for one field."""
-        row = self.env.view(self.record_type.name, stored)
+        field = about.field
+        row: Any = self.env.view(self.record_type.name, stored)
         validator = compile_validator(self.ctx.registry, self.record_type.name)
-        told = validator.conditions.fields.get(field.name) or FieldConditions()
+        conditions = validator.conditions
+        if about.table:
+            conditions = validator.columns[about.table]
+            row = stored[about.table][about.position], row
+        told = conditions.fields.get(field.name) or FieldConditions()
         situation = Situation(self.ctx.door, "save", self.ctx.locale)
         visible = [] if told.visible is None else self._reasons([told.visible], row, situation)
         shown = self._reasons(told.shown, row, situation)
         is_visible = not told.is_hidden(row, self.env, situation)
         required = self._reasons(told.required, row, situation)
-        locked = self._reasons(told.locked, row, situation) + self._fixed(field, stored)
+        locked = self._reasons(told.locked, row, situation) + self._fixed(about, stored)
         return {
-            "field": field.name,
             "visible": {"value": is_visible, "reasons": visible + shown},
             "required": {"value": is_visible and _any_holds(required), "reasons": required},
             "read_only": {"value": _any_holds(locked), "reasons": locked},
@@ -111,17 +148,18 @@ class _Reader:
             },
         }
 
-    def _fixed(self, field: Field, stored: Mapping[str, Any]) -> list[Record]:
+    def _fixed(self, about: _About, stored: Mapping[str, Any]) -> list[Record]:
         """Return the reasons for which a field cannot be changed that are no conditions."""
-        found = []
+        field, found = about.field, []
+        held = stored[about.table][about.position] if about.table else stored
         if field_type(field.type).computed:
             found.append("computed")
-        if field.set_once and not is_empty(stored.get(field.name)):
+        if field.set_once and not is_empty(held.get(field.name)):
             found.append("set_once")
         editable = self.rights.editable_when(
             "edit", self.env.view(self.record_type.name, stored), self.env
         )
-        if field.name not in (editable or frozenset()):
+        if (about.table or field.name) not in (editable or frozenset()):
             found.append("policy")
         return [
             {"source": source, "name": "", "text": "", "holds": True, "parts": []}
@@ -129,7 +167,7 @@ class _Reader:
         ]
 
     def _reasons(
-        self, conditions: Iterable[Condition], row: Mapping[str, Any], situation: Situation
+        self, conditions: Iterable[Condition], row: Any, situation: Situation
     ) -> list[Record]:
         return [
             {
@@ -143,7 +181,7 @@ class _Reader:
             if one.applies(situation)
         ]
 
-    def _parts(self, expression: Expression | None, row: Mapping[str, Any]) -> list[Record]:
+    def _parts(self, expression: Expression | None, row: Any) -> list[Record]:
         if expression is None:
             return []
         denied = self._denied(expression, row)
@@ -157,9 +195,7 @@ class _Reader:
             found.append(told)
         return found
 
-    def _denied(
-        self, expression: Expression, row: Mapping[str, Any]
-    ) -> frozenset[tuple[str, str]]:
+    def _denied(self, expression: Expression, row: Any) -> frozenset[tuple[str, str]]:
         """Return what an expression reads and its reader may not, as (record type, field)."""
         reach = expression.reach
         reads = {(use.owner, use.name) for use in expression.uses}
@@ -173,7 +209,7 @@ class _Reader:
     def _sees(self, owner: str, name: str) -> bool:
         """Return whether the reader may see what is not read through a link."""
         type_name, _, table = owner.partition(".")
-        if _is_secret(self.ctx, type_name, name):
+        if _is_secret(self.ctx, owner, name):
             return False
         if type_name == self.record_type.name:
             return (table or name) not in self.hidden
@@ -191,9 +227,12 @@ class _Reader:
         return name not in seen.get("no_access", ())
 
 
-def _is_secret(ctx: Context, type_name: str, name: str) -> bool:
-    """Return whether a field's values are shown to nobody."""
-    field = ctx.registry.record_type(type_name).field(name)
+def _is_secret(ctx: Context, owner: str, name: str) -> bool:
+    """Return whether the values of a field, or of a column of `TYPE.TABLE`, are nobody's."""
+    type_name, _, table = owner.partition(".")
+    field = ctx.registry.record_type(type_name).field(table or name)
+    if table and field is not None:
+        field = next((one for one in field.fields if one.name == name), None)
     return field is not None and "secret" in {field.sensitive, field.type}
 
 

@@ -12,7 +12,7 @@ from core.schema.fieldtypes import FieldError, field_type, field_type_names
 from core.schema.filetypes import FILE_TYPES, is_media_range, size_in_bytes
 from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType
 from core.schema.peopletypes import DEPARTMENTS, SINGLE_LINKS
-from core.schema.scopes import named_scope, row_scope
+from core.schema.scopes import column_scope, named_scope, row_scope
 from core.schema.texttypes import check_characters, compile_pattern
 from core.schema.yamlnodes import Node
 
@@ -76,6 +76,7 @@ def check_fields(draft: Draft, record_type: RecordType) -> None:
         if place is None:
             continue  # added by the product itself
         _check_field(draft, field, place, scope, reserved=RESERVED, siblings=record_type.fields)
+        _check_conditions(draft, field, place, scope)
         if field.type == "table":
             _check_rows(draft, field, place, record_type.name)
         if field.name == "status" and record_type.document:
@@ -89,7 +90,7 @@ def _check_rows(draft: Draft, table: Field, node: Node, owner: str) -> None:
     if table.min_rows > table.max_rows:
         _contradiction(draft, node.at("min_rows"), "min_rows", "max_rows")
     _check_unique_names(draft, node.listed("fields"))
-    scope = row_scope(draft.types, table, owner)
+    scope, outward = row_scope(draft.types, table, owner), column_scope(draft.types, table, owner)
     for column in table.fields:
         place = nodes.get(column.name, node)
         if column.type in NEVER_IN_ROWS:
@@ -98,6 +99,7 @@ def _check_rows(draft: Draft, table: Field, node: Node, owner: str) -> None:
             text = N_("A field of type {type} inside a table field is not yet supported.")
             draft.add(place.at("type"), "not_yet", text, type=column.type)
         _check_field(draft, column, place, scope, reserved=RESERVED_IN_ROWS, siblings=table.fields)
+        _check_conditions(draft, column, place, outward)
 
 
 def _check_unique_names(draft: Draft, nodes: list[Node]) -> None:
@@ -128,7 +130,7 @@ def _check_field(
     for check in _FIELD_CHECKS:
         check(draft, field, node)
     _check_choices(draft, field, node, scope)
-    _check_conditions(draft, field, node, scope)
+    _check_computed(draft, field, node, scope)
 
 
 def is_field_name(name: str) -> bool:
@@ -251,7 +253,6 @@ def _check_choices(draft: Draft, field: Field, node: Node, scope: Scope) -> None
             draft.add(place, "duplicate", N_("{name} stands twice."), name=option.value[:80])
         seen.add(option.value)
         _check_option(draft, option.value, place)
-    _check_options_when(draft, field, node, scope)
 
 
 def _check_options_when(draft: Draft, field: Field, node: Node, scope: Scope) -> None:
@@ -433,6 +434,12 @@ def _check_conditions(draft: Draft, field: Field, node: Node, scope: Scope) -> N
         text = getattr(field, key)
         if text and key in node.entries:
             draft.expression(node.at(key), text, scope)
+    if field.type in {"select", "multi_select"}:
+        _check_options_when(draft, field, node, scope)
+
+
+def _check_computed(draft: Draft, field: Field, node: Node, scope: Scope) -> None:
+    """Compile what gives a field its value, from its own record or row alone."""
     if field.default_expr:
         expected = field_type(field.type).expression_type(field).kind
         draft.expression(node.at("default_expr"), field.default_expr, scope, expected)

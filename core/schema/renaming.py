@@ -14,7 +14,7 @@ from core.schema.cascades import cascading_scope
 from core.schema.model import Field, Release
 from core.schema.peopletypes import DEPARTMENTS
 from core.schema.printtexts import rename_in_print
-from core.schema.scopes import record_scope, row_scope
+from core.schema.scopes import column_scope, record_scope, row_scope
 
 Tree = MutableMapping[str, Any]
 
@@ -96,7 +96,7 @@ class Renames:
             yield from self._field_expressions(one, name, scope)
             table = self._field(name, str(one.get("was") or one.get("name", "")))
             if table is not None and table.type == "table":
-                rows = row_scope(self.release.types, table, name)
+                rows = column_scope(self.release.types, table, name)
                 for column in _maps(one, "fields"):
                     yield from self._field_expressions(column, name, rows)
         for place, key in _rules(tree):

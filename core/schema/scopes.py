@@ -1,6 +1,7 @@
 """What the expressions of a record type can see."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from core.expression.types import DATETIME, NUMBER, TEXT, Scope, Type
@@ -71,6 +72,11 @@ def named_scope(types: Mapping[str, RecordType], name: str) -> Scope | None:
 def record_scope(release: Release, type_name: str) -> Scope:
     """Return the scope of expressions over records of `type_name`."""
     return scope_in(release.types, type_name)
+
+
+def column_scope(types: Mapping[str, RecordType], table: Field, owner: str) -> Scope:
+    """Return the scope of conditions of a table field's columns: the row, around it its record."""
+    return replace(row_scope(types, table, owner), outer=scope_in(types, owner))
 
 
 def row_scope(types: Mapping[str, RecordType], table: Field, owner: str) -> Scope:

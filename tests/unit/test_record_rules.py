@@ -5,7 +5,8 @@ import pytest
 from core.errors import SchemaError
 from core.expression import PlainEnv, compile_expression
 from core.records.conditions import Situation
-from core.records.rules import Rules, Subject
+from core.records.rules import Rules
+from core.records.subject import Subject
 from core.schema.layers import effective
 from core.schema.scopes import record_scope
 from core.schema.yamlnodes import Source

@@ -5,7 +5,8 @@ from decimal import Decimal
 from core.expression import PlainEnv, compile_expression
 from core.records.conditions import Situation
 from core.records.loading import Loading
-from core.records.rules import Rules, Subject
+from core.records.rules import Rules
+from core.records.subject import Subject
 from core.schema.model import Check, Field, Option, RecordType, Release
 from core.schema.scopes import record_scope
 
