@@ -10,18 +10,18 @@ numbers with all their digits, formulas as the value they had when the file was 
 import re
 import sqlite3
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 
-from core.errors import Malformed, TooLarge, UserError
+from core.errors import Malformed
 from core.i18n import N_
-from core.records.csvreading import MAX_CELL, MAX_COLUMNS, Row
+from core.records.csvreading import MAX_COLUMNS, Row
+from core.records.moments import Moments
+from core.records.workbookxml import Sheet, Workbook, broken, too_large, unescaped
 
 #: Bounds of a workbook: files in it, bytes of what is held in memory, of all unpacked.
 MAX_PARTS = 2_000
@@ -31,12 +31,22 @@ MAX_UNPACKED = 4 * 1024**3
 MAX_RATIO = 100
 _SMALL = 8 * 1024**2
 
+#: Characters that a spreadsheet's cell holds.
+MAX_CHARACTERS = 32_767
+#: Characters that cells may have together, beside so many for each byte of their sheets: cells
+#: that share a text could else unpack to any amount.
+_FREE_CHARACTERS = 64 * 1024**2
+_PER_BYTE = 10
+
 #: How a workbook begins, and what an encrypted or an old one (.xls) begins with.
 MAGIC = b"PK\x03\x04"
 OLD_MAGIC = b"\xd0\xcf\x11\xe0"
 
 _NUMBERED = re.compile(r"\d+ (.*)\Z", re.DOTALL)
-_DAY_SECONDS = 86_400
+_INDEX_DIGITS = 10
+
+#: The number of a row in its sheet, and its texts.
+Line = tuple[int, list[str]]
 
 
 class WorkbookFile:
@@ -64,37 +74,33 @@ class WorkbookFile:
         """
         with self._path.open("rb") as raw:
             _check_parts(raw)
-            try:
-                yield from self._rows(raw)
-            except (UserError, GeneratorExit):
-                raise
-            except Exception as error:  # whatever can be wrong in a workbook, openpyxl meets it
-                raise Malformed(N_("The workbook is broken and cannot be read.")) from error
+            with zipfile.ZipFile(raw) as archive:
+                yield from self._rows(Workbook(archive))
         self.position = self.size
 
-    def _rows(self, raw: IO[bytes]) -> Iterator[Row]:
-        from openpyxl import load_workbook  # noqa: PLC0415  slow
-
-        book = load_workbook(raw, read_only=True, data_only=True, keep_links=False)
-        with closing(book), closing(_Lines()) as lines:
-            sheets = [(_title(sheet.title), sheet) for sheet in book.worksheets]
-            if not sheets:
+    def _rows(self, book: Workbook) -> Iterator[Row]:
+        with closing(_Lines()) as lines:
+            if not book.sheets:
                 raise Malformed(N_("The workbook has no sheet."))
+            sheets = [(_title(sheet.title), sheet) for sheet in book.sheets]
             found = [name for name in self._tables if any(title == name for title, _ in sheets)]
+            cells = _Cells(book, self._tell)
             for title, sheet in sheets[1:]:
                 if title in found:
-                    lines.read(title, _cells(sheet))
-            main = [one for title, one in sheets if title == sheets[0][0]]
+                    lines.read(title, cells.of(sheet))
+            main = [cells.of(one) for title, one in sheets if title == sheets[0][0]]
             yield from self._joined(main, found, lines)
 
-    def _joined(self, sheets: list[Any], tables: list[str], lines: "_Lines") -> Iterator[Row]:
+    def _tell(self, share: float) -> None:
+        self.position = int(self.size * share)
+
+    def _joined(
+        self, sheets: list[Iterator[Line]], tables: list[str], lines: "_Lines"
+    ) -> Iterator[Row]:
         """Yield the rows of the sheets with one more cell for each of the tables."""
         number = key = width = 0
         for place, sheet in enumerate(sheets):
-            last = max(sheet.max_row or 1, 1)
-            sheet.reset_dimensions()  # what a file says of its size is not believed
-            for line, cells in _cells(sheet):
-                self.position = min(self.size, self.size * line // last)
+            for line, cells in sheet:
                 if number == 0:
                     key, width = cells.index(lines.key) if lines.key in cells else 0, len(cells)
                     yield Row(0, line, [*_filled(cells), *tables])
@@ -119,7 +125,7 @@ def _check_parts(raw: IO[bytes]) -> None:
     try:
         parts = zipfile.ZipFile(raw).infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise Malformed(N_("The workbook is broken and cannot be read.")) from error
+        raise broken() from error
     if any(part.flag_bits & 1 for part in parts):
         raise _locked()
     held = sum(part.file_size for part in parts if "/worksheets/" not in part.filename)
@@ -129,7 +135,7 @@ def _check_parts(raw: IO[bytes]) -> None:
     )
     unpacked = sum(part.file_size for part in parts)
     if is_bomb or held > MAX_HELD or unpacked > MAX_UNPACKED or len(parts) > MAX_PARTS:
-        raise TooLarge(N_("The workbook unpacks to more than can be read; save it as CSV."))
+        raise too_large()
 
 
 def _locked() -> Malformed:
@@ -154,65 +160,60 @@ def _title(name: str) -> str:
     return numbered[1] if numbered else name
 
 
-def _cells(sheet: Any) -> Iterator[tuple[int, list[str]]]:
-    """Yield the sheet's rows that are not blank, as (number in the sheet, texts)."""
-    for line, row in enumerate(sheet.rows, start=1):
-        texts = [_text(cell) for cell in row]
-        while texts and not texts[-1]:
-            texts.pop()
-        if not texts:
-            continue
-        if len(texts) > MAX_COLUMNS:
-            raise Malformed(
-                N_("Line {line} has more than {limit} columns."), line=line, limit=MAX_COLUMNS
-            )
-        if max(map(len, texts)) > MAX_CELL:
-            raise Malformed(
-                N_("A cell of line {line} has more than {limit} characters."),
-                line=line,
-                limit=MAX_CELL,
-            )
-        yield line, texts
+class _Cells:
+    """The rows of a workbook's sheets as texts."""
+
+    def __init__(self, book: Workbook, told: Callable[[float], None]) -> None:
+        self._book, self._told = book, told
+        self._moments = Moments(book.formats, is_1904=book.is_1904)
+        self._left = _FREE_CHARACTERS + _PER_BYTE * book.size
+
+    def of(self, sheet: Sheet) -> Iterator[Line]:
+        """Yield a sheet's rows that are not blank, as (number in the sheet, texts)."""
+        for row in self._book.rows(sheet, MAX_CHARACTERS, self._told):
+            texts: list[str] = []
+            for column, cell in row.cells:
+                text = self._text(*cell)
+                if not text:
+                    continue
+                if column >= MAX_COLUMNS:
+                    raise Malformed(
+                        N_("Line {line} has more than {limit} columns."),
+                        line=row.line,
+                        limit=MAX_COLUMNS,
+                    )
+                if len(text) > MAX_CHARACTERS:
+                    raise Malformed(
+                        N_("A cell of line {line} has more than {limit} characters."),
+                        line=row.line,
+                        limit=MAX_CHARACTERS,
+                    )
+                self._left -= len(text)
+                if self._left < 0:
+                    raise too_large()
+                if column >= len(texts):
+                    texts += [""] * (column + 1 - len(texts))
+                texts[column] = text
+            if texts:
+                yield row.line, texts
+
+    def _text(self, kind: str, style: int, value: str) -> str:
+        """Return a cell as the text that people would type for it."""
+        if kind == "s":
+            if not (value.isascii() and value.isdecimal() and len(value) < _INDEX_DIGITS):
+                raise broken()
+            if int(value) >= len(self._book.texts):
+                raise broken()
+            return self._book.texts[int(value)]
+        if kind in {"n", "d"}:
+            return self._moments.text(kind, style, value)
+        if kind == "b":
+            return "false" if value.strip() in {"0", "false"} else "true"
+        return unescaped(value)
 
 
 def _filled(cells: list[str]) -> list[str]:
     return [cell.strip() for cell in cells]
-
-
-def _text(cell: Any) -> str:
-    """Return a cell as the text that people would type for it."""
-    value = cell.value
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return _number_text(value)
-    if isinstance(value, datetime):
-        return _moment_text(value, str(cell.number_format))
-    if isinstance(value, timedelta):
-        return f"PT{_number_text(value.total_seconds())}S"
-    return value.isoformat() if isinstance(value, (date, time)) else str(value)
-
-
-def _number_text(value: float) -> str:
-    """Return a number with all its digits and no exponent."""
-    number = Decimal(repr(value))
-    if number == number.to_integral_value():
-        number = number.quantize(Decimal(1)) if abs(number) < Decimal(10) ** 20 else number
-    return format(number, "f")
-
-
-def _moment_text(value: datetime, shown_as: str) -> str:
-    from openpyxl.styles.numbers import is_datetime  # noqa: PLC0415  slow
-
-    if is_datetime(shown_as) == "date":
-        return value.date().isoformat()
-    if is_datetime(shown_as) == "time":
-        return value.time().isoformat()
-    return value.isoformat(sep=" ")
 
 
 class _Lines:
