@@ -55,6 +55,9 @@ def members(site):
     return [one["no"] for one in found["items"]]
 
 
+# Parts of a large upload are left to the garbage collector, inside Werkzeug.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_page_tells_what_is_wrong_with_each_and_writes_none_of_it(site, upload, files):
     if site.backend != "sqlite":
         return  # the reader is the same
