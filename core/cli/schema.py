@@ -1,5 +1,6 @@
 """`guanxi schema`: YAML files against the release in force."""
 
+import json
 import os
 import secrets
 import sys
@@ -22,6 +23,7 @@ from core.migration.promotion import seal_of
 from core.migration.proposal import Proposal
 from core.migration.run import bootstrap, is_installed
 from core.schema.ids import add_ids
+from core.schema.jsonschema import json_schema
 from core.security.services import Services
 
 _paths = click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
@@ -111,6 +113,14 @@ def apply(paths: tuple[Path, ...], note: str, seal: str, **decisions: Sequence[s
     services.db.dispose()
     done = f"Published release {number} in {seconds:.2f} s."
     click.echo("Nothing to publish." if number is None else done)
+
+
+@schema.command()
+@refusing
+def language() -> None:
+    """Write the JSON Schema of the files, by which editors complete and check them."""
+    open_services().db.dispose()  # the plugins' field types belong to it
+    click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
 
 
 @schema.command()

@@ -27,7 +27,7 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{2,8})?")
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 #: Least and greatest value of whole-number keys.
-_RANGES: Mapping[str, tuple[int, int]] = {
+RANGES: Mapping[str, tuple[int, int]] = {
     "precision": (0, 10),
     "min_length": (0, 100_000),
     "max_length": (1, 100_000),
@@ -192,7 +192,7 @@ class Binder:
         if node.kind != "scalar" or not _INTEGER.fullmatch(node.text):
             return self.wrong(node, "bad_type", N_("This must be a whole number."), path)
         number = int(node.text)
-        least, most = _RANGES.get(path.rpartition(".")[2], (-(10**15), 10**15))
+        least, most = RANGES.get(path.rpartition(".")[2], (-(10**15), 10**15))
         if not least <= number <= most:
             text = N_("This must be between {least} and {most}.")
             return self.wrong(node, "out_of_range", text, path, least=least, most=most)

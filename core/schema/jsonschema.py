@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import inspect
 
+from core.schema import guide
 from core.schema.automations import Automation
 from core.schema.binding import LABEL_KEYS, MAX_TEXT, keys_of, required_keys
 from core.schema.fieldtypes import field_type_names
@@ -48,20 +49,20 @@ def _document(kind: str, model: type, definitions: dict[str, Any]) -> dict[str, 
     if not partial:
         properties.pop("archive", None)
     if kind in {"record_type", *CHANGES}:
-        properties[kind] = {"type": "string", "pattern": f"^{TYPE_NAME.pattern}$"}
+        properties[kind] |= {"type": "string", "pattern": f"^{TYPE_NAME.pattern}$"}
     required = sorted({*made.get("required", ()), kind})
     return {**made, "properties": properties, "required": required}
 
 
 def _struct(model: type, definitions: dict[str, Any], *, partial: bool) -> dict[str, Any]:
     properties = {
-        name: _key(name, kind, definitions, partial=partial)
+        name: _key(name, kind, definitions, partial=partial) | _described(model, name)
         for name, kind in keys_of(model).items()
     }
     if model is Policy:
-        properties["actions"] = {"type": "array", "items": {"enum": [*ACTIONS, "*"]}}
+        properties["actions"] |= {"items": {"enum": [*ACTIONS, "*"]}}
     if model is Field:
-        properties["type"] = {"enum": list(field_type_names())}
+        properties["type"] = {"enum": list(field_type_names())} | _described(model, "type")
     made: dict[str, Any] = {
         "type": "object",
         "properties": properties,
@@ -70,6 +71,13 @@ def _struct(model: type, definitions: dict[str, Any], *, partial: bool) -> dict[
     if not (partial and model in _PARTIAL):
         made["required"] = sorted(required_keys(model))
     return made
+
+
+def _described(model: type, name: str) -> dict[str, str]:
+    """Return what an editor shows beside a key: what it means, and an example."""
+    text, example = guide.sentence(model, name), guide.example(model, name)
+    such_as = f"Such as `{name}: {example}`" if example else ""
+    return {"description": f"{text} {such_as}".strip()}
 
 
 def _key(

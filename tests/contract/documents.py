@@ -9,8 +9,11 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
+from msgspec import inspect as inspected
 
 from core import errors
 from core.cli import main as command_line
@@ -18,9 +21,10 @@ from core.expression import FUNCTIONS
 from core.expression.functions import SPECIAL
 from core.expression.guide import SENTENCES
 from core.extension import hookspecs
-from core.schema import automations
-from core.schema.binding import keys_of
+from core.schema import automations, guide
+from core.schema.binding import LABEL_KEYS, RANGES, keys_of, required_keys
 from core.schema.fieldtypes import field_type, field_type_names
+from core.schema.loader import KINDS
 
 ROOT = Path(__file__).parents[2]
 MARKERS = re.compile(r"(<!-- made by `make docs`: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -45,12 +49,15 @@ def field_type_table() -> str:
             first_sentence(kind),
             " ".join(f"`{name}`" for name in sorted(kind.properties)),
             " ".join(f"`{operator}`" for operator in kind.operators),
+            cell(f"`{{name: a_{kind.name}, type: {kind.name}, {guide.TYPES[kind.name]}}}`")
+            if kind.name in guide.TYPES
+            else "",
         ]
         for kind in map(field_type, sorted(field_type_names()))
         # Plugins that were loaded in this process have theirs in their own pages.
         if type(kind).__module__.startswith("core.")
     ]
-    return as_table(["type", "holds", "further properties", "filter operators"], rows)
+    return as_table(["type", "holds", "further properties", "filter operators", "such as"], rows)
 
 
 def function_table() -> str:
@@ -91,7 +98,7 @@ def hook_table() -> str:
 
 
 def automation_table() -> str:
-    """Return the keys of automations, model by model, from what their docstrings say."""
+    """Return the keys of automations, model by model."""
     rows = []
     for kind in (
         automations.Automation,
@@ -102,39 +109,117 @@ def automation_table() -> str:
         automations.RunAs,
         automations.Retry,
     ):
-        said = described_keys(kind)
-        rows += [
-            [f"{_PLACES[kind.__name__]}`{key}`", said[key].replace("|", "\\|")]
-            for key in keys_of(kind)
-        ]
+        place = guide.PLACES[kind].removeprefix("automation").removeprefix(" · ")
+        start = f"{place} · " if place else ""
+        rows += [[f"{start}`{key}`", cell(guide.sentence(kind, key))] for key in keys_of(kind)]
     return as_table(["key", ""], rows)
 
 
-#: Where the keys of each model stand.
-_PLACES = {
-    "Automation": "",
-    "Trigger": "trigger · ",
-    "Input": "trigger · input · ",
-    "AutomationAction": "actions · ",
-    "Recipients": "actions · to · ",
-    "RunAs": "run_as · ",
-    "Retry": "retry · ",
+def key_tables() -> str:
+    """Return every key of every kind of file, a table for each place where keys stand."""
+    parts = []
+    for kind in models():
+        rows = []
+        kinds, needed = keys_of(kind), required_keys(kind)
+        defaults = {one.name: one.default for one in msgspec.structs.fields(kind)}
+        told = [key for key in guide.KEYS.get(kind, ()) if key in kinds]
+        for key in [*told, *sorted(kinds.keys() - set(told))]:
+            example = guide.example(kind, key)
+            said = guide.sentence(kind, key)
+            rows.append(
+                [
+                    f"`{key}`",
+                    cell(said[:1].upper() + said[1:]),
+                    cell(shape(kinds[key], key)),
+                    "**needed**" if key in needed else default_text(defaults.get(key)),
+                    cell(f"`{key}: {example}`") if example else "",
+                ]
+            )
+        heads = ["key", "means", "holds", "default", "such as"]
+        parts.append(f"\n## {guide.PLACES.get(kind, kind.__name__)}\n\n{as_table(heads, rows)}")
+    return "".join(parts) + "\n"
+
+
+def cell(text: str) -> str:
+    """Return a text as it can stand in a table."""
+    return text.replace("|", "\\|")
+
+
+def models() -> list[type]:
+    """Return the models of every kind of file and of what stands in it, in reading order."""
+    found: dict[type, None] = {}
+
+    def add(holds: Any) -> None:
+        if isinstance(holds, inspected.StructType) and holds.cls not in found:
+            found[holds.cls] = None
+            for below in keys_of(holds.cls).values():
+                add(below)
+        for part in ("item_type", "value_type"):
+            if hasattr(holds, part):
+                add(getattr(holds, part))
+        for one in getattr(holds, "types", ()):
+            add(one)
+
+    for kind in KINDS.values():
+        add(inspected.type_info(kind))
+    return list(found)
+
+
+def shape(holds: Any, key: str) -> str:
+    """Return in words what a key holds."""
+    said = SHAPES.get(type(holds), "text")
+    return said if isinstance(said, str) else said(holds, key)
+
+
+def _model(holds: inspected.StructType, _key: str) -> str:
+    return f"[{guide.PLACES.get(holds.cls, holds.cls.__name__)}](#{anchor(holds.cls)})"
+
+
+def _mapping(holds: inspected.DictType, key: str) -> str:
+    if key in LABEL_KEYS:
+        return "text by language"
+    return f"{shape(holds.key_type, '')} → {shape(holds.value_type, '')}"
+
+
+def _either(holds: inspected.UnionType, key: str) -> str:
+    parts = [one for one in holds.types if not isinstance(one, inspected.NoneType)]
+    return ", or ".join(shape(one, key) for one in parts)
+
+
+def _number(_holds: inspected.IntType, key: str) -> str:
+    return "whole number" + (", {} to {}".format(*RANGES[key]) if key in RANGES else "")
+
+
+#: How each type of the models is said.
+SHAPES: dict[type, str | Callable[[Any, str], str]] = {
+    inspected.StructType: _model,
+    inspected.LiteralType: lambda holds, _: " ".join(
+        f"`{one}`" for one in holds.values if one != ""
+    ),
+    inspected.VarTupleType: lambda holds, _: f"list: {shape(holds.item_type, '')}",
+    inspected.DictType: _mapping,
+    inspected.UnionType: _either,
+    inspected.BoolType: "`true` `false`",
+    inspected.IntType: _number,
+    inspected.AnyType: "value",
 }
 
 
-def described_keys(kind: type) -> dict[str, str]:
-    """Return what a model's docstring says of each of its attributes, on one line."""
-    text = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2]
-    found: dict[str, str] = {}
-    name = ""
-    for line in text.splitlines():
-        starts = re.fullmatch(r"    (\w+): (.*)", line)
-        if starts:
-            name = starts[1]
-            found[name] = starts[2]
-        elif name and line.strip():
-            found[name] += f" {line.strip()}"
-    return found
+def anchor(kind: type) -> str:
+    """Return the address of a model's heading within its page."""
+    place = guide.PLACES.get(kind, kind.__name__).lower()
+    return re.sub(r"[^\w -]", "", place).replace(" ", "-")
+
+
+def default_text(default: Any) -> str:
+    """Return a default as it would be written; a dash where there is none."""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, str | int) and default != "":
+        return f"`{default}`"
+    if isinstance(default, tuple) and default:
+        return f"`[{', '.join(map(str, default))}]`"
+    return "—"
 
 
 def command_table() -> str:
@@ -160,6 +245,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "hooks": hook_table,
     "commands": command_table,
     "automation_keys": automation_table,
+    "keys": key_tables,
 }
 
 
@@ -177,6 +263,7 @@ def pages() -> list[Path]:
             "core/README.md",
             "schemas/README.md",
             "plugins/README.md",
+            "schemas/KEYS.md",
             "core/automation/README.md",
         )
     ]

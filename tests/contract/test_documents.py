@@ -10,6 +10,12 @@ import pytest
 from core.expression import FUNCTIONS
 from core.expression.functions import SPECIAL
 from core.expression.guide import SENTENCES
+from core.migration.sources import disk_sources
+from core.schema import guide
+from core.schema.binding import Binder, keys_of
+from core.schema.fieldtypes import field_type, field_type_names
+from core.schema.layers import effective
+from core.schema.yamlnodes import Source, read_node
 from tests.contract import documents
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +63,53 @@ def test_reference_tables_are_in_step_with_the_code(page: Path) -> None:
 
 def test_every_function_has_its_sentence() -> None:
     assert SENTENCES.keys() == {*FUNCTIONS, *SPECIAL}
+
+
+def test_every_key_of_the_language_says_what_it_means_and_shows_an_example() -> None:
+    untold = [
+        f'{kind.__name__}.{key}: write "{key}": ("What it means.", "an example") under '
+        f"{kind.__name__} in KEYS of core/schema/guide.py, then `make docs`"
+        for kind in documents.models()
+        for key in keys_of(kind)
+        if not (guide.sentence(kind, key) and guide.example(kind, key))
+    ]
+    assert untold == []
+    unplaced = [kind.__name__ for kind in documents.models() if kind not in guide.PLACES]
+    assert unplaced == [], "PLACES in core/schema/guide.py says where a model stands in a file"
+    gone = [(kind.__name__, key) for kind in guide.KEYS for key in guide.KEYS[kind]
+            if kind not in documents.models() or key not in keys_of(kind)]  # fmt: skip
+    assert gone == [], "these keys of KEYS in core/schema/guide.py are no more"
+
+
+def test_examples_of_keys_are_read_without_a_problem() -> None:
+    wrong = []
+    for kind, keys in guide.KEYS.items():
+        for key, (_, example) in keys.items():
+            text = f"{key}: {example}"
+            node, problems = read_node(Source("site", "example.yaml", text.encode()))
+            binder = Binder(list(problems), frozenset({kind}))
+            values = binder.struct(node, kind) if node else {}
+            if binder.problems or key not in values:
+                wrong.append((kind.__name__, text, binder.problems))
+    assert wrong == []
+
+
+def test_every_field_type_has_an_example_that_can_be_published() -> None:
+    own = {
+        name
+        for name in field_type_names()
+        if type(field_type(name)).__module__.startswith("core.")
+    }
+    assert own == guide.TYPES.keys(), "TYPES in core/schema/guide.py has a field of each type"
+    fields = [
+        f"  - {{name: a_{name}, type: {name}, {rest}}}" for name, rest in guide.TYPES.items()
+    ]
+    fields.append("  - {name: a_self, type: link, target: every_type}")
+    text = "\n".join(["record_type: every_type", "title_field: a_text", "fields:", *fields])
+    text = text.replace("of: order.member", "of: every_type.a_self")
+    sources = [one.source() for one in disk_sources(ROOT / "schemas", [], ROOT / "nowhere")]
+    release = effective([*sources, Source("site", "every_type.yaml", text.encode())], None, 1)
+    assert len(release.types["every_type"].fields) == len(fields)
 
 
 def test_every_reference_table_is_shown() -> None:

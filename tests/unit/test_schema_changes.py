@@ -267,6 +267,13 @@ def test_json_schema_says_what_the_loader_says(text, good):
     assert jsonschema.Draft202012Validator(schema).is_valid(document) is good
 
 
+def test_json_schema_tells_editors_what_each_key_means():
+    found = json_schema()
+    for made in (*found["oneOf"], *found["$defs"].values()):
+        for name, key in made.get("properties", {}).items():
+            assert key["description"], name
+
+
 def test_renaming_follows_lookups_values_taken_over_and_scopes():
     guest = (
         "record_type: guest\ntitle_field: name\nfields:\n  - {name: name, type: text}\n"
