@@ -9,7 +9,7 @@ whose boolean is true.
 
 from collections.abc import Hashable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -25,7 +25,9 @@ from core.policies.grants import (
     everything,
     grants_by_action,
     grants_of_scope,
+    meeting,
     readable_names,
+    surely_shown,
 )
 from core.schema.model import RecordType
 from core.tables.registry import Registry
@@ -34,13 +36,34 @@ from core.tables.registry import Registry
 _KEPT = 2000
 
 
+class Sight(NamedTuple):
+    """Which fields of one row are shown as they are, and which as masks."""
+
+    clear: frozenset[str]
+    masked: frozenset[str]
+
+    @property
+    def shown(self) -> frozenset[str]:
+        """Return the names of the fields shown, as they are or as masks."""
+        return self.clear | self.masked
+
+
+def _sight_of(grants: Sequence[Grant]) -> Sight:
+    """Return the cells that grants give together: one that any shows in clear is clear."""
+    clear = frozenset[str]().union(*(one.view for one in grants))
+    return Sight(clear, frozenset[str]().union(*(one.masked for one in grants)) - clear)
+
+
 class Access:
     """The rights of one set of roles on one record type; compiled once, bound per request.
 
     Attributes:
         names: every field name there is to see.
-        possible: fields shown in some row.
-        certain: fields shown in every row that is shown, which may be filtered and sorted by.
+        possible: fields shown as they are in some row.
+        masked: fields shown as masks in some row.
+        certain: fields shown as they are in every row that is shown, which may be filtered
+            and sorted by.
+        surely: fields shown in every row that is shown, as they are or as masks.
         key: equal for equal rights, so that statements can be cached by it.
     """
 
@@ -52,9 +75,11 @@ class Access:
         "_registry",
         "certain",
         "key",
+        "masked",
         "names",
         "possible",
         "record_type",
+        "surely",
     )
 
     def __init__(
@@ -65,11 +90,13 @@ class Access:
         self._grants = grants
         self._clauses: dict[str, sa.ColumnElement[bool] | None] = {}
         self._by_columns: bool | None = None
-        self._by_bits: dict[tuple[bool, ...], frozenset[str]] = {}
+        self._by_bits: dict[tuple[bool, ...], Sight] = {}
         self.record_type = record_type
         self.names = readable_names(record_type)
-        self.certain = certain_names(grants.get("view", ()))
-        self.possible = frozenset().union(*(one.view for one in grants.get("view", ())))
+        views = grants.get("view", ())
+        self.certain, self.surely = certain_names(views), surely_shown(views)
+        self.possible = frozenset().union(*(one.view for one in views))
+        self.masked = frozenset().union(*(one.masked for one in views))
         equal = (record_type.name, tuple(sorted(grants.items(), key=itemgetter(0))))
         self.key: Hashable = registry.memo(("policies.key", equal), object)
 
@@ -85,6 +112,26 @@ class Access:
         """
         if action not in self._grants:
             raise Forbidden
+
+    def through(self, action: str) -> "Access":
+        """Return the rights to look at records by way of another action, such as `export`.
+
+        It shows the cells that some policy lets the actor view and some policy, perhaps
+        another one, lets them export.
+
+        Raises:
+            Forbidden: no policy allows the action, or to view.
+        """
+        self.require("view")
+        self.require(action)
+        views, others = self._grants["view"], self._grants[action]
+        if action == "view" or views == others:
+            return self
+        made = {**self._grants, "view": meeting(views, others)}
+        return self._registry.memo(
+            ("policies.through", self.key, action),
+            lambda: Access(self._registry, self.record_type, made),
+        )
 
     def require_certain(self, names: frozenset[str]) -> None:
         """Refuse a question about fields that are hidden in any row.
@@ -130,17 +177,21 @@ class Access:
             for index, grant in enumerate(grants)
         ]
 
-    def viewable(self, mask: Sequence[Any] = ()) -> frozenset[str]:
-        """Return the fields shown in a row, from the values of its mask columns."""
+    def sight(self, mask: Sequence[Any] = ()) -> Sight:
+        """Return what is shown of a row, from the values of its mask columns."""
         grants = self._grants.get("view", ())
         if not mask:
-            return grants[0].view if grants else frozenset()
+            return _sight_of(grants[:1])
         bits = tuple(map(bool, mask))
         known = self._by_bits.get(bits)
         if known is None:
-            shown = [grant.view for grant, bit in zip(grants, bits, strict=True) if bit]
-            known = self._by_bits[bits] = frozenset().union(*shown)
+            held = [grant for grant, bit in zip(grants, bits, strict=True) if bit]
+            known = self._by_bits[bits] = _sight_of(held)
         return known
+
+    def viewable(self, mask: Sequence[Any] = ()) -> frozenset[str]:
+        """Return the fields shown as they are in a row, from the values of its mask columns."""
+        return self.sight(mask).clear
 
     def editable(self, action: str, mask: Sequence[Any] = ()) -> frozenset[str] | None:
         """Return the fields that may be written in a row; None when the row is outside."""
@@ -159,14 +210,26 @@ class Access:
         ]
         return self.editable(action, mask)
 
-    def viewable_when(self, row: Mapping[str, Any], env: Env) -> frozenset[str] | None:
-        """Return the fields shown in a record at hand; None when it is outside."""
-        sets = [
-            grant.view
-            for grant in self._grants.get("view", ())
+    def sight_when(self, row: Mapping[str, Any], env: Env, action: str = "view") -> Sight | None:
+        """Return what is shown of a record at hand; None when it is outside."""
+        held = [
+            grant
+            for grant in self._grants.get(action, ())
             if not grant.rows or any(self._holds(rows, row, env) for rows in grant.rows)
         ]
-        return frozenset().union(*sets) if sets else None
+        return _sight_of(held) if held else None
+
+    def viewable_when(self, row: Mapping[str, Any], env: Env) -> frozenset[str] | None:
+        """Return the fields shown as they are in a record at hand; None when it is outside."""
+        found = self.sight_when(row, env)
+        return None if found is None else found.clear
+
+    @property
+    def revealable(self) -> frozenset[str]:
+        """Return the fields whose masks may be lifted, one value at a time, in some rows."""
+        return self.masked & frozenset[str]().union(
+            *(one.shown for one in self._grants.get("unmask", ()))
+        )
 
     def views_by_columns(self) -> bool:
         """Return whether who sees a record depends on its own columns only, not on others."""

@@ -19,7 +19,7 @@ def copied_values(ctx: Context, type_name: str, record_id: str) -> Record:
     """Return the wire values that a duplicate of a record begins with.
 
     That is what the actor sees of it and may write into a new one, without what is unique,
-    numbered, computed, secret or not `copyable`; rows come without their ids.
+    numbered, computed, secret, masked for them or not `copyable`; rows come without their ids.
 
     Raises:
         NotFound: it is not there for this actor.
@@ -30,7 +30,8 @@ def copied_values(ctx: Context, type_name: str, record_id: str) -> Record:
     writable = rights.editable("create") or frozenset()
     record_type = rights.record_type
     wire = to_wire(ctx.registry, type_name, get_record(ctx, type_name, record_id))
-    names = set(wire) & writable & set(copied_names(record_type))
+    seen = set(wire).difference(wire.get("masked", ()))
+    names = seen & writable & set(copied_names(record_type))
     return {
         one.name: _copied(one, wire[one.name]) for one in record_type.fields if one.name in names
     }

@@ -20,6 +20,7 @@ import msgspec
 
 from core.context import Context
 from core.policies.access import access
+from core.policies.masks import is_masked
 from core.records.linkkeys import LinkKeys, key_field
 from core.records.mapping import FORMULA_STARTS
 from core.records.projection import blocked_lookups
@@ -49,6 +50,7 @@ class Exported:
         fields: the fields to show, in order.
         key: the name that a record is known by: its key field's, else `id`.
         has_hidden: whether there are fields that only some rows show.
+        masked: names of the fields that some rows show as masks only.
     """
 
     def __init__(self, ctx: Context, type_name: str, query: Query) -> None:
@@ -57,11 +59,10 @@ class Exported:
         Raises:
             Forbidden: the actor may not export records of the type.
         """
-        rights = access(ctx, type_name)
-        rights.require("export")
-        rights.require("view")
+        rights = access(ctx, type_name).through("export")
         self._ctx, self.type_name = ctx, type_name
-        shown = rights.possible - blocked_lookups(ctx, rights.record_type)
+        shown = rights.possible | rights.masked
+        shown -= blocked_lookups(ctx, rights.record_type)
         self.fields = [
             one
             for one in _wanted(rights.record_type, query.fields)
@@ -70,8 +71,9 @@ class Exported:
         names = tuple(one.name for one in self.fields)
         key = key_field(rights.record_type)
         self.key = key if key in names and key in rights.certain else "id"
-        self.has_hidden = not rights.certain.issuperset(names)
-        self._query = replace(query, fields=names, limit=MOST, count="", expand=())
+        self.has_hidden = not rights.surely.issuperset(names)
+        self.masked = rights.masked & frozenset(names)
+        self._query = replace(query, fields=names, limit=MOST, count="", expand=(), via="export")
         self._links = LinkKeys(ctx)
         self._rows = wire_of(ctx.registry, type_name).rows
         self._kept = {
@@ -150,7 +152,13 @@ def export_csv(ctx: Context, type_name: str, query: Query) -> Iterator[str]:
 
 def _csv_lines(exported: Exported) -> Iterator[str]:
     names = [one.name for one in exported.fields]
-    writers = [(one.name, cell_writer(one)) for one in exported.fields]
+    writers = [
+        (
+            one.name,
+            leaving_masks(cell_writer(one)) if one.name in exported.masked else cell_writer(one),
+        )
+        for one in exported.fields
+    ]
     yield BYTE_ORDER_MARK + _csv([*names, NO_ACCESS] if exported.has_hidden else names)
     for record in exported:
         cells = [write(record.get(name)) for name, write in writers]
@@ -183,6 +191,11 @@ def cell_writer(one: Field) -> Callable[[Any], str]:
     return write
 
 
+def leaving_masks(write: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Return what writes the values of a field of which some are masks."""
+    return lambda value: value if is_masked(value) else write(value)
+
+
 def escaped(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
@@ -200,12 +213,13 @@ def export_json(ctx: Context, type_name: str, query: Query) -> Iterator[str]:
     Raises:
         Forbidden: the actor may not export records of the type.
     """
-    rights = access(ctx, type_name)
-    rights.require("export")
+    rights = access(ctx, type_name).through("export")
     record_type = ctx.registry.record_type(type_name)
     own = [one.name for one in record_type.fields if one.type not in NEVER_EXPORTED]
-    names = [one for one in (*system_names(record_type), *own) if one in rights.possible]
-    whole = replace(query, fields=query.fields or tuple(names), limit=MOST, count="")
+    seen = rights.possible | rights.masked
+    names = [one for one in (*system_names(record_type), *own) if one in seen]
+    fields = query.fields or tuple(names)
+    whole = replace(query, fields=fields, limit=MOST, count="", via="export")
     return _json_lines(ctx, type_name, whole)
 
 

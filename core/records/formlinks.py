@@ -248,6 +248,7 @@ def _writable(
 ) -> frozenset[str]:
     """Return the fields that the actor may write in a new record, or in this one."""
     rights = access(ctx, type_name)
+    rights.require("share")
     if not record_id:
         rights.require("create")
         return rights.editable("create") or frozenset()
@@ -259,7 +260,7 @@ def _writable(
     view = env.view(type_name, dict(row))
     found = rights.editable_when("edit", view, env)
     seen = rights.viewable_when(view, env) or frozenset()
-    if found is None:
+    if found is None or rights.sight_when(view, env, "share") is None:
         raise Forbidden
     return found & seen
 

@@ -14,7 +14,9 @@ from core.db import Database
 from core.errors import NotFound
 from core.ids import is_id
 from core.policies.access import Access, access
+from core.policies.masks import Masker, masker
 from core.records.binding import bound
+from core.schema.writtentypes import MASK
 from core.tables.registry import Registry
 
 Record = dict[str, Any]
@@ -29,15 +31,14 @@ def record_history(
     """Return a record's events, newest first, with the changes its reader may see.
 
     A field that is hidden in any row is left out everywhere, for the record may have
-    been such a row before; its name stands in `no_access`.
+    been such a row before; its name stands in `no_access`. One that is masked in any row
+    is masked everywhere.
 
     Raises:
         NotFound: it is not there for this actor; a deleted one is.
         Forbidden: the actor may read no history of the type.
     """
-    rights = access(ctx, type_name)
-    rights.require("view")
-    rights.require("history")
+    rights = access(ctx, type_name).through("history")
     if not is_id(record_id):
         raise NotFound
     names = ctx.registry.record_type(type_name).names
@@ -48,25 +49,34 @@ def record_history(
             connection, names=names, record_id=record_id, limit=min(limit, MOST)
         )
     sees_all = rights.certain >= rights.names
+    masks = {name: masker(rights.record_type.field(name)) for name in rights.surely}
     for event in events:
         event["no_access"] = []
         if not sees_all:
             changes = event["changes"]
             event["changes"] = {
-                name: change for name, change in changes.items() if name in rights.certain
+                name: change if name in rights.certain else masked_change(masks[name], change)
+                for name, change in changes.items()
+                if name in rights.surely
             }
-            event["no_access"] = sorted(changes.keys() - rights.certain)
+            event["no_access"] = sorted(changes.keys() - rights.surely)
     return events
+
+
+def masked_change(mask: Masker, change: Any) -> list[str | None]:
+    """Return how a field changed, [before, after], with masks in the place of its values."""
+    if not isinstance(change, list):
+        return [MASK, MASK]  # of a table field, which is a masked one today
+    return [None if value is None else mask(value) for value in change]
 
 
 def _is_in_sight(ctx: Context, connection: Connection, rights: Access, record_id: str) -> bool:
     """Return whether a record, deleted or not, is one whose history the actor may read."""
     table = ctx.registry.tables[rights.record_type.name].main
     statement = sa.select(table.c.id).where(table.c.id == sa.bindparam("record"))
-    for action in ("view", "history"):
-        clause = rights.row_clause(action)
-        if clause is not None:
-            statement = statement.where(clause)
+    clause = rights.row_clause("view")
+    if clause is not None:
+        statement = statement.where(clause)
     return connection.execute(statement, bound(ctx, record=record_id)).first() is not None
 
 
@@ -79,7 +89,7 @@ def may_read_history(ctx: Context, type_name: str, record_id: str) -> bool:
     if not (rights.may("view") and rights.may("history") and is_id(record_id)):
         return False
     with ctx.reading() as connection:
-        return _is_in_sight(ctx, connection, rights, record_id)
+        return _is_in_sight(ctx, connection, rights.through("history"), record_id)
 
 
 def history_problems(db: Database, registry: Registry) -> Iterator[str]:

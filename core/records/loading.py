@@ -14,12 +14,13 @@ from core.errors import Problem
 from core.expression.types import nearest
 from core.i18n import N_
 from core.ids import is_id
+from core.policies.masks import is_concealed, is_masked
 from core.records.wire import Dump, dump_of
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType
 
 #: Keys of an answer that are no fields; writing takes them back unchanged only.
-ANSWER_KEYS = ("no_access", "proposal")
+ANSWER_KEYS = ("no_access", "masked", "proposal")
 
 #: Rows are numbered below this.
 _MOST_POSITION = 1_000_000_000
@@ -28,6 +29,9 @@ Loader = Callable[[Any], Any]
 Values = dict[str, Any]
 
 _BAD_TYPE = N_("This must be {expected}.")
+
+#: Said of a mask that came in as if it were the value behind it.
+NO_VALUE = N_("This is a mask and not the value.")
 
 
 def printable(text: object) -> str:
@@ -76,7 +80,8 @@ class Cells:
             if kind.computed:
                 computed.append(field.name)
             elif field.type != "table":
-                self.loaders[field.name] = kind.loader(field)
+                load = kind.loader(field)
+                self.loaders[field.name] = _refusing_masks(load) if is_concealed(field) else load
         self._locked = frozenset((*locked, *computed))
         self._known = (*self.loaders, *self._locked)
 
@@ -110,6 +115,17 @@ class Cells:
         return type(value) is type(shown) and bool(value == shown)
 
 
+def _refusing_masks(load: Loader) -> Loader:
+    """Return a loader that takes no mask, which somebody read and sent back as a value."""
+
+    def load_value(value: Any) -> Any:
+        if is_masked(value):
+            raise FieldError("field.masked", NO_VALUE)
+        return load(value)
+
+    return load_value
+
+
 class Loading:
     """Loads what comes in for the records of one type."""
 
@@ -137,8 +153,8 @@ class Loading:
         Args:
             values: what came in.
             problems: where problems go.
-            stored: the record as it is (with `no_access`, `proposal` as answers show
-                them); None for a new one.
+            stored: the record as it is (with `no_access`, `masked`, `proposal` as answers
+                show them); None for a new one.
         """
         if type(values) is not dict:
             problems.append(Problem("", "field.bad_type", _BAD_TYPE, {"expected": "object"}))

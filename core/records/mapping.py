@@ -30,6 +30,7 @@ from core.expression import ExpressionError, PlainEnv, Scope, compile_expression
 from core.expression import nodes as expression_nodes
 from core.expression.types import NUMBER, TEXT, nearest
 from core.i18n import N_
+from core.policies.masks import is_masked
 from core.schema.choicetypes import split_texts
 from core.schema.fieldbase import WrongTypeError
 from core.schema.fieldtypes import FieldError, FieldType, field_type, is_written
@@ -267,8 +268,8 @@ def _reader(cell: Cell, field: Field, kind: FieldType) -> Cell:
 
     def read(row: Mapping[str, Any]) -> Any:
         value = cell(row)
-        if not isinstance(value, str):
-            return _ready(value)
+        if not isinstance(value, str) or is_masked(value):
+            return _ready(value)  # what stands for a value that stays as it is
         return kind.dump(kind.from_text(value, field)) if value else None
 
     return read
@@ -375,7 +376,7 @@ def mapping_by_header(
     ignored: list[str] = []
     for column in columns:
         field = names.get(column) or labels.get(column)
-        if field is None and column in {*SYSTEM_FIELDS, *DOCUMENT_FIELDS, "no_access"}:
+        if field is None and column in {*SYSTEM_FIELDS, *DOCUMENT_FIELDS, "no_access", "masked"}:
             ignored.append(column)
         elif field is None:
             maker.refuse(

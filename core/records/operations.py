@@ -12,12 +12,13 @@ from sqlalchemy.engine import Connection
 from core.context import Context
 from core.errors import Invalid, Problem
 from core.i18n import N_
-from core.policies.access import Access, access
+from core.policies.access import Access, Sight, access
 from core.records.children import attach
 from core.records.creating import Batch, Outcome, insert_many, new_candidate
 from core.records.deleting import remove_record
 from core.records.environment import RecordEnv, has_computed
 from core.records.past import values_at
+from core.records.projection import veil_of
 from core.records.queries import read_back
 from core.records.updating import Update, change_record
 from core.records.validation import compile_validator
@@ -58,7 +59,7 @@ def create_many(
     rights = access(ctx, type_name)
     outcomes = insert_many(ctx, type_name, items, reason=reason)
     return [
-        _stripped(rights, one, rights.certain) if isinstance(one, dict) else one
+        _stripped(ctx, rights, one, _surest(rights)) if isinstance(one, dict) else one
         for one in outcomes
     ]
 
@@ -202,21 +203,22 @@ def _seen(ctx: Context, connection: Connection, type_name: str, values: Record) 
         return read_back(ctx, type_name, values["id"])
     if rights.views_by_columns():
         # The policies look at the record alone, which is at hand: no need to ask again.
-        shown = rights.viewable_when(values, RecordEnv(ctx, connection))
-        if shown is not None:
-            return _stripped(rights, values, shown)
+        sight = rights.sight_when(values, RecordEnv(ctx, connection))
+        if sight is not None:
+            return _stripped(ctx, rights, values, sight)
     return read_back(ctx, type_name, values["id"])
 
 
-def _stripped(rights: Access, values: Record, shown: frozenset[str]) -> Record:
+def _surest(rights: Access) -> Sight:
+    """Return what the actor sees of any record of the type, whichever it is."""
+    return Sight(rights.certain, rights.surely - rights.certain)
+
+
+def _stripped(ctx: Context, rights: Access, values: Record, sight: Sight) -> Record:
     """Return a written record without the product's own columns and what is not shown."""
-    hidden = rights.names - shown
-    record = {
-        name: value
-        for name, value in values.items()
-        if name not in _INTERNAL and name not in hidden
-    }
-    record["no_access"] = sorted(hidden)
+    record = {name: value for name, value in values.items() if name not in _INTERNAL}
+    veil = veil_of(rights, sight, rights.names, frozenset())
+    veil.lay(record, wire_of(ctx.registry, rights.record_type.name), as_wire=False)
     if rights.record_type.document:
         record["proposal"] = None
     return record

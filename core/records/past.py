@@ -16,7 +16,7 @@ from core.schema.model import Field, RecordType
 Record = dict[str, Any]
 
 #: Events that did not change the record's own values.
-ASIDE = frozenset({"propose"})
+ASIDE = frozenset({"propose", "unmask"})
 
 
 def values_at(

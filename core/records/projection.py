@@ -1,14 +1,16 @@
 """Which columns a reader gets: fields, computed values, masks; compiled once per shape."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from core.context import Context
 from core.expression.sql import sql_value
-from core.policies.access import Access, access
+from core.policies.access import Access, Sight, access
 from core.policies.guarded import guarded_columns, hides
+from core.policies.masks import Masker, masker
 from core.prebuilt import Prebuilt, Row
 from core.records.direct import DirectWriter
 from core.records.wire import Wire, row_writer, system_names, wire_of
@@ -16,6 +18,59 @@ from core.schema.model import Field, RecordType
 from core.tables.computed import COMPUTED, computed_text
 
 Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Veil:
+    """What its reader does not get of a record, or gets as a mask.
+
+    Attributes:
+        hidden: names to take out; `named` are those of them that were asked for.
+        masks: what is shown in the place of a wire value, by name.
+        masked: the names of the masks, None where the reader's rights mask nothing at all.
+    """
+
+    hidden: frozenset[str]
+    named: tuple[str, ...]
+    masks: tuple[tuple[str, Masker], ...]
+    masked: tuple[str, ...] | None
+
+    def lay(self, record: Record, wire: Wire, *, as_wire: bool) -> None:
+        """Take what the reader may not see out of a record and name it."""
+        for name in self.hidden & record.keys():
+            del record[name]
+        for name, mask in self.masks:
+            value = record.get(name)
+            if value is not None:
+                record[name] = mask(value if as_wire else wire.value(name, value))
+        record["no_access"] = list(self.named)
+        if self.masked is not None:
+            record["masked"] = list(self.masked)
+
+    def masked_values(self, values: Record) -> Record:
+        """Return those wire values that the reader sees, as they see them."""
+        masks = dict(self.masks)
+        return {
+            name: masks[name](value) if name in masks and value is not None else value
+            for name, value in values.items()
+            if name not in self.hidden
+        }
+
+
+def veil_of(rights: Access, sight: Sight, asked: frozenset[str], blocked: frozenset[str]) -> Veil:
+    """Return the veil over a record of which `sight` is shown, but for `blocked` lookups.
+
+    `asked` are the names that the answer is about.
+    """
+    hidden = rights.names - sight.clear - sight.masked | blocked
+    fields = {one.name: one for one in rights.record_type.fields}
+    masked = tuple(sorted(sight.masked - blocked & asked))
+    return Veil(
+        hidden,
+        tuple(sorted(hidden & asked)),
+        tuple((name, masker(fields.get(name))) for name in masked),
+        masked if rights.masked else None,
+    )
 
 
 class Projection:
@@ -32,6 +87,7 @@ class Projection:
         "_blocked",
         "_masks",
         "_rights",
+        "_veils",
         "_writers",
         "columns",
         "names",
@@ -50,7 +106,7 @@ class Projection:
         self._rights = rights
         self.type_name = record_type.name
         self._asked = frozenset(rights.names if fields is None else fields)
-        possible = rights.possible
+        possible = rights.possible | rights.masked
         wanted = _wanted(record_type, fields, whole=whole)
         self._blocked = blocked_lookups(ctx, record_type)
         shown = [name for name in wanted if name in possible - self._blocked]
@@ -63,12 +119,17 @@ class Projection:
         self.wire: Wire = wire_of(ctx.registry, record_type.name)
         self.plain, self._masks = not masks, len(masks)
         self._writers: dict[Prebuilt, DirectWriter] = {}
+        self._veils: dict[tuple[bool, ...], Veil] = {}
 
-    def viewable(self, row: Sequence[Any]) -> frozenset[str]:
-        """Return the fields that are shown in a row of `columns`."""
-        if self.plain:
-            return self._rights.viewable() - self._blocked
-        return self._rights.viewable(row[self.width : self.width + self._masks]) - self._blocked
+    def veil(self, row: Sequence[Any]) -> Veil:
+        """Return what is taken out of a row of `columns`; rows fall into a few kinds by it."""
+        bits = tuple(map(bool, row[self.width : self.width + self._masks]))
+        found = self._veils.get(bits)
+        if found is None:
+            sight = self._rights.sight(bits)
+            found = veil_of(self._rights, sight, self._asked, self._blocked)
+            self._veils[bits] = found
+        return found
 
     def writer(self) -> Callable[[Sequence[Any]], Record]:
         """Return what makes a wire record of a row of Python values."""
@@ -85,32 +146,23 @@ class Projection:
         names, read = self.names, prebuilt.read
         return [dict(zip(names, read(row))) for row in rows]  # noqa: B905  masks follow
 
-    def veil_all(self, records: Sequence[Record], rows: Sequence[Row]) -> None:
+    def veil_all(
+        self, records: Sequence[Record], rows: Sequence[Row], *, as_wire: bool = True
+    ) -> None:
         """Take what the reader may not see out of records of `rows`."""
-        if self.plain and not self._rights.names - self.viewable(()):
+        if self.plain:
+            veil = self.veil(())
+            if not veil.hidden and not veil.masks:
+                for record in records:
+                    record["no_access"] = []
+                    if veil.masked is not None:
+                        record["masked"] = []
+                return
             for record in records:
-                record["no_access"] = []
+                veil.lay(record, self.wire, as_wire=as_wire)
             return
-        # Rows fall into a few kinds by who may see what; each is worked out once a page.
-        veils: dict[frozenset[str], tuple[frozenset[str], list[str]]] = {}
         for record, row in zip(records, rows, strict=True):
-            viewable = self.viewable(row)
-            veil = veils.get(viewable)
-            if veil is None:
-                hidden = self._rights.names - viewable
-                veil = veils[viewable] = hidden, sorted(hidden & self._asked)
-            for name in veil[0] & record.keys():
-                del record[name]
-            record["no_access"] = veil[1].copy()
-
-    def veil(self, record: Record, viewable: frozenset[str]) -> None:
-        """Take what the reader may not see out of a record and name it."""
-        hidden = self._rights.names - viewable
-        if hidden:
-            for name in hidden & record.keys():
-                del record[name]
-            hidden &= self._asked
-        record["no_access"] = sorted(hidden) if hidden else []
+            self.veil(row).lay(record, self.wire, as_wire=as_wire)
 
 
 def _wanted(record_type: RecordType, fields: Sequence[str] | None, *, whole: bool) -> list[str]:

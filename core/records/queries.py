@@ -53,6 +53,7 @@ class Query:
         search: words looked for in the searchable fields, all of which must be found.
         count: also count the records that match, exactly or up to `CAP`.
         expand: link fields to inline.
+        via: the action by way of which the records are looked at, such as `export`.
     """
 
     filter: str = ""
@@ -63,6 +64,7 @@ class Query:
     search: str = ""
     count: Literal["", "exact", "capped"] = ""
     expand: tuple[str, ...] = ()
+    via: str = "view"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def get_record(
     fields: Sequence[str] | None = None,
     expand: Sequence[str] = (),
     as_wire: bool = False,
+    via: str = "view",
 ) -> Record:
     """Return one record, with `no_access`, and `proposal` of documents.
 
@@ -97,14 +100,17 @@ def get_record(
         fields: names of the fields wanted; None is all.
         expand: link fields to inline.
         as_wire: ready for JSON, straight from the row, instead of Python values.
+        via: the action by way of which it is looked at, such as `print`.
+
+    Where the actor's rights mask fields, the texts that stand in their place are named in
+    `masked`.
 
     Raises:
         NotFound: it is not there for this actor.
         Forbidden: the actor may see none of its type.
         Invalid: there is no field of a name in `fields` or `expand`.
     """
-    rights = access(ctx, type_name)
-    rights.require("view")
+    rights = access(ctx, type_name).through(via)
     if not is_id(record_id):
         raise NotFound
     names = None if fields is None else tuple(fields)
@@ -124,7 +130,7 @@ def get_record(
         expand_records(ctx, connection, rights, records, expand)
         if rights.record_type.document and names is None:
             records[0]["proposal"] = _proposal(
-                connection, type_name, record_id, projection, rows[0]
+                connection, rights.record_type.name, record_id, projection, rows[0]
             )
     return records[0]
 
@@ -169,8 +175,7 @@ def count_records(ctx: Context, type_name: str, query: Query) -> int:
 
 
 def _list(ctx: Context, type_name: str, query: Query, *, as_wire: bool) -> Page:
-    rights = access(ctx, type_name)
-    rights.require("view")
+    rights = access(ctx, type_name).through(query.via)
     if not 1 <= query.limit <= MOST:
         raise Malformed(N_("The limit must be from 1 to {most}."), most=MOST)
     asked = asked_query(ctx, rights, query, limit=query.limit + 1)
@@ -208,7 +213,7 @@ def asked_query(ctx: Context, rights: Access, query: Query, *, limit: int) -> As
     shape = asked.opened.shape if asked else None
     search = find_search(ctx, rights, query.search) if query.search else None
     sought = search.shape if search else None
-    key = ("records.list", type_name, roles, shape, query.sort, query.fields, sought)
+    key = ("records.list", type_name, roles, shape, query.sort, query.fields, sought, query.via)
     selection = compiled(
         ctx.registry,
         key,
@@ -290,7 +295,7 @@ def _records(
     records = projection.records(prebuilt, rows, as_wire=as_wire)
     if projection.tables and records:
         _attach(ctx, connection, projection, records, as_wire=as_wire)
-    projection.veil_all(records, rows)
+    projection.veil_all(records, rows, as_wire=as_wire)
     return records
 
 
@@ -322,11 +327,10 @@ def _proposal(
     found = find_proposal(connection, type_name, record_id)
     if found is None:
         return None
-    shown, wire = projection.viewable(row), found.wire()
+    veil, wire = projection.veil(row), found.wire()
     for part in ("base", "values"):
         wire[part] = {
             name: MASK if value is not None and name in projection.wire.masked else value
-            for name, value in wire[part].items()
-            if name in shown
+            for name, value in veil.masked_values(wire[part]).items()
         }
     return wire

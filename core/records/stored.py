@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from core.context import Context
 from core.errors import Forbidden, NotFound, StaleVersion
 from core.ids import is_id
-from core.policies.access import Access
+from core.policies.access import Access, Sight
 from core.policies.bounded import compiled
 from core.prebuilt import Prebuilt
 from core.records.binding import bound
@@ -23,12 +23,12 @@ class Stored:
 
     Attributes:
         values: every column of its row, in Python values.
-        shown: names that the actor may see in it.
+        sight: what the actor sees of it.
         editable: names that the actor may write by the action it was locked for.
     """
 
     values: Record
-    shown: frozenset[str]
+    sight: Sight
     editable: frozenset[str]
 
 
@@ -73,7 +73,7 @@ def lock_record(
     editable = rights.editable(action, masks[views:])
     if editable is None:
         raise Forbidden
-    return Stored(values, rights.viewable(masks[:views]), editable)
+    return Stored(values, rights.sight(masks[:views]), editable)
 
 
 def _statement(

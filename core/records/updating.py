@@ -8,18 +8,19 @@ from sqlalchemy.exc import IntegrityError
 
 from core import audit
 from core.context import Context
-from core.errors import Conflict, Invalid
+from core.errors import Conflict, Invalid, Problem
 from core.extension.hookspecs import Change
 from core.i18n import N_
 from core.ids import new_id
 from core.policies.access import Access, access
+from core.policies.masks import is_masked, masker
 from core.prebuilt import together, updating
 from core.records.attachments import bind_files
 from core.records.children import attach, update_links, update_rows
 from core.records.conflicts import taken, taken_by
 from core.records.creating import forbidden_fields
 from core.records.events import announce, field_changes, history_event
-from core.records.loading import as_written
+from core.records.loading import NO_VALUE, as_written
 from core.records.proposals import SUBMITTED, Proposal, find_proposal, save_proposal
 from core.records.queries import get_record
 from core.records.references import taken_fields
@@ -100,6 +101,7 @@ class Update:
 
     def apply(self, changes: Any, action: str, reason: str) -> Record | None:
         """Check the changes and write what really changes; return what `change_record` does."""
+        changes = self._unmasked(changes)
         before = self._before(changes)
         if self._type.document and before["status"] == "effective" and not before["deleted_at"]:
             self._propose(before, changes, reason)
@@ -116,6 +118,7 @@ class Update:
 
     def preview(self, changes: Any) -> None:
         """Check the changes and write nothing; raises what `apply` would raise."""
+        changes = self._unmasked(changes)
         before = self._before(changes)
         if self._proposal is not None:
             before = self._validator.trusted(before, self._proposal.values)
@@ -142,7 +145,7 @@ class Update:
             Invalid: it breaks rules.
             Forbidden: it changes fields that the actor may not write.
         """
-        shown: Record = {"no_access": sorted(self._rights.names - self._stored.shown)}
+        shown = self._unseen()
         if self._type.document:
             shown["proposal"] = None if self._proposal is None else self._proposal.wire()
         shown |= self._read(before, changes)
@@ -159,6 +162,38 @@ class Update:
         if candidate.problems:
             raise Invalid(problems=as_written(candidate.problems, changes, candidate.values))
         return candidate
+
+    def _unseen(self) -> Record:
+        """Return the keys of an answer that say what its reader does not see."""
+        sight = self._stored.sight
+        shown: Record = {"no_access": sorted(self._rights.names - sight.clear - sight.masked)}
+        if self._rights.masked:
+            shown["masked"] = sorted(sight.masked)
+        return shown
+
+    def _unmasked(self, changes: Any) -> Any:
+        """Return changes without the masks that were shown: what they stand for stays as it is.
+
+        Raises:
+            Invalid: a mask is not the one that was shown.
+        """
+        masked = self._stored.sight.masked
+        if not masked or type(changes) is not dict:
+            return changes
+        sent = {name for name in masked & changes.keys() if is_masked(changes[name])}
+        wrong = [name for name in sorted(sent) if changes[name] not in self._masks(name)]
+        if wrong:
+            raise Invalid(problems=[Problem(name, "field.masked", NO_VALUE) for name in wrong])
+        return {name: value for name, value in changes.items() if name not in sent}
+
+    def _masks(self, name: str) -> set[str]:
+        """Return the masks of what a field holds, and of what its proposal would make of it."""
+        wire = compile_validator(self._ctx.registry, self._type.name).wire
+        held = [wire.value(name, self._stored.values.get(name))]
+        if self._proposal is not None:
+            held.append(self._proposal.values.get(name))
+        mask = masker(self._type.field(name))
+        return {mask(value) for value in held if value is not None}
 
     def _read(self, before: Record, changes: Any) -> Record:
         """Return the values that the changes name and that are computed for whoever reads."""

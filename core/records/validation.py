@@ -155,7 +155,7 @@ class Validator:
         Args:
             stored: the record's Python values, with every table field that changes.
             values: the changes.
-            shown: keys of an answer that are no fields (`no_access`, `proposal`).
+            shown: keys of an answer that are no fields (`no_access`, `masked`, `proposal`).
         """
         problems: list[Problem] = []
         loaded = self._loading.load(values, problems, {**stored, **shown})

@@ -56,6 +56,7 @@ def explain_field(ctx: Context, type_name: str, record_id: str, name: str) -> Re
         hidden = frozenset(seen.get("no_access", ()))
         if name.partition(".")[0] in hidden:
             raise Forbidden
+        hidden |= frozenset(seen.get("masked", ()))
         reader = _Reader(ctx, rights, RecordEnv(ctx, _connection(ctx)), hidden)
         stored = _stored(ctx, type_name, record_id)
         if about.table and about.position >= len(stored[about.table]):
@@ -224,7 +225,7 @@ class _Reader:
             seen = get_record(self.ctx, type_name, record_id, fields=(name,))
         except NotFound:
             return False
-        return name not in seen.get("no_access", ())
+        return name not in (*seen.get("no_access", ()), *seen.get("masked", ()))
 
 
 def _is_secret(ctx: Context, owner: str, name: str) -> bool:

@@ -102,12 +102,16 @@ class Wire:
         return value if name in self.masked else self.value(name, value)
 
     def record(self, record: Mapping[str, Any]) -> Record:
-        """Return a whole record in wire form; names that are no fields pass as they are."""
+        """Return a whole record in wire form; names that are no fields pass as they are.
+
+        So do the masks of fields that the record names in `masked`.
+        """
         rows, dumps = self.rows, self.dumps
+        masked = record.get("masked") or ()
         wire: Record = {}
         for name, value in record.items():
-            if value is None:
-                wire[name] = None
+            if value is None or name in masked:
+                wire[name] = value
             elif name in rows:
                 wire[name] = [dump_mapping(row, rows[name]) for row in value]
             else:

@@ -19,7 +19,7 @@ from xlsxwriter.workbook import Workbook
 from core.context import Context
 from core.errors import TooLarge
 from core.i18n import N_
-from core.records.exporting import NO_ACCESS, Exported, text_writer
+from core.records.exporting import NO_ACCESS, Exported, leaving_masks, text_writer
 from core.records.queries import Query
 from core.schema.choicetypes import join_texts
 from core.schema.fieldtypes import field_type
@@ -66,7 +66,11 @@ Column = tuple[str, Callable[[Any], str], str]
 def _write(workbook: Workbook, exported: Exported, zone: ZoneInfo) -> None:
     """Write the records, and the rows of each table field to sheets of their own."""
     columns: list[Column] = [
-        (one.name, text_writer(one), _kind(one)) for one in exported.fields if one.type != "table"
+        (one.name, leaving_masks(text_writer(one)), "text")
+        if one.name in exported.masked
+        else (one.name, text_writer(one), _kind(one))
+        for one in exported.fields
+        if one.type != "table"
     ]
     if exported.has_hidden:
         columns.append((NO_ACCESS, join_texts, "text"))

@@ -39,6 +39,7 @@ def describe_type(ctx: Context, name: str) -> dict[str, Any]:
         "fields": [field for field in record_type.fields if field.name not in hidden],
         "system_fields": [*SYSTEM_FIELDS, *(DOCUMENT_FIELDS if record_type.document else ())],
         "no_access": hidden,
+        "masked": sorted(access(ctx, name).masked),
         "checks": record_type.checks,
         "rules": record_type.rules,
         "stages": record_type.stages,

@@ -19,6 +19,7 @@ from core.records.operations import (
     update_record,
 )
 from core.records.queries import Query, get_record, list_wire
+from core.records.unmasking import unmask_value
 from core.records.why import explain_field
 from core.records.wire import wire_of
 from core.rest import described
@@ -162,6 +163,14 @@ def duplicate(ctx: Context, type_name: str, record_id: str) -> Any:
             _wire(ctx, type_name, duplicate_record(ctx, type_name, record_id, changes)),
         ),
     )
+
+
+@route("/records/<type_name>/<record_id>/unmask", "POST")
+def unmask(ctx: Context, type_name: str, record_id: str) -> Any:
+    """Answer with the value behind a mask; who saw it stands in the record's history."""
+    query_keys()
+    name = body_keys({"field": str}, required=["field"])["field"]
+    return {"field": name, "value": unmask_value(ctx, type_name, record_id, name)}
 
 
 @route("/records/<type_name>/<record_id>/why", "GET", in_one_read=True)

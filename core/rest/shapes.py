@@ -89,7 +89,8 @@ def answer_shape(record_type: RecordType, seen: frozenset[str], locale: str) -> 
         for field in record_type.fields
         if field.name in seen
     }
-    properties["no_access"] = {"type": "array", "items": {"type": "string"}, "readOnly": True}
+    for name in ("no_access", "masked"):
+        properties[name] = {"type": "array", "items": {"type": "string"}, "readOnly": True}
     return {
         "type": "object",
         "title": pick(record_type.label, locale, record_type.name),

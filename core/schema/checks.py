@@ -197,8 +197,12 @@ def _check_policy_rows(draft: Draft, policy: Policy, place: Node, record_type: R
     if policy.rows:
         draft.expression(place.at("rows"), policy.rows, draft.scope(record_type.name))
     names = listed_names(record_type) | {"*"}
-    for key, listed in (("view", policy.fields.view), ("edit", policy.fields.edit)):
+    fields = policy.fields
+    for key, listed in (("view", fields.view), ("edit", fields.edit)):
         _check_names(draft, place.at("fields", key), listed, names)
+    own = {one.name for one in record_type.fields} | {"*"}
+    for key, listed in (("mask", fields.mask), ("clear", fields.clear)):
+        _check_names(draft, place.at("fields", key), listed, own)
 
 
 def _check_rows_of_all(draft: Draft, policy: Policy, place: Node) -> None:

@@ -14,6 +14,7 @@ from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType
 from core.schema.peopletypes import DEPARTMENTS, SINGLE_LINKS
 from core.schema.scopes import column_scope, named_scope, row_scope
 from core.schema.texttypes import check_characters, compile_pattern
+from core.schema.writtentypes import UNMASKED
 from core.schema.yamlnodes import Node
 
 MAX_NAME_BYTES = 56
@@ -21,7 +22,7 @@ MAX_NAME_BYTES = 56
 RESERVED = frozenset(
     {
         *(*SYSTEM_FIELDS, *DOCUMENT_FIELDS, "release", "deleted_at", "chain", "events"),
-        *("no_access", "proposal", "current_user", "this", "record_id", "target_id"),
+        *("no_access", "masked", "proposal", "current_user", "this", "record_id", "target_id"),
         *("and", "or", "not", "in", "is", "empty", "if", "else", "true", "false", "null", "none"),
     }
 )
@@ -98,6 +99,9 @@ def _check_rows(draft: Draft, table: Field, node: Node, owner: str) -> None:
         elif column.type in NOT_IN_ROWS:
             text = N_("A field of type {type} inside a table field is not yet supported.")
             draft.add(place.at("type"), "not_yet", text, type=column.type)
+        if column.mask:
+            text = N_("A column has no mask of its own: its table is shown or hidden as a whole.")
+            draft.add(place.at("mask"), "not_in_rows", text)
         _check_field(draft, column, place, scope, reserved=RESERVED_IN_ROWS, siblings=table.fields)
         _check_conditions(draft, column, place, outward)
 
@@ -161,6 +165,8 @@ def allowed_properties(type_name: str) -> frozenset[str]:
         allowed |= _WRITTEN
     if type_name not in NOT_INDEXED:
         allowed |= _INDEXED
+    if type_name not in UNMASKED:
+        allowed |= {"mask"}
     return allowed
 
 

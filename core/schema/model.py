@@ -14,6 +14,10 @@ from core.schema.changemodel import FieldChange, OnFailure
 from core.schema.modelbase import Label as Label  # noqa: PLC0414  others import it from here
 from core.schema.modelbase import Model as Model  # noqa: PLC0414  others import it from here
 from core.schema.prints import Print
+from core.schema.rights import ACTIONS as ACTIONS  # noqa: PLC0414  others import it from here
+from core.schema.rights import FieldRights as FieldRights  # noqa: PLC0414  likewise
+from core.schema.rights import Policy as Policy  # noqa: PLC0414  likewise
+from core.schema.rights import Who as Who  # noqa: PLC0414  likewise
 
 
 class Option(Model, frozen=True, kw_only=True):
@@ -61,6 +65,10 @@ class Field(Model, frozen=True, kw_only=True):
         fetch_mode: `snapshot` copies and locks, `if_empty` copies what is not filled in,
             `live` keeps no copy and shows the linked record's value.
         formula: expression of a `formula` field.
+        sensitive: whose values are masked for everybody to whom no policy shows them in clear;
+            those of a `secret` stay out of the history too.
+        mask: what of a masked value is still shown; a field with one is masked as a sensitive
+            one is.
         result: value type of a formula or rollup, found at publish: a field type's name.
         stored: whether a formula or rollup has a column (it reads nothing but its own record).
         copyable: a duplicate of the record takes the value over.
@@ -87,6 +95,7 @@ class Field(Model, frozen=True, kw_only=True):
     searchable: bool = False
     index: bool = False
     sensitive: Literal["none", "pii", "secret"] = "none"
+    mask: Literal["", "all", "first", "last4", "phone", "email", "year"] = ""
     default: Any = None
     default_expr: str = ""
     min: str | None = None
@@ -273,54 +282,6 @@ class View(Model, frozen=True, kw_only=True):
     date_field: str = ""
     color_when: tuple[ColorRule, ...] = ()
     shared_with: tuple[str, ...] = ()
-
-
-class Who(Model, frozen=True, kw_only=True):
-    """Whom a policy is for: any of the named roles."""
-
-    role: str | tuple[str, ...] = ()
-
-    @property
-    def roles(self) -> frozenset[str]:
-        """Return the role names as a set."""
-        return frozenset((self.role,) if isinstance(self.role, str) else self.role)
-
-
-class FieldRights(Model, frozen=True, kw_only=True):
-    """Which fields a policy lets people view and edit; `*` is all of them."""
-
-    view: tuple[str, ...] = ("*",)
-    edit: tuple[str, ...] = ("*",)
-
-
-#: What a policy can allow on a record type.
-ACTIONS = (
-    "view",
-    "create",
-    "edit",
-    "delete",
-    "submit",
-    "import",
-    "export",
-    "history",
-)
-
-
-class Policy(Model, frozen=True, kw_only=True):
-    """Who may do what on which rows and fields of the record types it names.
-
-    Attributes:
-        types: record type names; a policy inside a record type has just that one; `*` is all.
-        actions: names from `ACTIONS`; `*` is all of them.
-        rows: expression over the record that must hold; empty means every row.
-    """
-
-    name: str
-    who: Who
-    types: tuple[str, ...] = ()
-    actions: tuple[str, ...]
-    rows: str = ""
-    fields: FieldRights = FieldRights()
 
 
 ConversionKind = Literal["retype", "merge", "split", "undo"]

@@ -7,6 +7,7 @@ When a round finds nothing new, what is left is either wrong or goes in a circle
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 
@@ -110,9 +111,24 @@ def _resolved(draft: Draft, one: _Open) -> Field | None:
         return None
     if result == "decimal" and one.field.currency:
         result = "money"
-    return _with_result(
+    made = _with_result(
         one.field, result, _precision(one.field, result), stored=_is_stored(draft, one, expression)
     )
+    return msgspec.structs.replace(made, sensitive=_sensitivity(draft, made, expression))
+
+
+def _sensitivity(draft: Draft, field: Field, expression: Expression) -> Any:
+    """Return what a formula is as a secret: the worst of itself and what it reads."""
+    found = {field.sensitive}
+    for use in expression.uses:
+        owner, _, table = use.owner.partition(".")
+        record_type = draft.types.get(owner)
+        read = record_type.field(table or use.name) if record_type else None
+        if read is not None and table:
+            read = next((it for it in read.fields if it.name == use.name), None)
+        if read is not None:
+            found.add("pii" if read.mask and read.sensitive == "none" else read.sensitive)
+    return next((one for one in ("secret", "pii") if one in found), "none")
 
 
 def _scope(draft: Draft, one: _Open) -> Scope:

@@ -17,6 +17,9 @@ from core.schema.texttypes import PatternError, TextType, check_characters, comp
 #: What answers, pages and the history show in the place of a secret.
 MASK = "•••"
 
+#: Types without masks: lists of records are shown or hidden as a whole, secrets never shown.
+UNMASKED = frozenset({"table", "links", "backlink", "secret"})
+
 #: Cost of one try at a secret (scrypt): a guess takes about 30 ms and 8 MiB.
 _WORK, _BLOCK, _LANES, _MEMORY = 2**13, 8, 1, 2**25
 _SALT_BYTES, _PREFIX = 16, "scrypt1"

@@ -76,7 +76,8 @@ def _editable(ctx: Context, type_name: str, name: str) -> Field:
 
 def _control(ctx: Context, field: Field, record: dict[str, Any]) -> Control:
     names = frozenset((field.name,))
-    drawing = Drawing(FormRights(names, names), make_reading(ctx, (field,), [record]), {})
+    masked = names.intersection(record.get("masked") or ())
+    drawing = Drawing(FormRights(names, names, masked), make_reading(ctx, (field,), [record]), {})
     return drawing.control(field, field.name, record.get(field.name))
 
 

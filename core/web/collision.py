@@ -11,7 +11,7 @@ from core.records.queries import get_record
 from core.records.wire import to_wire
 from core.schema.model import RecordType
 from core.web.display import value_text
-from core.web.forms import same_value
+from core.web.formvalues import same_value
 from core.web.reading import label_of, make_reading
 from core.web.rowmerge import merge_rows
 

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from core.i18n import N_, pick, translate
+from core.policies.masks import is_masked
 from core.schema.filetypes import FILE_TYPES
 from core.schema.model import Field, Option
 from core.schema.richtext import plain_text
@@ -284,6 +285,8 @@ def value_text(field: Field, value: Any, reading: Reading) -> str:
     """Return a wire value of `field` as text that a person reads; empty for nothing."""
     if value is None or (isinstance(value, str | list) and not value):
         return ""
+    if is_masked(value):
+        return str(value)
     kind = field.result or field.type
     show = _SHOWERS.get(kind)
     if show is None:

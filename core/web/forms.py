@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime, tzinfo
-from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
 from markupsafe import Markup
@@ -17,6 +16,7 @@ from markupsafe import Markup
 from core.clock import to_wire
 from core.errors import Invalid, Problem
 from core.i18n import N_, pick, translate
+from core.policies.masks import is_masked
 from core.schema.fieldtypes import field_type, is_written
 from core.schema.model import Field, RecordType, Section
 from core.schema.richtext import cleaned
@@ -55,6 +55,13 @@ _LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?")
 _ROW = re.compile(r"\d{1,4}")
 
 
+#: Controls that can be written over without showing what they hold.
+_BLIND = frozenset(
+    {"text", "long_text", "email", "phone", "url", "date", "datetime", "time", "integer"}
+    | {"decimal", "money", "rate", "percent", "duration", "barcode"}
+)
+
+
 class MultiValues(Protocol):
     """The parsed body of a form post."""
 
@@ -87,6 +94,8 @@ class Control:
     is_wide: bool = False
     is_number: bool = False
     is_badge: bool = False
+    is_masked: bool = False
+    is_revealable: bool = False
     parts: list["Part"] = dataclass_field(default_factory=list)
     choices: list[tuple[str, str]] = dataclass_field(default_factory=list)
     picked: list[tuple[str, str]] = dataclass_field(default_factory=list)
@@ -170,10 +179,17 @@ class TabView:
 
 @dataclass(frozen=True, slots=True)
 class FormRights:
-    """Which fields a person sees and writes in this form."""
+    """Which fields a person sees and writes in this form.
+
+    Attributes:
+        viewable: fields shown as they are, or empty for a new record.
+        masked: fields whose values are masks here; `revealable` are those that may be lifted.
+    """
 
     viewable: frozenset[str]
     editable: frozenset[str]
+    masked: frozenset[str] = frozenset()
+    revealable: frozenset[str] = frozenset()
 
 
 def form_tabs(
@@ -196,7 +212,7 @@ def form_tabs(
                 controls=[
                     drawing.control(by_name[name], name, values.get(name))
                     for name in section.fields
-                    if name in by_name and name in rights.viewable
+                    if name in by_name and name in rights.viewable | rights.masked
                 ],
                 key=f"{number}.{index}",
             )
@@ -265,6 +281,13 @@ class Drawing:
             problems=self.problems.get(path, []),
             limits=file_limits(field),
         )
+        if path in self.rights.masked and is_masked(value):
+            # The mask stands beside the control, which is empty: so it changes nothing.
+            made.is_masked, made.value = True, None
+            made.is_revealable = path in self.rights.revealable
+            made.is_editable = made.is_editable and made.kind in _BLIND
+            made.limits = None
+            return made
         _fill(made, reading)
         if made.limits:
             made.picked = named_files(_several(value), reading)
@@ -413,6 +436,8 @@ def _is_held(form: MultiValues, field: Field, path: str) -> bool:
     if field.type == "secret":
         # An empty control keeps the secret, which the form could not show.
         return bool("".join(form.getlist(path)) or form.getlist(f"{path}.clear"))
+    if f"{path}.masked" in form:
+        return bool("".join(form.getlist(path)))  # likewise
     return path in form
 
 
@@ -442,56 +467,3 @@ def _instant(text: str, zone: tzinfo) -> str:
         return to_wire(datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC))
     except (ValueError, OverflowError):
         return text
-
-
-def changed_values(
-    posted: Mapping[str, Any], stored: Mapping[str, Any], fields: Iterable[Field]
-) -> dict[str, Any]:
-    """Return those posted values that differ from the stored wire values."""
-    by_name = {field.name: field for field in fields}
-    return {
-        name: value
-        for name, value in posted.items()
-        if not same_value(by_name[name], value, stored.get(name))
-    }
-
-
-def same_value(field: Field, posted: Any, stored: Any) -> bool:
-    """Return whether a posted wire value says the same as a stored one."""
-    if field.type == "table":
-        return _same_rows(field, posted or [], stored or [])
-    if posted in (None, "", []) or stored in (None, "", []):
-        return not posted and not stored
-    return bool(_plain(field, posted) == _plain(field, stored))
-
-
-def _plain(field: Field, value: Any) -> Any:
-    """Return a wire value in a form in which equal values are equal."""
-    if isinstance(value, list):
-        return list(value)
-    if isinstance(value, Mapping):
-        show = _number if field.type == "location" else str
-        return {name: show(part) for name, part in value.items()}
-    if field.type in NUMBERS:
-        return _number(value)
-    if field.type == "datetime":
-        return str(value)[:19]  # the browser's control holds no parts of a second
-    return f"{value}:00"[:8] if field.type == "time" else str(value)
-
-
-def _number(value: Any) -> Any:
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return str(value)
-
-
-def _same_rows(table: Field, posted: list[Any], stored: list[Any]) -> bool:
-    if [row.get("id") for row in posted] != [row.get("id") for row in stored]:
-        return False
-    return all(
-        same_value(column, new[column.name], old.get(column.name))
-        for new, old in zip(posted, stored, strict=True)
-        for column in table.fields
-        if column.name in new
-    )

@@ -165,7 +165,7 @@ class _Maker:
 
     def _is_seen(self, type_name: str, name: str) -> bool:
         rights = access(self.ctx, type_name)
-        return rights.may("view") and name in rights.possible
+        return rights.may("view") and name in rights.possible - rights.masked
 
     def _part(self, expression: Expression) -> Json:
         """Return a value that decides a condition, by the name that people know it by."""

@@ -23,6 +23,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     session_pages,
     sheets,
     tasks,
+    unmasking,
     unsaved,
     versions,
     workbench,

@@ -93,12 +93,12 @@ def print_record(ctx: Context, type_name: str, record_id: str, name: str) -> Pri
         Forbidden: the actor may see none of its type.
     """
     record_type = ctx.registry.record_type(type_name)
-    access(ctx, type_name).require("view")
+    access(ctx, type_name).through("print")
     declared = ctx.registry.release.prints.get(name)
     if name != DEFAULT_PRINT and (declared is None or declared.type != type_name):
         raise NotFound
     with ctx.reading() as connection:
-        record = get_record(ctx, type_name, record_id)
+        record = get_record(ctx, type_name, record_id, via="print")
         drawing = _Drawing(ctx, record_type, record, RecordEnv(ctx, connection))
         if declared is not None and not drawing.sight.holds(declared.when):
             raise NotFound
@@ -174,6 +174,8 @@ class _Drawing:
         field = field_of(self._type, name)
         if not self.sight.sees(name):
             return Shown(is_hidden=True)
+        if name in self.sight.masked:
+            return Shown(str(self._wire.get(name) or ""))
         return self._value(field, self._wire.get(name))
 
     def _value(self, field: Field | None, value: Any) -> Shown:

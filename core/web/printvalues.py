@@ -34,6 +34,7 @@ class Sight:
         self._ctx, self._type, self._env = ctx, record_type, env
         self._record = record
         self._hidden = frozenset(record.get("no_access") or ())
+        self.masked = frozenset(record.get("masked") or ())
         self._row = env.view(record_type.name, record)
 
     def sees(self, name: str) -> bool:
@@ -56,6 +57,8 @@ class Sight:
         """Return the value of an expression as text; None where the reader may not see it."""
         scope = f"{self._type.name}.{table}" if table else self._type.name
         expression = self._ctx.registry.expression(scope, text)
+        if not table and text.strip() in self.masked:
+            return str(self._record[text.strip()] or "")
         if not self._reads(expression, table, row):
             return None
         values = self._record[table][row] if table else self._row
@@ -76,9 +79,13 @@ class Sight:
             return all(self._sees_below(columns, values, path) for path in expression.paths)
         fields = {one.name: one for one in self._type.fields}
         return all(
-            self.sees(path.partition(".")[0]) and self._sees_below(fields, self._record, path)
+            self._reads_own(path.partition(".")[0])
+            and self._sees_below(fields, self._record, path)
             for path in expression.paths
         )
+
+    def _reads_own(self, name: str) -> bool:
+        return self.sees(name) and name not in self.masked
 
     def _columns(self, table: str) -> tuple[Field, ...]:
         found = self._type.field(table)
@@ -113,7 +120,7 @@ class Sight:
             found = get_record(self._ctx, type_name, record_id, fields=(name,))
         except UserError:
             return False
-        if name in found["no_access"]:
+        if name in found["no_access"] or name in found.get("masked", ()):
             return False
         return self._sees_below({one.name: one for one in target.fields}, found, rest)
 

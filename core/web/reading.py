@@ -7,6 +7,7 @@ from typing import Any
 from core.context import Context
 from core.i18n import N_, translate
 from core.schema import model
+from core.policies.masks import is_masked
 from core.schema.model import Field, RecordType
 from core.web.display import Reading, field_label, links_in, value_text
 from core.web.titles import find_titles, role_labels
@@ -46,6 +47,7 @@ ACTION_TEXTS = {
     "effective": N_("put it into effect"),
     "finish": N_("ended the approval"),
     "comment": N_("wrote"),
+    "unmask": N_("had a masked value shown"),
 }
 
 #: Colour of a timeline's dot; the words beside it say the same.
@@ -172,7 +174,7 @@ def differences(
             (value_text(field, value, reading) if field else ("" if value is None else str(value)))
             for value in pair
         )
-        if before != after:
+        if before != after or is_masked(before):
             label = label_of(record_type, name, reading.locale)
             found.append(Difference(name, label, before, after))
     return found
@@ -198,6 +200,12 @@ def timeline(
     return [_line(record_type, event, reading) for event in events]
 
 
+def _text(record_type: RecordType, event: Mapping[str, Any], action: str, reading: Reading) -> str:
+    """Return what was said with an event; of a mask that was lifted, the field's label."""
+    text = str(event.get("opinion") or event.get("reason") or "")
+    return label_of(record_type, text, reading.locale) if action == "unmask" else text
+
+
 def _line(record_type: RecordType, event: Mapping[str, Any], reading: Reading) -> Event:
     action = str(event.get("action") or event.get("verb") or "")
     door = str(event.get("door") or "")
@@ -211,7 +219,7 @@ def _line(record_type: RecordType, event: Mapping[str, Any], reading: Reading) -
         at=str(event.get("at") or ""),
         tone=ACTION_TONES.get(action, ""),
         door=translate(_DOORS[door], reading.locale) if door in _DOORS else "",
-        text=str(event.get("opinion") or event.get("reason") or ""),
+        text=_text(record_type, event, action, reading),
         changes=changes[:_SHOWN],
         rest=changes[_SHOWN:],
         version=int(event.get("version") or 0),

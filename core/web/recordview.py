@@ -119,7 +119,8 @@ def new_page(
     editable = everything - {"status"} if record_type.document else everything
     form_rights = FormRights(everything, editable)
     shown = _page(ctx, record_type, values, rights=form_rights, problems=problems)
-    shown.may = {"submit": record_type.document and rights.may("submit")}
+    may_submit = record_type.document and rights.may("submit")
+    shown.may = {"submit": may_submit, "share": rights.may("share")}
     return shown
 
 
@@ -186,7 +187,8 @@ def load_page(
 def _form_rights(
     rights: Access, record_type: RecordType, live: Mapping[str, Any], proposal: Any
 ) -> FormRights:
-    viewable = frozenset(live) - frozenset(live.get("no_access") or ())
+    masked = frozenset(live.get("masked") or ())
+    viewable = frozenset(live) - frozenset(live.get("no_access") or ()) - masked
     editable = frozenset(live.get("_editable") or rights.editable("edit") or frozenset())
     state = proposal["status"] if proposal else live.get("status")
     if record_type.document:
@@ -196,7 +198,7 @@ def _form_rights(
     if live.get("audited_at"):
         editable -= {field.name for field in record_type.fields if field.set_once}
     set_once = {f.name for f in record_type.fields if f.set_once and live.get(f.name) is not None}
-    return FormRights(viewable, editable - set_once)
+    return FormRights(viewable, editable - set_once, masked, rights.revealable)
 
 
 def _identify(ctx: Context, shown: RecordPage, live: Mapping[str, Any], proposal: Any) -> None:
@@ -240,6 +242,8 @@ def _may(
         "delete": rights.may("delete") and not submitted,
         "create": rights.may("create"),
         "history": rights.may("history"),
+        "print": rights.may("print"),
+        "share": rights.may("share"),
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.schema.model import Field
-from core.web.forms import same_value
+from core.web.formvalues import same_value
 
 Row = Mapping[str, Any]
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from core.context import Context
 from core.errors import Forbidden, NotFound, Unavailable, UserError
 from core.i18n import N_, translate
+from core.policies.masks import masker
 from core.workflow.deciding import Decision, check
 from core.workflow.documents import load_document
 from core.workflow.evidence import list_events
@@ -169,6 +170,12 @@ def _difference(
         last, _ = difference(
             record_type, msgspec.json.decode(former["values"]), proposed, visible=seen
         )
+    masks = {name: masker(record_type.field(name)) for name in seen.get("masked", ())}
+    for entry in (*changes, *same, *last):
+        mask = masks.get(entry["field"])
+        if mask is not None:
+            told = entry.keys() & {"before", "after", "value"}
+            entry |= {key: mask(entry[key]) for key in told if entry[key] is not None}
     return {"diff": changes, "unchanged": same, "since_last_round": last}
 
 

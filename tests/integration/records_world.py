@@ -66,11 +66,11 @@ delete: {allow_when: "order_count == 0", message: {zh: 有订单, en: Has orders
 views:
   - {name: all, type: list, columns: ["no", name], sort: [name]}
 policies:
-  - {name: staff, who: {role: [clerk, manager]}, actions: ["*"]}
+  - {name: staff, who: {role: [clerk, manager]}, actions: ["*"], fields: {clear: ["*"]}}
   - {name: guest, who: {role: guest}, actions: [view], fields: {view: ["no", name]}}
-  - {name: local, who: {role: local}, actions: [view, create, edit, history], rows: "created_by == current_user", fields: {view: ["*"], edit: ["no", name, store, visits]}}
+  - {name: local, who: {role: local}, actions: [view, create, edit, history], rows: "created_by == current_user", fields: {view: ["*"], edit: ["no", name, store, visits], clear: ["*"]}}
   - {name: names, who: {role: mixed}, actions: [view, history], fields: {view: ["no", name]}}
-  - {name: own, who: {role: mixed}, actions: [view, edit], rows: "created_by == current_user"}
+  - {name: own, who: {role: mixed}, actions: [view, edit], rows: "created_by == current_user", fields: {clear: ["*"]}}
 """
 
 ORDER = """
@@ -111,6 +111,26 @@ policies:
   - {name: staff, who: {role: [clerk, manager]}, actions: ["*"]}
 """
 
+PERSON = """
+record_type: person
+title_field: name
+fields:
+  - {name: name, type: text, required: true, searchable: true}
+  - {name: phone, type: phone, sensitive: pii, searchable: true}
+  - {name: email, type: email, sensitive: pii}
+  - {name: born, type: date, sensitive: pii, mask: year}
+  - {name: pay, type: money, mask: all}
+  - {name: note, type: text}
+  - {name: tags, type: multi_select, sensitive: pii, options: [{value: a}, {value: b}]}
+  - {name: dialled, type: formula, formula: "CONCAT('+', phone)"}
+  - {name: papers, type: table, sensitive: pii, fields: [{name: code, type: text}]}
+policies:
+  - {name: staff, who: {role: [clerk, manager]}, actions: ["*"], fields: {clear: ["*"]}}
+  - {name: desk, who: {role: guest}, actions: [view, create, edit, import, export, history, print], fields: {mask: [note]}}
+  - {name: seen, who: {role: mixed}, actions: [view, history, unmask], fields: {view: [name, phone, born, note]}}
+  - {name: own, who: {role: mixed}, actions: [view, export], rows: "created_by == current_user", fields: {view: [name, phone, email], clear: [phone]}}
+"""
+
 RULE = """
 record_type: rule
 title_field: name
@@ -134,6 +154,7 @@ SOURCES = [
         ("member", MEMBER),
         ("order", ORDER),
         ("note", NOTE),
+        ("person", PERSON),
         ("rule", RULE),
     )
 ]

@@ -101,7 +101,7 @@ def test_a_print_hides_what_its_reader_may_not_see(printable, client_as):
 def test_links_are_read_with_the_readers_rights(printable, client_as, publish):
     publish(
         "policy_set: more\npolicies:\n"
-        "  - {name: seen, who: {role: cashier}, types: [claim], actions: [view]}\n"
+        "  - {name: seen, who: {role: cashier}, types: [claim], actions: [view, print]}\n"
     )
     admin = client_as("admin")
     body = {"no": "M1", "name": "Lin", "email": "lin@example.com"}

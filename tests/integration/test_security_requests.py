@@ -24,6 +24,7 @@ ROUTES = {
     ("/records/<type_name>/<record_id>", "DELETE"): (401, 428, 428),
     ("/records/<type_name>/<record_id>/history", "GET"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/restore", "POST"): (401, 422, 422),
+    ("/records/<type_name>/<record_id>/unmask", "POST"): (401, 422, 422),
     ("/records/<type_name>/<record_id>/why", "GET"): (401, 404, 404),
     ("/records/<type_name>/bulk", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/duplicate", "POST"): (401, 404, 404),

@@ -107,7 +107,7 @@ def test_shipped_policies_give_public_nothing_and_auditor_no_writing():
         for role in policy.who.roles:
             actions.setdefault(role, set()).update(policy.actions)
     assert "Public" not in actions
-    assert actions["auditor"] == {"view", "history", "export"}
+    assert actions["auditor"] == {"view", "history", "export", "print", "unmask"}
     assert actions["Admin"] == {"*"}
     assert [role.name for role in found.roles] == [
         "Admin",
