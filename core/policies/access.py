@@ -64,6 +64,7 @@ class Access:
         certain: fields shown as they are in every row that is shown, which may be filtered
             and sorted by.
         surely: fields shown in every row that is shown, as they are or as masks.
+        revealable: fields whose masks may be lifted in some rows, one value at a time.
         key: equal for equal rights, so that statements can be cached by it.
     """
 
@@ -79,6 +80,7 @@ class Access:
         "names",
         "possible",
         "record_type",
+        "revealable",
         "surely",
     )
 
@@ -97,6 +99,8 @@ class Access:
         self.certain, self.surely = certain_names(views), surely_shown(views)
         self.possible = frozenset().union(*(one.view for one in views))
         self.masked = frozenset().union(*(one.masked for one in views))
+        lifted = frozenset[str]().union(*(one.shown for one in grants.get("unmask", ())))
+        self.revealable = self.masked & lifted
         equal = (record_type.name, tuple(sorted(grants.items(), key=itemgetter(0))))
         self.key: Hashable = registry.memo(("policies.key", equal), object)
 
@@ -189,10 +193,6 @@ class Access:
             known = self._by_bits[bits] = _sight_of(held)
         return known
 
-    def viewable(self, mask: Sequence[Any] = ()) -> frozenset[str]:
-        """Return the fields shown as they are in a row, from the values of its mask columns."""
-        return self.sight(mask).clear
-
     def editable(self, action: str, mask: Sequence[Any] = ()) -> frozenset[str] | None:
         """Return the fields that may be written in a row; None when the row is outside."""
         grants = self._grants.get(action, ())
@@ -223,13 +223,6 @@ class Access:
         """Return the fields shown as they are in a record at hand; None when it is outside."""
         found = self.sight_when(row, env)
         return None if found is None else found.clear
-
-    @property
-    def revealable(self) -> frozenset[str]:
-        """Return the fields whose masks may be lifted, one value at a time, in some rows."""
-        return self.masked & frozenset[str]().union(
-            *(one.shown for one in self._grants.get("unmask", ()))
-        )
 
     def views_by_columns(self) -> bool:
         """Return whether who sees a record depends on its own columns only, not on others."""
