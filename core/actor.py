@@ -1,6 +1,7 @@
 """Who acts: a person or the system, with what policies need to know of them."""
 
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,25 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where somebody works, as of one revision of users and rights.
+
+    Attributes:
+        lists: ids of stores and departments by the key of `core.expression.places`.
+        text: the same as JSON.
+        positions: names of the positions held anywhere.
+    """
+
+    lists: Mapping[str, frozenset[str]]
+    text: str = "{}"
+    positions: frozenset[str] = frozenset()
+
+
+#: Those of somebody who works nowhere.
+NOWHERE = Places({})
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Somebody who acts, as of one revision of users and rights.
 
@@ -29,6 +49,7 @@ class Actor:
         stores: ids of the store records the person works for; empty means none.
         locale: the language chosen, or `""` to follow the browser.
         scope: what a link allows in the place of policies; None for people.
+        places: where the person works and holds which position.
         stamp: changes when the password changes or the user is deactivated; tokens carry it.
     """
 
@@ -39,6 +60,14 @@ class Actor:
     locale: str = ""
     stamp: str = ""
     scope: Scope | None = None
+    places: Places = field(default=NOWHERE, compare=False)
+
+    @property
+    def rights_key(self) -> Hashable:
+        """Return what decides which policies apply; equal for equal rights."""
+        if self.is_system:
+            return None
+        return (self.roles, self.places.positions) if self.places.positions else self.roles
 
     @property
     def is_system(self) -> bool:

@@ -9,6 +9,7 @@ from core.expression import coerce, dates, nodes
 from core.expression.coerce import BROKEN, ORDERED, TEXTUAL, common_type, read_literal
 from core.expression.functions import SPECIAL, Function
 from core.expression.nodes import Node, Written
+from core.expression.places import PLACE_LISTS, PLACES, POSITION, place_key
 from core.expression.types import (
     BOOLEAN,
     DATE,
@@ -29,6 +30,10 @@ _ARITY = {
     "DATE": (1, 1),
     "TODAY": (0, 0),
     "NOW": (0, 0),
+    "MY_STORES": (0, 1),
+    "MY_STORES_BELOW": (0, 1),
+    "MY_DEPARTMENTS": (0, 1),
+    "MY_DEPARTMENTS_BELOW": (0, 1),
     "DATEADD": (2, 3),
     "DATEDIFF": (2, 3),
     "ANY": (2, 2),
@@ -78,8 +83,26 @@ class Calls(ABC):
             )
         if function is not None:
             return self._plain(written, function)
+        if name in PLACE_LISTS:
+            return self._places(written, name)
         node: Node = getattr(self, f"_call_{name.lower()}", self._rollup_or_values)(written)
         return node
+
+    def _places(self, written: nodes.Apply, name: str) -> Node:
+        """Return the list of places where the person acting holds a position, or any."""
+        self.is_local = False
+        position = ""
+        for argument in written.arguments:
+            if not (isinstance(argument, nodes.Constant) and isinstance(argument.value, str)):
+                text = N_("A position is named here, as in MY_STORES('manager').")
+                return self.fail(argument, "wrong_argument", text)
+            position = argument.value
+            if not POSITION.fullmatch(position):
+                text = N_("A name is of small letters, digits and single _; not {name}.")
+                return self.fail(argument, "wrong_argument", text, name=position[:80])
+        key = place_key(PLACE_LISTS[name], position)
+        found = Type("list", element=TEXT)
+        return nodes.Variable(found, written.start, written.end, f"{PLACES}{key}")
 
     def _no_function(self, written: nodes.Apply) -> Node:
         meant = nearest(written.name, [*SPECIAL, *self.functions])

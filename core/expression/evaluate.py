@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.expression import arithmetic, nodes
 from core.expression.functions import INTERNAL, Function
+from core.expression.places import PLACES
 from core.expression.types import MAX_STEPS, BudgetExceeded, Env
 
 if TYPE_CHECKING:
@@ -32,7 +33,18 @@ _ARITHMETIC = {
 class Counted:
     """An environment that also counts the rows that list functions visit."""
 
-    __slots__ = ("_env", "_left", "follow", "now", "rows", "today", "user", "variables", "zone")
+    __slots__ = (
+        "_env",
+        "_left",
+        "follow",
+        "now",
+        "places",
+        "rows",
+        "today",
+        "user",
+        "variables",
+        "zone",
+    )
 
     def __init__(self, env: Env) -> None:
         """Count anew for one evaluation in `env`."""
@@ -42,6 +54,7 @@ class Counted:
         self.user: str = env.user
         self.zone: ZoneInfo = env.zone
         self.variables = env.variables
+        self.places = env.places
         self.follow = env.follow
         self.rows = env.rows
 
@@ -109,6 +122,9 @@ class _Compiler:
             "@zone": lambda _row, env: env.zone.key,
             "current_user": lambda _row, env: env.user,
         }
+        if name.startswith(PLACES):
+            key = name.removeprefix(PLACES)
+            return lambda _row, env: env.places.get(key, ())
         return known.get(name) or (lambda _row, env: env.variables.get(name))
 
     def _linked(self, node: nodes.Linked) -> Run:

@@ -490,6 +490,10 @@ SPECIAL: Mapping[str, str] = {
     "DATE": "DATE(datetime)",
     "TODAY": "TODAY()",
     "NOW": "NOW()",
+    "MY_STORES": "MY_STORES([position])",
+    "MY_STORES_BELOW": "MY_STORES_BELOW([position])",
+    "MY_DEPARTMENTS": "MY_DEPARTMENTS([position])",
+    "MY_DEPARTMENTS_BELOW": "MY_DEPARTMENTS_BELOW([position])",
     "DATEADD": "DATEADD(date, count[, unit])",
     "DATEDIFF": "DATEDIFF(from, to[, unit])",
 }

@@ -23,6 +23,12 @@ SENTENCES: Mapping[str, str] = {
     "MAX": "The greatest of the values, or of an expression over rows.",
     "MIN": "The least of the values, or of an expression over rows.",
     "MONTH": "The month, 1 to 12.",
+    "MY_DEPARTMENTS": "The departments one holds a position in, or that position: `department "
+    "in MY_DEPARTMENTS('head')`.",
+    "MY_DEPARTMENTS_BELOW": "Those departments and all that are below them.",
+    "MY_STORES": "The stores one works for or holds a position at, or that position: `store in "
+    "MY_STORES('manager')`.",
+    "MY_STORES_BELOW": "Those stores and all that are below them.",
     "NOW": "This instant.",
     "NUMBER": "The number that a text holds, or empty when it holds none.",
     "RIGHT": "The last so many characters, one without a number.",

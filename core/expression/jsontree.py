@@ -14,6 +14,7 @@ from core.expression import nodes
 from core.expression.arithmetic import number_text
 from core.expression.dates import instant_text
 from core.expression.functions import INTERNAL, Function
+from core.expression.places import PLACES
 from core.i18n import N_
 
 Json = Any
@@ -62,6 +63,8 @@ class _Writer:
         return ["field", node.type.kind, node.name, node.frame]
 
     def _variable(self, node: nodes.Variable) -> Json:
+        if node.name.startswith(PLACES):
+            raise ConfigurationError(N_("Where people work is not known in the browser."))
         return ["variable", node.type.kind, node.name]
 
     def _linked(self, node: nodes.Linked) -> Json:

@@ -10,7 +10,7 @@ once and executed with `sql_values(env)` each time.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
@@ -20,8 +20,16 @@ from core.expression.compiled import Expression
 from core.expression.functions import INTERNAL, Function
 from core.expression.sqlfunctions import BY_KIND, function_name
 from core.expression.sqlnumbers import SIGNS, StoredNumber, against_number
-from core.expression.sqltypes import Instant, NumberText, Postgres, json_part, literal, typed
-from core.expression.types import Env
+from core.expression.sqltypes import (
+    Instant,
+    NumberText,
+    Postgres,
+    json_part,
+    listed,
+    literal,
+    sql_values,
+    typed,
+)
 
 Element = ColumnElement[Any]
 
@@ -85,17 +93,6 @@ def sql_order(expression: Expression, columns: Columns) -> Element:
     """Return a value to sort by; nulls are the database's to place."""
     builder = _Builder(columns, expression.table)
     return builder.sorted(expression.node)
-
-
-def sql_values(env: Env) -> dict[str, Any]:
-    """Return the parameters that statements with expressions are executed with."""
-    return {
-        "gx_today": env.today,
-        "gx_now": env.now,
-        "gx_zone": env.zone.key,
-        "gx_current_user": env.user,
-        **{f"gx_{name}": value for name, value in env.variables.items()},
-    }
 
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -238,7 +235,7 @@ class _Builder:
             "number": NumberText() if self._sqlite else sa.Numeric(),
         }
         if node.type.kind == "list":
-            return sa.bindparam(name, expanding=True, type_=sa.Text())
+            return cast("Element", listed(node.name, is_sqlite=self._sqlite))
         return sa.bindparam(name, type_=kinds.get(node.type.kind, sa.Text()))
 
     def _followed(self, node: nodes.Linked) -> Joined:

@@ -13,6 +13,8 @@ from sqlalchemy.types import TypeEngine
 
 from core.expression.arithmetic import QUOTIENT_PLACES, number_text
 from core.expression.dates import instant_text, read_instant
+from core.expression.places import PLACES, places_text
+from core.expression.types import Env
 
 Element = ColumnElement[Any]
 
@@ -192,3 +194,28 @@ class Postgres:
         if kind in {"number", "duration"}:
             return sa.cast(built, sa.Numeric)
         return sa.type_coerce(built, _TYPES.get(kind, sa.Text()))
+
+
+def listed(name: str, *, is_sqlite: bool) -> Any:
+    """Return what follows IN for a list variable: its values, or a subquery of places."""
+    if not name.startswith(PLACES):
+        return sa.bindparam(f"gx_{name}", expanding=True, type_=sa.Text())
+    key, places = name.removeprefix(PLACES), sa.bindparam("gx_places", type_=sa.Text())
+    if is_sqlite:
+        rows = sa.func.json_each(places, sa.literal_column(f"'$.\"{key}\"'"))
+    else:
+        held = sa.cast(places, sa.JSON).op("->")(sa.literal_column(f"'{key}'"))
+        rows = sa.func.json_array_elements_text(held)
+    return sa.select(rows.table_valued("value").c.value)
+
+
+def sql_values(env: Env) -> dict[str, Any]:
+    """Return the parameters that statements with expressions are executed with."""
+    return {
+        "gx_today": env.today,
+        "gx_now": env.now,
+        "gx_zone": env.zone.key,
+        "gx_current_user": env.user,
+        "gx_places": places_text(env.places),
+        **{f"gx_{name}": value for name, value in env.variables.items()},
+    }

@@ -1,7 +1,7 @@
 """What expressions are about: types, scopes, environments, bounds and problems."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -133,6 +133,10 @@ class Env(Protocol):
     def variables(self) -> Mapping[str, Any]:
         """Return the values of the scope's other variables."""
 
+    @property
+    def places(self) -> Mapping[str, Collection[str]]:
+        """Return where the person acting works (`core.expression.places`)."""
+
     def follow(self, type_name: str, record_id: str) -> Mapping[str, Any] | None:
         """Return the record that a link leads to, or None."""
 
@@ -150,6 +154,7 @@ class PlainEnv:
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
     user: str = ""
     variables: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
     def today(self) -> date:

@@ -182,7 +182,9 @@ def _view_uses(view: View, name: str) -> bool:
 
 
 def _policy_uses(policy: Policy, name: str) -> bool:
-    return name in (*policy.fields.view, *policy.fields.edit) or _mentions(name, policy.rows)
+    fields = policy.fields
+    named = (*fields.view, *fields.edit, *fields.mask, *fields.clear, policy.at)
+    return name in named or _mentions(name, policy.rows)
 
 
 def _flow_uses(flow: Flow, name: str) -> bool:

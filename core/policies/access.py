@@ -255,15 +255,15 @@ class Access:
 def access(ctx: Context, type_name: str) -> Access:
     """Return the context's actor's rights on a record type.
 
-    The actor carries its roles as of the present rights revision, and policies belong
-    to the release, so rights are kept per set of roles in the release's registry.
+    The actor carries roles and positions as of the present rights revision, and policies
+    belong to the release, so rights are kept per set of both in the release's registry.
 
     Raises:
         NotFound: there is no such record type.
     """
     registry, actor = ctx.registry, ctx.actor
     kept: Bounded[Access] = registry.memo("policies.access", lambda: Bounded(_KEPT))
-    key = (type_name, None if actor.is_system else actor.roles, actor.scope)
+    key = (type_name, actor.rights_key, actor.scope)
 
     def make() -> Access:
         record_type = registry.record_type(type_name)
@@ -271,7 +271,8 @@ def access(ctx: Context, type_name: str) -> Access:
             return Access(registry, record_type, everything(record_type))
         if actor.scope is not None:
             return Access(registry, record_type, grants_of_scope(record_type, actor.scope))
-        grants = grants_by_action(registry.release, record_type, actor.roles)
+        positions = actor.places.positions
+        grants = grants_by_action(registry.release, record_type, actor.roles, positions)
         return Access(registry, record_type, grants)
 
     return kept.get(key, make)

@@ -14,6 +14,7 @@ from core.schema.model import (
     RecordType,
     Release,
 )
+from core.schema.placerows import rows_of
 from core.schema.writtentypes import UNMASKED
 
 #: System fields that stand in every record; policies grant or hide the others by name.
@@ -48,14 +49,27 @@ def readable_names(record_type: RecordType) -> frozenset[str]:
     return frozenset(names | set(DOCUMENT_FIELDS) if record_type.document else names)
 
 
-def applying(release: Release, record_type: RecordType, roles: frozenset[str]) -> list[Policy]:
-    """Return the policies that name the record type and one of the roles."""
+def names_person(policy: Policy, roles: frozenset[str], positions: frozenset[str]) -> bool:
+    """Return whether a policy is for people with these roles and positions."""
+    who = policy.who
+    return (not who.roles or not roles.isdisjoint(who.roles)) and (
+        not who.positions or not positions.isdisjoint(who.positions)
+    )
+
+
+def applying(
+    release: Release,
+    record_type: RecordType,
+    roles: frozenset[str],
+    positions: frozenset[str] = frozenset(),
+) -> list[Policy]:
+    """Return the policies that name the record type, and one of the roles or positions."""
     every = (*record_type.policies, *release.policies)
     own = {id(policy) for policy in record_type.policies}
     return [
         policy
         for policy in every
-        if policy.who.roles & roles
+        if names_person(policy, roles, positions)
         and (id(policy) in own or record_type.name in policy.types or "*" in policy.types)
     ]
 
@@ -105,7 +119,7 @@ def grants_for(
     for policy in policies:
         if action in policy.actions or "*" in policy.actions:
             sets = field_sets(policy.fields, record_type)
-            merged.setdefault(sets, []).append(policy.rows)
+            merged.setdefault(sets, []).append(rows_of(policy, record_type))
     return tuple(
         Grant(() if "" in rows else tuple(dict.fromkeys(rows)), sets.view, sets.edit, sets.masked)
         for sets, rows in merged.items()
@@ -113,10 +127,13 @@ def grants_for(
 
 
 def grants_by_action(
-    release: Release, record_type: RecordType, roles: frozenset[str]
+    release: Release,
+    record_type: RecordType,
+    roles: frozenset[str],
+    positions: frozenset[str] = frozenset(),
 ) -> dict[str, tuple[Grant, ...]]:
-    """Return the grants of every action that the roles have on the record type."""
-    policies = applying(release, record_type, roles)
+    """Return the grants of every action that the roles and positions give on a record type."""
+    policies = applying(release, record_type, roles, positions)
     found = {action: grants_for(policies, record_type, action) for action in ACTIONS}
     return {action: grants for action, grants in found.items() if grants}
 

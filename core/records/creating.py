@@ -25,6 +25,7 @@ from core.records.conflicts import taken, taken_by
 from core.records.counters import format_number, next_number, sequence_key
 from core.records.environment import RecordEnv
 from core.records.events import announce, field_changes, history_event
+from core.records.placetypes import note_move
 from core.records.references import taken_fields
 from core.records.searching import index_new
 from core.records.validation import Candidate, Validator, compile_validator
@@ -214,6 +215,8 @@ class Batch:
             insert_all(self._connection, tables.main, [one.values for one in candidates])
             audit.append(self._connection, history)
         index_new(self._connection, self._type, [one.values for one in candidates])
+        for one in candidates:
+            note_move(self._connection, self._type, {}, one.values)
         for name, table in tables.children.items():
             insert_rows(self._connection, table, _owned(candidates, name))
         for name, table in tables.links.items():

@@ -68,7 +68,17 @@ class RecordView(Wrapped):
 class RecordEnv:
     """The environment of one operation; implements `core.expression.Env`."""
 
-    __slots__ = ("_ctx", "_records", "connection", "now", "today", "user", "variables", "zone")
+    __slots__ = (
+        "_ctx",
+        "_records",
+        "connection",
+        "now",
+        "places",
+        "today",
+        "user",
+        "variables",
+        "zone",
+    )
 
     def __init__(self, ctx: Context, connection: Connection) -> None:
         """Read through `connection`, as of the context's instant."""
@@ -78,6 +88,7 @@ class RecordEnv:
         self.zone = ctx.time_zone
         self.today = self.now.astimezone(self.zone).date()
         self.user: str = ctx.actor.id
+        self.places = ctx.actor.places.lists
         self.variables: Mapping[str, Any] = {}
         self._records: dict[tuple[str, str], Mapping[str, Any] | None] = {}
 

@@ -68,7 +68,7 @@ def _targets(
         return projection, statement if clause is None else statement.where(clause)
 
     # What lookups show depends on the rights on what they read from.
-    roles = None if ctx.actor.is_system else ctx.actor.roles
+    roles = ctx.actor.rights_key
     projection, statement = compiled(ctx.registry, ("records.expand", rights.key, roles), make)
     write = projection.writer()
     found: dict[str, Record] = {one: {"id": one, "no_access": ["*"]} for one in ids}

@@ -12,6 +12,7 @@ from typing import Protocol
 from sqlalchemy.engine import Connection
 
 from core.actor import Actor
+from core.tables.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,9 @@ class People(Protocol):
     def search(self, connection: Connection, text: str, limit: int) -> Sequence[Person]:
         """Return active users whose name or sign-in name holds `text`."""
 
-    def actors(self, connection: Connection, ids: Collection[str]) -> Mapping[str, Actor]:
+    def actors(
+        self, connection: Connection, registry: Registry, ids: Collection[str]
+    ) -> Mapping[str, Actor]:
         """Return the active users among `ids` as actors with their present rights, by id."""
 
 
@@ -86,9 +89,11 @@ class Directory:
         """Return active users whose name or sign-in name holds `text`, by name."""
         return () if self._people is None else self._people.search(connection, text, limit)
 
-    def actors(self, connection: Connection, ids: Collection[str]) -> Mapping[str, Actor]:
+    def actors(
+        self, connection: Connection, registry: Registry, ids: Collection[str]
+    ) -> Mapping[str, Actor]:
         """Return the active users among `ids` as actors with their present rights, by id."""
-        return self._people.actors(connection, ids) if self._people and ids else {}
+        return self._people.actors(connection, registry, ids) if self._people and ids else {}
 
 
 #: The directory of this process.

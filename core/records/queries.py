@@ -6,7 +6,7 @@ directions on both databases: a page first reads rows that have a value in the l
 field, then those that have none, so that each half can use the index.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -207,7 +207,7 @@ def asked_query(ctx: Context, rights: Access, query: Query, *, limit: int) -> As
     if query.expand:
         check_fields(rights.record_type, query.expand, "expand")
     # Equal rights on this type do not mean equal rights on those it links to.
-    roles = None if ctx.actor.is_system else ctx.actor.roles
+    roles = ctx.actor.rights_key
     type_name = rights.record_type.name
     asked = read_filter(ctx, type_name, query.filter) if query.filter else None
     shape = asked.opened.shape if asked else None
@@ -261,11 +261,11 @@ def _count(connection: Connection, asked: Asked, query: Query) -> int:
     return int(prebuilt.raw(connection, asked.values | {"limit": CAP + 1})[0][0])
 
 
-def _further(ctx: Context, rights: Access) -> tuple[frozenset[str] | None, ...]:
+def _further(ctx: Context, rights: Access) -> tuple[Hashable, ...]:
     """Return what an answer depends on besides the rights on its own record type."""
     if ctx.actor.is_system or not has_lookups(rights.record_type):
         return ()
-    return (ctx.actor.roles,)
+    return (ctx.actor.rights_key,)
 
 
 def _getting(

@@ -16,7 +16,7 @@ _TRIES = 5
 def actors_of(ctx: Context, ids: Collection[str]) -> Mapping[str, Actor]:
     """Return the active users among `ids` as actors, by id."""
     with ctx.reading() as connection:
-        return PEOPLE.actors(connection, ids)
+        return PEOPLE.actors(connection, ctx.registry, ids)
 
 
 def find_readers(ctx: Context, record: tuple[str, str], text: str, limit: int) -> list[Person]:

@@ -21,6 +21,7 @@ from core.records.conflicts import taken, taken_by
 from core.records.creating import forbidden_fields
 from core.records.events import announce, field_changes, history_event
 from core.records.loading import NO_VALUE, as_written
+from core.records.placetypes import note_move
 from core.records.proposals import SUBMITTED, Proposal, find_proposal, save_proposal
 from core.records.queries import get_record
 from core.records.references import taken_fields
@@ -379,6 +380,7 @@ def write_version(
             audit.append(connection, [event])
             for topic in topics:
                 announce(ctx, connection, topic, [(type_name, before["id"], record["version"])])
+        note_move(connection, record_type, before, record)
         index_change(connection, record_type, record, changed)
     except IntegrityError as error:
         raise taken_by(ctx, record_type, error) from error

@@ -71,7 +71,7 @@ class OpenApiView(OpenApi):
             raise Unauthenticated
         if version != VERSION:
             raise NotFound
-        key = ("rest.openapi", ctx.actor.roles, ctx.locale, url_for("system.healthz"))
+        key = ("rest.openapi", ctx.actor.rights_key, ctx.locale, url_for("system.healthz"))
         document: dict[str, Any] = ctx.registry.memo(key, lambda: self._document(ctx))
         return respond(document)
 

@@ -12,6 +12,7 @@ from core.schema.fieldchecks import check_fields
 from core.schema.flowchecks import check_flows
 from core.schema.model import ACTIONS, Policy, RecordType, Release
 from core.schema.names import TYPE_NAME
+from core.schema.placerows import PLACE_TYPES, place_type
 from core.schema.printchecks import check_prints
 from core.schema.rulechecks import check_rules, check_stages
 from core.schema.viewchecks import NOT_SORTABLE, listed_names, view_flaws
@@ -189,14 +190,31 @@ def _check_policy(draft: Draft, policy: Policy, place: Node) -> None:
             draft.add_unknown(place.at("actions", at), "action", action, ACTIONS)
     roles = place.at("who", "role")
     draft.check_roles(roles, sorted(policy.who.roles))
-    if not policy.who.roles:
+    _check_positions(draft, policy, place)
+    if not policy.who.roles and not policy.who.positions:
         draft.add(place.at("who"), "missing", N_("“{key}” is missing."), key="role")
+
+
+def _check_positions(draft: Draft, policy: Policy, place: Node) -> None:
+    """Note positions that are not declared, and a reach without a place."""
+    known = [one.name for one in draft.positions]
+    at = place.at("who", "position")
+    places = {one.text: one for one in at.items}
+    for name in sorted(policy.who.positions):
+        if name not in known:
+            draft.add_unknown(places.get(name, at), "position", name, known)
+    if policy.scope != "own" and not policy.at:
+        draft.add(place.at("scope"), "missing", N_("“{key}” is missing."), key="at")
 
 
 def _check_policy_rows(draft: Draft, policy: Policy, place: Node, record_type: RecordType) -> None:
     if policy.rows:
         draft.expression(place.at("rows"), policy.rows, draft.scope(record_type.name))
     names = listed_names(record_type) | {"*"}
+    if policy.at and place_type(record_type, policy.at) not in PLACE_TYPES:
+        links = [one.name for one in record_type.fields if one.target in PLACE_TYPES]
+        text = N_("“at” names a link to a store or department. There are: {names}.")
+        draft.add(place.at("at"), "not_a_place", text, names=", ".join(links) or "—")
     fields = policy.fields
     for key, listed in (("view", fields.view), ("edit", fields.edit)):
         _check_names(draft, place.at("fields", key), listed, names)

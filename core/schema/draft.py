@@ -34,6 +34,7 @@ class Draft:
     nodes: dict[str, Node] = field(default_factory=dict)
     field_nodes: dict[str, Node] = field(default_factory=dict)
     flows: dict[str, Flow] = field(default_factory=dict)
+    positions: list[Role] = field(default_factory=list)
     policies: list[Policy] = field(default_factory=list)
     policy_nodes: list[Node] = field(default_factory=list)
     roles: list[Role] = field(default_factory=list)

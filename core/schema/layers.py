@@ -128,6 +128,7 @@ class _Builder:
             flows=dict(sorted(draft.flows.items())),
             policies=tuple(draft.policies),
             roles=tuple(draft.roles),
+            positions=tuple(draft.positions),
             automations=dict(sorted(draft.automations.items())),
             prints=dict(sorted(draft.prints.items())),
         )
@@ -249,15 +250,18 @@ class _Builder:
                 draft.policy_nodes.append(document.node.at("policies", at))
 
     def _add_roles(self, draft: Draft, document: Document) -> None:
-        for at, values in enumerate(document.values.get("roles", ())):
-            role = _model(values, Role)
-            if role is None:
-                continue
-            if any(one.name == role.name for one in draft.roles):
-                text = N_("The role {name} is already declared.")
-                place = document.node.at("roles", at)
-                self._problems.append(place.problem("duplicate_role", text, name=role.name))
-            draft.roles.append(role)
+        for key, known, text in (
+            ("roles", draft.roles, N_("The role {name} is already declared.")),
+            ("positions", draft.positions, N_("The position {name} is already declared.")),
+        ):
+            for at, values in enumerate(document.values.get(key, ())):
+                role = _model(values, Role)
+                if role is None:
+                    continue
+                if any(one.name == role.name for one in known):
+                    place = document.node.at(key, at)
+                    self._problems.append(place.problem("duplicate_role", text, name=role.name))
+                known.append(role)
 
 
 def _model(values: dict[str, Any], kind: type[_M]) -> _M | None:

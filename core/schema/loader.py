@@ -29,9 +29,10 @@ class PolicySet(Model, frozen=True, kw_only=True):
 
 
 class RoleList(Model, frozen=True, kw_only=True):
-    """A file of roles."""
+    """A file of roles, and of the positions that people hold at stores and in departments."""
 
     roles: tuple[Role, ...]
+    positions: tuple[Role, ...] = ()
 
 
 #: First key of a document -> what the document holds.

@@ -409,7 +409,7 @@ class Flow(Model, frozen=True, kw_only=True):
 
 
 class Role(Model, frozen=True, kw_only=True):
-    """A role that ships with the schema; the security manager creates it."""
+    """A role that ships with the schema, which the security manager creates, or a position."""
 
     name: str
     label: Label = {}
@@ -423,6 +423,7 @@ class Release(Model, frozen=True, kw_only=True):
     flows: dict[str, Flow] = {}
     policies: tuple[Policy, ...] = ()
     roles: tuple[Role, ...] = ()
+    positions: tuple[Role, ...] = ()
     automations: dict[str, Automation] = {}
     prints: dict[str, Print] = {}
 

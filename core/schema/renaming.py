@@ -280,8 +280,9 @@ class Renames:
 
     def _rename_policy(self, policy: Tree, name: str) -> None:
         rights = policy.get("fields") or {}
-        self._rename_in(rights.get("view"), name)
-        self._rename_in(rights.get("edit"), name)
+        for key in ("view", "edit", "mask", "clear"):
+            self._rename_in(rights.get(key), name)
+        self._put(policy, "at", name)
 
     def _rename_flow(self, tree: Tree) -> None:
         name = str(tree["document"])

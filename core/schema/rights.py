@@ -1,12 +1,25 @@
 """Policies: who may do what on which rows and fields, as immutable values."""
 
+from typing import Literal
+
 from core.schema.modelbase import Model
 
 
 class Who(Model, frozen=True, kw_only=True):
-    """Whom a policy is for: any of the named roles."""
+    """Whom a policy is for.
+
+    Attributes:
+        role: people with any of these roles.
+        position: people who hold any of these positions somewhere; with a role, both.
+    """
 
     role: str | tuple[str, ...] = ()
+    position: str | tuple[str, ...] = ()
+
+    @property
+    def positions(self) -> frozenset[str]:
+        """Return the names of the positions as a set."""
+        return frozenset((self.position,) if isinstance(self.position, str) else self.position)
 
     @property
     def roles(self) -> frozenset[str]:
@@ -53,6 +66,10 @@ class Policy(Model, frozen=True, kw_only=True):
         types: record type names; a policy inside a record type has just that one; `*` is all.
         actions: names from `ACTIONS`; `*` is all of them.
         rows: expression over the record that must hold; empty means every row.
+        at: the link to a store or department that says where a record belongs; `id` for
+            stores and departments themselves.
+        scope: which places count: those where the person works (or holds the position of
+            `who`), those and all below them, or all.
     """
 
     name: str
@@ -60,4 +77,6 @@ class Policy(Model, frozen=True, kw_only=True):
     types: tuple[str, ...] = ()
     actions: tuple[str, ...]
     rows: str = ""
+    at: str = ""
+    scope: Literal["own", "own_and_below", "all"] = "own"
     fields: FieldRights = FieldRights()

@@ -8,8 +8,9 @@ from sqlalchemy.engine import Connection
 
 from core.actor import Actor
 from core.records.people import Person
-from core.security.stores import list_stores
+from core.security.places import places_of
 from core.security.users import roles_of, user_table
+from core.tables.registry import Registry
 
 _users = user_table
 _COLUMNS = (
@@ -52,15 +53,18 @@ class UserDirectory:
         query = query.order_by(_users.c.first_name, _users.c.last_name, _users.c.id).limit(limit)
         return [_person(row) for row in connection.execute(query)]
 
-    def actors(self, connection: Connection, ids: Collection[str]) -> Mapping[str, Actor]:
+    def actors(
+        self, connection: Connection, registry: Registry, ids: Collection[str]
+    ) -> Mapping[str, Actor]:
         """Return the active users among `ids` as actors with their present rights, by id."""
-        return {
-            one.id: Actor(
-                one.id, one.name, roles_of(connection, one.id), list_stores(connection, one.id)
-            )
-            for one in self.by_id(connection, ids)
-            if one.is_active
-        }
+        found = {}
+        for one in self.by_id(connection, ids):
+            if one.is_active:
+                places = places_of(connection, registry, one.id)
+                stores = places.lists.get("store", frozenset())
+                roles = roles_of(connection, one.id)
+                found[one.id] = Actor(one.id, one.name, roles, stores, places=places)
+        return found
 
     def _found(
         self, connection: Connection, column: sa.ColumnElement[Any], wanted: Sequence[Any]

@@ -38,14 +38,14 @@ class Services:
         """Return the services of an installation; nothing is connected yet."""
         db = Database(settings.database_url)
         clock = clock or Clock()
-        key = settings.secret_key
+        key, registries = settings.secret_key, Registries(db)
         return cls(
             settings=settings,
             db=db,
-            registries=Registries(db),
+            registries=registries,
             hooks=hooks,
             clock=clock,
-            actors=Actors(db, key),
+            actors=Actors(db, key, registries),
             tokens=Tokens(key, clock),
             throttle=Throttle(db, clock, key),
             files=FileStore(settings.files),
@@ -54,7 +54,7 @@ class Services:
     def forget(self) -> None:
         """Drop everything read from the database, when it was replaced by another one."""
         self.registries = Registries(self.db)
-        self.actors.forget()
+        self.actors = Actors(self.db, self.settings.secret_key, self.registries)
 
 
 def services() -> Services:

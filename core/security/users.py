@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from flask_appbuilder.security.sqla import models
 from sqlalchemy.engine import Connection
 
-from core.actor import Actor
+from core.actor import Actor, Places
 from core.context import Context
 from core.db import Database
-from core.security.stores import list_stores
+from core.security.places import places_of
+from core.tables.registry import Registries
 
 _MAX_KEPT = 5000
 _MAX_ID = 18
@@ -65,15 +66,16 @@ def roles_of(connection: Connection, user_id: str) -> frozenset[str]:
 
 def active_user(ctx: Context, user_id: str) -> Actor | None:
     """Return the user with this id as an actor of this moment; None when not active."""
-    return Actors(ctx.db, "").find(user_id, ctx.registry.revision.rights)
+    return Actors(ctx.db, "", ctx.registries).find(user_id, ctx.registry.revision.rights)
 
 
 class Actors:
     """The users of one installation as actors, cached by revision of rights."""
 
-    def __init__(self, db: Database, key: str) -> None:
+    def __init__(self, db: Database, key: str, registries: Registries) -> None:
         """Read from `db`; `key` makes stamps that nobody can compute from a stolen hash."""
         self._db = db
+        self._registries = registries
         self._key = key.encode()[:64]
         self._kept: dict[str, tuple[int, Actor | None]] = {}
 
@@ -105,12 +107,12 @@ class Actors:
             row = connection.execute(query).mappings().first()
             if row is None or not row["active"]:
                 return None
-            return self._actor(
-                row, roles_of(connection, user_id), list_stores(connection, user_id)
-            )
+            places = places_of(connection, self._registries.current(connection), user_id)
+            return self._actor(row, roles_of(connection, user_id), places)
 
-    def _actor(self, row: Any, roles: frozenset[str], stores: frozenset[str]) -> Actor:
+    def _actor(self, row: Any, roles: frozenset[str], places: Places) -> Actor:
         user_id = str(row["id"])
         name = f"{row['first_name']} {row['last_name']}".strip() or row["username"]
         stamp = self.stamp(user_id, row["password"])
-        return Actor(id=user_id, name=name, roles=roles, stores=stores, stamp=stamp)
+        stores = places.lists.get("store", frozenset())
+        return Actor(user_id, name, roles, stores, stamp=stamp, places=places)

@@ -84,7 +84,7 @@ class Menu:
 def menu(ctx: Context) -> Menu:
     """Return the navigation of the context's actor."""
     groups = ctx.registry.memo(
-        ("web.menu", ctx.actor.roles, ctx.locale), lambda: tuple(_groups(ctx))
+        ("web.menu", ctx.actor.rights_key, ctx.locale), lambda: tuple(_groups(ctx))
     )
     waiting = _waiting(ctx)
     first = tuple(

@@ -37,12 +37,12 @@ policies:
   - {name: all, who: {role: Admin}, actions: ["*"]}
   - name: own
     who: {role: clerk}
-    actions: [view, create, edit, delete, import, export, history]
+    actions: [view, print, share, create, edit, delete, import, export, history]
     rows: "created_by == current_user"
     fields: {view: [subject, contract, papers, photo, signed, needs_photo, items], edit: [subject, contract, papers, photo, signed, needs_photo, items]}
   - name: papers
     who: {role: cashier}
-    actions: [view, create]
+    actions: [view, create, print]
     fields: {view: [subject, papers], edit: [subject, papers]}
 """
 

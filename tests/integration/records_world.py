@@ -25,6 +25,9 @@ roles:
   - {name: guest}
   - {name: local}
   - {name: mixed}
+positions:
+  - {name: head}
+  - {name: guard}
 """
 
 STORE = """
@@ -33,6 +36,7 @@ title_field: code
 fields:
   - {name: code, type: text, required: true, unique: true}
   - {name: is_open, type: boolean, default: true}
+  - {name: parent, type: link, target: store}
 policies:
   - {name: all, who: {role: [clerk, manager]}, actions: ["*"]}
   - {name: open, who: {role: [local, mixed]}, actions: [view], rows: "is_open == true"}
@@ -131,6 +135,19 @@ policies:
   - {name: own, who: {role: mixed}, actions: [view, export], rows: "created_by == current_user", fields: {view: [name, phone, email], clear: [phone]}}
 """
 
+VISIT = """
+record_type: visit
+title_field: title
+fields:
+  - {name: title, type: text, required: true}
+  - {name: store, type: link, target: store}
+policies:
+  - {name: staff, who: {role: [clerk, manager]}, actions: ["*"]}
+  - {name: own, who: {role: local}, at: store, actions: [view]}
+  - {name: below, who: {role: mixed}, at: store, scope: own_and_below, actions: [view, create, edit], rows: "title is not empty"}
+  - {name: head, who: {position: head}, at: store, scope: own_and_below, actions: [view]}
+"""
+
 RULE = """
 record_type: rule
 title_field: name
@@ -155,6 +172,7 @@ SOURCES = [
         ("order", ORDER),
         ("note", NOTE),
         ("person", PERSON),
+        ("visit", VISIT),
         ("rule", RULE),
     )
 ]
