@@ -8,7 +8,7 @@ import inspect
 import re
 from collections.abc import Mapping
 
-from core.schema import automations, changemodel, loader, model, prints
+from core.schema import automations, changemodel, loader, model, prints, rightsguide
 
 Keys = Mapping[str, tuple[str, str]]
 
@@ -78,6 +78,7 @@ KEYS: Mapping[type, Keys] = {
         "searchable": ("The search of lists finds records by parts of it.", "true"),
         "index": ("Lists filter and sort fast by it.", "true"),
         "sensitive": ("`pii`: personal; `secret`: never shown whole or searched.", "pii"),
+        "mask": ("What is left of a value that is masked; of itself makes it be masked.", "last4"),
         "default": ("The value of a new record.", "active"),
         "default_expr": ("The value of a new record, worked out.", '"TODAY()"'),
         "min": ("The least value.", '"0"'),
@@ -210,19 +211,7 @@ KEYS: Mapping[type, Keys] = {
         "when": ("The condition; the first that holds counts.", '"amount > 1000"'),
         "color": ("The colour.", "red"),
     },
-    model.Policy: {
-        "name": ("Its name; a customization replaces it by naming it again.", "clerks"),
-        "who": ("Whom it is for.", "{role: clerk}"),
-        "types": ("", "[member, order]"),
-        "actions": ("What they may do; `*` is everything.", "[view, create, edit]"),
-        "rows": ("", '"created_by == current_user"'),
-        "fields": ("Which fields they see and write.", "{view: ['*'], edit: [name, phone]}"),
-    },
-    model.Who: {"role": ("Everybody who holds this role, or one of a list.", "clerk")},
-    model.FieldRights: {
-        "view": ("Fields that can be seen; `*` is all.", "['*']"),
-        "edit": ("Fields that can be written; `*` is all.", "[name, phone]"),
-    },
+    **rightsguide.KEYS,
     changemodel.FieldChange: {
         "retype": ("A field's values become values of another type.", "{field: age, to: integer}"),
         "merge": ("Several fields become one.", "{fields: [first, last], into: full_name}"),
@@ -285,7 +274,6 @@ KEYS: Mapping[type, Keys] = {
             "[{name: shops, who: {role: cashier}, types: [member], actions: [view]}]",
         ),
     },
-    loader.RoleList: {"roles": ("First key: the roles.", "[{name: clerk}]")},
     model.Role: {
         "name": ("Its name in policies and commands.", "clerk"),
         "label": ("What people call it.", "{zh: 文员, en: Clerk}"),

@@ -6,8 +6,8 @@ from typing import Any
 
 from core.context import Context
 from core.i18n import N_, translate
-from core.schema import model
 from core.policies.masks import is_masked
+from core.schema import model
 from core.schema.model import Field, RecordType
 from core.web.display import Reading, field_label, links_in, value_text
 from core.web.titles import find_titles, role_labels

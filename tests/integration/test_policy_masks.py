@@ -8,7 +8,7 @@ from core.records.exporting import export_csv, export_json
 from core.records.grouping import group_records
 from core.records.history import history_problems, record_history
 from core.records.operations import create_record, restore_record, update_record
-from core.records.queries import Query, get_wire, list_wire
+from core.records.queries import Query, get_record, list_wire
 from core.records.unmasking import unmask_value
 from tests.integration.records_world import codes, world  # noqa: F401  a fixture
 
@@ -31,11 +31,11 @@ def person(world):
 
 
 def test_sensitive_values_are_masked_unless_a_policy_shows_them(world, person):
-    whole = get_wire(world.context("clerk"), "person", person["id"])
+    whole = get_record(world.context("clerk"), "person", person["id"], as_wire=True)
     assert {name: whole[name] for name in a_person() if name != "papers"} == {
         name: value for name, value in a_person().items() if name != "papers"
     }
-    seen = get_wire(world.context("guest"), "person", person["id"])
+    seen = get_record(world.context("guest"), "person", person["id"], as_wire=True)
     assert {name: seen[name] for name in MASKS} == MASKS
     assert (seen["masked"], seen["no_access"]) == (sorted(MASKS), ["papers"])
     assert (seen["name"], "papers" in seen, "masked" in whole) == ("Lin", False, False)
@@ -111,11 +111,11 @@ def test_each_action_shows_the_cells_of_its_own_policies(world, person):
 
 def test_a_mask_sent_back_keeps_the_value_and_a_wrong_one_is_refused(world, person):
     guest, clerk = world.context("guest"), world.context("clerk")
-    seen = get_wire(guest, "person", person["id"])
+    seen = get_record(guest, "person", person["id"], as_wire=True)
     del seen["name"]
     changed = update_record(guest, "person", person["id"], {**seen, "name": "Lu"}, version=1)
     assert (changed["name"], changed["phone"]) == ("Lu", "138•••5678")
-    stored = get_wire(clerk, "person", person["id"])
+    stored = get_record(clerk, "person", person["id"], as_wire=True)
     assert (stored["phone"], stored["born"], stored["tags"]) == (
         "13812345678", "1990-02-03", ["a"],
     )  # fmt: skip
@@ -126,7 +126,7 @@ def test_a_mask_sent_back_keeps_the_value_and_a_wrong_one_is_refused(world, pers
         create_record(clerk, "person", {"name": "X", "phone": "138•••5678"})
     assert codes(refused) == [("phone", "field.masked")]
     update_record(guest, "person", person["id"], {"phone": "13900001111"}, version=2)
-    assert get_wire(clerk, "person", person["id"])["phone"] == "13900001111"
+    assert get_record(clerk, "person", person["id"], as_wire=True)["phone"] == "13900001111"
 
 
 def test_copies_and_versions_reveal_nothing(world, person):
@@ -150,7 +150,7 @@ def test_lifting_a_mask_is_a_right_and_is_written_down(world, person):
     assert unmask_value(ctx, "person", person["id"], "born") == "1990-02-03"
     event = record_history(world.context("clerk"), "person", person["id"])[0]
     assert (event["action"], event["reason"], event["actor"]) == ("unmask", "born", "u1")
-    assert get_wire(guest, "person", person["id"])["version"] == 1
+    assert get_record(guest, "person", person["id"], as_wire=True)["version"] == 1
     assert list(history_problems(world.db, ctx.registry)) == []
     update_record(guest, "person", person["id"], {"name": "Lu"}, version=1)
     assert list(history_problems(world.db, ctx.registry)) == []

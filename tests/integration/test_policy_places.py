@@ -6,7 +6,7 @@ from core.actor import Actor
 from core.errors import NotFound
 from core.records.environment import RecordEnv
 from core.records.operations import create_record, delete_record, update_record
-from core.records.queries import Query, get_wire, list_wire
+from core.records.queries import Query, get_record, list_wire
 from core.security.places import Holding, hold, places_of, release
 from core.security.stores import assign_stores
 from tests.integration.records_world import world  # noqa: F401  a fixture
@@ -66,14 +66,14 @@ def test_own_and_below_reaches_down_the_tree(world, stores):
 def test_a_position_counts_where_it_is_held(world, stores):
     held(world, ("head", "store", stores["RA"]), ("guard", "store", stores["S"]))
     assert titles(context(world)) == ["V2", "V3"]
-    seen = get_wire(context(world), "visit", _id(world, "V2"))
+    seen = get_record(context(world), "visit", _id(world, "V2"))
     assert seen["title"] == "V2"
     with pytest.raises(NotFound):
-        get_wire(context(world), "visit", _id(world, "V4"))
+        get_record(context(world), "visit", _id(world, "V4"))
     with world.db.write() as connection:
         release(connection, Holding(LIN, "store", stores["RA"], "head"))
     with pytest.raises(NotFound):
-        get_wire(context(world, "local"), "visit", _id(world, "V2"))
+        get_record(context(world, "local"), "visit", _id(world, "V2"))
 
 
 def test_moving_a_store_is_a_new_revision_of_rights(world, stores):

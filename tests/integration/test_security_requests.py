@@ -321,7 +321,7 @@ def test_a_failure_of_ours_shows_an_id_and_no_detail(site, monkeypatch, caplog):
     def fail(*_args, **_kwargs):
         raise ZeroDivisionError("the secret detail")
 
-    monkeypatch.setattr("core.rest.records.get_wire", fail)
+    monkeypatch.setattr("core.rest.records.get_record", fail)
     answer = site.client("clerk").get(f"{MEMBER}/{NOWHERE}")
     assert (answer.status_code, answer.json["code"]) == (500, "internal")
     assert "secret detail" not in answer.text
