@@ -147,6 +147,7 @@ class World:
     zone: ZoneInfo
     user: str = "o1"
     variables: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def today(self) -> date:
