@@ -85,9 +85,9 @@ def main(url, mode):
     worker = Worker(db, context, handlers=handlers, elected=False, **leases)
     settings = Settings(Path("/nowhere"), url, "k" * 40, webhook_hosts=("127.0.0.1",))
     sender = sending.Sender(settings, db, registries)
+    say("started")  # before anything else can speak: a mode may be inside at once
     worker.start()
     sender.start()
-    say("started")
     sys.stdin.read()
     say("stopped" if worker.stop() and sender.stop() else "hanging")
 
