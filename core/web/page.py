@@ -371,6 +371,8 @@ BROWSER_TEXTS = (
     N_("several, with commas"),
     N_("on a day"),
     N_("days ago"),
+    N_("No rows."),
+    N_("Why? Row {number}"),
     N_("days from now"),
     N_("Days"),
     N_("today"),

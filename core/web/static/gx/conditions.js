@@ -1,21 +1,26 @@
 // What the schema's conditions say about the form while somebody types. The server says
 // the same again when it saves: this only spares people the round trip.
-import { compile } from "./expression.js";
-import { rateText, t } from "./core.js";
+import { rateText } from "./core.js";
+import { compute, equal, isSame, show, value } from "./computing.js";
 import { fill } from "./fill.js";
-import { Unknown, follower } from "./linked.js";
+import { FormValues } from "./formvalues.js";
+import { follower } from "./linked.js";
 import { Why } from "./why.js";
 
 /** @typedef {Record<string, any>} Values */
 /** @typedef {{source: string, name: string, text: string, tree?: any[], parts?: Part[]}} Condition */
 /** @typedef {{label: string, tree: any[], field?: string, options?: Record<string, string>}} Part */
 /**
- * @typedef {{fields: Record<string, any>, sections: Record<string, any>, steps: any[],
- *   values: Values, follows: Record<string, string[]>}} Rules
+ * @typedef {{fields: Record<string, any>, computed: string[], sections: Record<string, any>, steps: any[],
+ *   values: Values, cells: Record<string, Record<string, Values>>, follows: Record<string, string[]>}} Rules
  */
+/** @typedef {{line: HTMLTableRowElement, row: Values}} Cells a row of a sheet, computed */
 
 /** What expressions know of the world: the store day and who asks, as the server says. */
 const environment = JSON.parse(document.getElementById("environment")?.textContent || "{}");
+
+/** Kinds of fields whose control shows something else than their value. */
+const NOT_FILLED = new Set(["link", "links", "user", "users", "table", "file", "files", "image"]);
 
 export class Conditions {
   /**
@@ -25,12 +30,51 @@ export class Conditions {
   constructor(form, rules) {
     this.form = form;
     this.rules = rules;
-    this.world = { ...environment, follow: follower(rules.follows, () => this.apply()) };
+    this.typed = new FormValues(form, rules.fields);
+    this.world = { ...environment, follow: follower(rules.follows, () => this.learned()) };
+    /** The record, and rows by their ids, as they came with the page. @type {Values | null} */
+    this.first = null;
+    /** @type {Map<string, Values>} */
+    this.firstRows = new Map();
+    /** Rows as they are now, by table field. @type {Record<string, Cells[]>} */
+    this.sheets = {};
+    /** @type {WeakMap<Element, string>} */
+    this.drawn = new WeakMap();
+    /** Rows of sheets when conditions were looked at last. @type {Map<HTMLElement, Values>} */
+    this.before = new Map();
+    /** What is to be taken over from a link once it is known. @type {Set<string>} */
+    this.waiting = new Set();
+    const tables = Object.entries(rules.fields).filter(([, rule]) => rule.columns);
+    this.tables = tables.map(([name]) => name);
+    const isStored = Boolean(form.dataset.record);
+    for (const name of isStored ? this.tables : []) {
+      for (const one of this.typed.rows(name) || []) {
+        if (one.id) this.firstRows.set(one.id, { ...one.values, ...rules.cells[name]?.[one.id] });
+      }
+    }
+    if (isStored) this.first = this.row(true);
     this.why = new Why(form, this);
     /** @type {Values | null} */
     this.last = null;
-    form.addEventListener("input", () => this.apply());
-    form.addEventListener("change", () => this.apply());
+    form.addEventListener("input", (event) => this.changed(event));
+    form.addEventListener("change", (event) => this.changed(event));
+    this.apply();
+    // A new record may come with links filled in already.
+    if (!isStored && this.last) this.takeOver(this.last, {}, new Map());
+  }
+
+  /** @param {Event} event */
+  changed(event) {
+    if (event.target instanceof Element && event.target.closest("[data-why]")) return;
+    const place = this.typed.touch(event.target);
+    if (place) this.drawn.delete(place);
+    else this.drawn = new WeakMap();
+    this.apply();
+  }
+
+  /** A linked record is there: what reads it is computed anew. */
+  learned() {
+    this.typed.forget();
     this.apply();
   }
 
@@ -38,9 +82,13 @@ export class Conditions {
     const row = this.row();
     if (this.last && this.fillIn(row, this.last)) return; // filling in has applied everything anew
     this.last = row;
+    this.before = this.sheetRows();
     for (const [name, rule] of Object.entries(this.rules.fields)) {
-      const place = this.form.querySelector(`[data-field="${CSS.escape(name)}"]`);
-      if (place) this.rule(/** @type {HTMLElement} */ (place), rule, row);
+      const place = this.typed.places.get(name);
+      if (!place) continue;
+      if (rule.formula || rule.fetch) show(place, name, rule, row, this.world);
+      this.rule(place, rule, row);
+      if (rule.columns) this.cells(name, rule, row);
     }
     for (const [key, tree] of Object.entries(this.rules.sections)) {
       const place = /** @type {HTMLElement | null} */ (this.form.querySelector(`[data-section="${CSS.escape(key)}"]`));
@@ -49,31 +97,56 @@ export class Conditions {
     }
     for (const hint of this.form.querySelectorAll("[data-rate-hint]")) {
       const input = hint.parentElement?.querySelector("input");
-      if (input) hint.textContent = rateText(input.value);
+      const text = input ? rateText(input.value) : "";
+      if (hint.textContent !== text) hint.textContent = text;
     }
     this.why.renew(row);
   }
 
-  /** @returns {Values} the record as it is typed, formulas computed */
-  row() {
-    const row = this.values();
+  /**
+   * @param {boolean} [isFirst] nothing was typed yet: what is computed is what the server said
+   * @returns {Values} the record as it is typed, with everything computed
+   */
+  row(isFirst = false) {
+    /** @type {Values} */
+    const row = { ...this.rules.values };
     for (const [name, rule] of Object.entries(this.rules.fields)) {
-      if (rule.formula) this.compute(name, rule, row);
+      const found = rule.columns ? this.lines(name, rule) : this.typed.value(name);
+      if (found !== undefined) row[name] = found;
+      else row[name] ??= null;
     }
+    if (!isFirst) compute(this.rules, row, this.first, this.rules.values, this.world);
     return row;
   }
 
   /**
-   * Do what rules on change say, where something that they read was changed.
+   * @param {string} name
+   * @param {any} rule
+   * @returns {Values[] | undefined} the rows of a table field; none that is blank
+   */
+  lines(name, rule) {
+    const typed = this.typed.rows(name);
+    if (!typed) return undefined;
+    const rules = { fields: rule.columns, computed: rule.computed };
+    this.sheets[name] = typed.map((one, position) => {
+      const row = { ...one.values, position: String(position) };
+      compute(rules, row, this.firstRows.get(one.id) || null, this.rules.cells[name]?.[one.id] || {}, this.world);
+      return { line: one.line, row };
+    });
+    return this.sheets[name].filter((_one, index) => !typed[index].isBlank).map((one) => one.row);
+  }
+
+  /**
+   * Do what rules on change say, where something that they read was changed, and take over
+   * what a link that was set leads to.
    * @param {Values} row
    * @param {Values} last
    */
   fillIn(row, last) {
     const focused = document.activeElement?.closest("[data-field]")?.getAttribute("data-field");
-    let filled = false;
-    this.last = row;
+    let filled = this.takeOver(row, last, this.before);
     for (const step of this.rules.steps) {
-      if (!step.reads.some((/** @type {string} */ name) => !equal(row[name], last[name]))) continue;
+      if (step.reads.every((/** @type {string} */ name) => isSame(row, last, name))) continue;
       if (value(step.when, row, this.world) !== true) continue;
       const found = value(step.to, row, this.world);
       if (found === undefined) continue;
@@ -87,217 +160,176 @@ export class Conditions {
     return filled;
   }
 
+  /** @returns {Map<HTMLElement, Values>} */
+  sheetRows() {
+    return new Map(this.tables.flatMap((name) => (this.sheets[name] || []).map((one) => [one.line, one.row])));
+  }
+
+  /**
+   * @param {Values} row
+   * @param {Values} last
+   * @param {Map<HTMLElement, Values>} before
+   */
+  takeOver(row, last, before) {
+    /** @type {[string, any][]} */
+    const found = [];
+    /** @param {string} path @param {any} rule @param {Values} now @param {Values | undefined} was */
+    const look = (path, rule, now, was) => {
+      if (rule.fetch?.mode !== "if_empty" || NOT_FILLED.has(rule.kind)) return;
+      const name = path.slice(path.lastIndexOf(".") + 1);
+      if (!equal(now[rule.fetch.link], was?.[rule.fetch.link])) this.waiting.add(path);
+      if (!this.waiting.has(path)) return;
+      const taken = value(rule.fetch.tree, now, this.world);
+      if (taken === undefined) return;
+      this.waiting.delete(path);
+      if (taken !== null && (now[name] ?? "") === "") found.push([path, taken]);
+    };
+    for (const name of this.rules.computed) look(name, this.rules.fields[name], row, last);
+    for (const table of this.tables) {
+      const rule = this.rules.fields[table];
+      for (const { line, row: now } of this.sheets[table] || []) {
+        for (const name of rule.computed) look(`${line.dataset.row}.${name}`, rule.columns[name], now, before.get(line));
+      }
+    }
+    this.last = row;
+    this.before = this.sheetRows();
+    for (const [path, taken] of found) fill(this.form, path, { value: taken, text: "" });
+    return found.length > 0;
+  }
+
   /**
    * What holds of some conditions; undefined while none does and one cannot be told here.
    * @param {Condition[]} conditions
    * @param {Values} row
+   * @param {Values | null} [outer]
    */
-  any(conditions, row) {
-    const found = conditions.map((one) => this.holds(one, row));
+  any(conditions, row, outer = null) {
+    const found = conditions.map((one) => this.holds(one, row, outer));
     return found.includes(true) ? true : found.includes(undefined) ? undefined : false;
   }
 
   /**
    * @param {Condition} condition
    * @param {Values} row
+   * @param {Values | null} [outer] the record that holds the row
    * @returns {boolean | undefined}
    */
-  holds(condition, row) {
+  holds(condition, row, outer = null) {
     if (!condition.tree) return undefined;
-    const found = value(condition.tree, row, this.world);
+    const found = value(condition.tree, row, this.world, outer);
     return found === undefined ? undefined : found === true;
   }
 
   /**
    * @param {any} rule
    * @param {Values} row
+   * @param {Values | null} outer
    * @returns {boolean | undefined} whether a field is hidden
    */
-  isHidden(rule, row) {
-    const own = rule.visible ? this.holds(rule.visible, row) : true;
-    const shown = rule.shown ? this.any(rule.shown, row) : true;
+  isHidden(rule, row, outer) {
+    const own = rule.visible ? this.holds(rule.visible, row, outer) : true;
+    const shown = rule.shown ? this.any(rule.shown, row, outer) : true;
     if (own === false || shown === false) return true;
     return own === undefined || shown === undefined ? undefined : false;
   }
 
   /**
-   * @param {HTMLElement} place
+   * @param {string} name
+   * @param {any} rule
+   * @param {Values} record
+   */
+  cells(name, rule, record) {
+    const told = Object.entries(rule.columns).filter(([, one]) => isTold(one) || one.formula || one.fetch);
+    for (const { line, row } of told.length ? this.sheets[name] || [] : []) {
+      for (const [column, one] of told) {
+        const cell = /** @type {HTMLElement | null} */ (line.querySelector(`td[data-column="${CSS.escape(column)}"]`));
+        if (!cell) continue;
+        if (one.formula || one.fetch) show(cell, `${line.dataset.row}.${column}`, one, row, this.world);
+        this.rule(cell, one, row, record);
+      }
+    }
+  }
+
+  /**
+   * @param {HTMLElement} place a field, or a cell
    * @param {any} rule
    * @param {Values} row
+   * @param {Values | null} [outer]
    */
-  rule(place, rule, row) {
-    if (rule.visible || rule.shown) {
-      const hidden = this.isHidden(rule, row);
-      if (hidden !== undefined) place.hidden = hidden;
-    }
-    if (rule.required) {
-      const required = this.any(rule.required, row) === true;
-      place.querySelector("[data-must]")?.toggleAttribute("hidden", !required);
-      for (const control of place.querySelectorAll("input, select, textarea")) {
-        if (required) control.setAttribute("aria-required", "true");
-        else control.removeAttribute("aria-required");
-      }
-    }
-    if (rule.locked) {
-      const locked = this.any(rule.locked, row) === true;
-      for (const control of place.querySelectorAll("input, select, textarea, button:not([data-why])")) {
-        if (control instanceof HTMLSelectElement || control instanceof HTMLButtonElement) {
-          control.toggleAttribute("data-locked", locked);
-          control.setAttribute("aria-disabled", String(locked));
-        } else control.toggleAttribute("readonly", locked);
-      }
-    }
-    if (rule.options || rule.limits) this.options(place, rule, row);
+  rule(place, rule, row, outer = null) {
+    if (!isTold(rule)) return;
+    const hidden = rule.visible || rule.shown ? this.isHidden(rule, row, outer) : undefined;
+    const required = rule.required && this.any(rule.required, row, outer) === true;
+    const locked = rule.locked && this.any(rule.locked, row, outer) === true;
+    const closed = rule.options || rule.limits ? this.closed(place, rule, row, outer) : null;
+    const now = JSON.stringify([hidden, required, locked, closed]);
+    if (this.drawn.get(place) === now) return;
+    this.drawn.set(place, now);
+    if (hidden !== undefined) hide(place, hidden);
+    if (rule.required) must(place, required);
+    if (rule.locked) lock(place, locked);
+    if (closed) offer(place, new Set(closed));
   }
 
   /**
    * @param {HTMLElement} place
    * @param {any} rule
    * @param {Values} row
+   * @param {Values | null} outer
+   * @returns {string[]} the options that cannot be chosen
    */
-  options(place, rule, row) {
+  closed(place, rule, row, outer) {
     /** @type {{when: Condition, options: string[]}[]} */
-    const limits = (rule.limits || []).filter((/** @type {any} */ one) => this.holds(one.when, row) === true);
-    for (const each of place.querySelectorAll("option, input[type=checkbox], input[type=radio]")) {
-      const option = /** @type {HTMLOptionElement | HTMLInputElement} */ (each).value;
-      if (!option) continue;
-      const own = rule.options?.[option] ? this.holds(rule.options[option], row) !== false : true;
-      const offered = own && limits.every((one) => one.options.includes(option));
-      each.toggleAttribute("disabled", !offered);
-      if (each instanceof HTMLOptionElement) each.hidden = !offered;
-      const label = each.closest("label");
-      if (label) label.hidden = !offered;
-    }
-  }
-
-  /**
-   * @param {string} name
-   * @param {any} rule
-   * @param {Values} row
-   */
-  compute(name, rule, row) {
-    const found = value(rule.formula, row, this.world);
-    if (found === undefined) return;
-    row[name] = found;
-    const place = this.form.querySelector(`[data-shows="${CSS.escape(name)}"]`);
-    if (!place) return;
-    const empty = found === null || found === "";
-    place.toggleAttribute("data-empty", empty);
-    place.textContent = empty ? "—" : shown(found);
-  }
-
-  /** @returns {Values} the form as a record in wire form */
-  values() {
-    /** @type {Values} */
-    const row = {};
-    for (const [name, rule] of Object.entries(this.rules.fields)) {
-      const found = rule.columns ? this.rows(name, rule.columns) : this.read(name, rule.kind, this.form);
-      if (found !== undefined) row[name] = found;
-      else row[name] = this.rules.values[name] ?? null;
-    }
-    for (const [name, known] of Object.entries(this.rules.values)) row[name] ??= known;
-    return row;
-  }
-
-  /**
-   * @param {string} name
-   * @param {Record<string, string>} columns
-   * @returns {Values[] | undefined}
-   */
-  rows(name, columns) {
-    const table = this.form.querySelector(`[data-sheet="${CSS.escape(name)}"]`);
-    if (!table) return undefined;
-    return [...table.querySelectorAll("tbody tr")]
-      .map((line) => {
-        const path = line.getAttribute("data-row") || "";
-        /** @type {Values} */
-        const row = {};
-        for (const [column, kind] of Object.entries(columns)) row[column] = this.read(`${path}.${column}`, kind, line) ?? null;
-        return row;
-      })
-      .filter((row) => Object.values(row).some((each) => each !== null && each !== false && each !== ""));
-  }
-
-  /**
-   * @param {string} path
-   * @param {string} kind
-   * @param {ParentNode} root
-   */
-  read(path, kind, root) {
-    if (kind === "address" || kind === "location") return this.parts(path, root);
-    const found = /** @type {HTMLInputElement[]} */ ([...root.querySelectorAll(`[name="${CSS.escape(path)}"]`)]);
-    if (!found.length) return undefined;
-    if (["multi_select", "links", "users", "files"].includes(kind)) {
-      return found.filter((each) => each.value && (each.type !== "checkbox" || each.checked)).map((each) => each.value);
-    }
-    const control = found[found.length - 1];
-    if (kind === "boolean") return control.checked;
-    const text = control.value.trim();
-    // A secret that is stored is not shown, but it is there.
-    if (text === "") return control.dataset.set === undefined ? null : "•••";
-    if (kind === "datetime") {
-      const instant = new Date(text);
-      return Number.isNaN(instant.getTime()) ? null : instant.toISOString();
-    }
-    return numeric.has(kind) && !isNumber(text) ? null : text;
-  }
-
-  /**
-   * @param {string} path
-   * @param {ParentNode} root
-   * @returns {Record<string, string> | null | undefined} the parts of a structured value that are filled in
-   */
-  parts(path, root) {
-    const place = root.querySelector(`[data-path="${CSS.escape(path)}"]`);
-    if (!place) return undefined;
-    /** @type {Record<string, string>} */
-    const parts = {};
-    for (const control of place.querySelectorAll("input")) {
-      const text = control.value.trim();
-      const isCoordinate = place.getAttribute("data-kind") === "location";
-      if (text && (!isCoordinate || isNumber(text))) parts[control.name.slice(path.length + 1)] = text;
-    }
-    return Object.keys(parts).length ? parts : null;
+    const limits = (rule.limits || []).filter((/** @type {any} */ one) => this.holds(one.when, row, outer) === true);
+    const options = /** @type {HTMLInputElement[]} */ ([...place.querySelectorAll(CHOICES)]).map((each) => each.value);
+    return options.filter((option) => {
+      const own = rule.options?.[option] ? this.holds(rule.options[option], row, outer) !== false : true;
+      return option && !(own && limits.every((one) => one.options.includes(option)));
+    });
   }
 }
 
-/** @param {string} text */
-const isNumber = (text) => /^[+-]?\d+(\.\d+)?$/.test(text);
+const CHOICES = "option, input[type=checkbox], input[type=radio]";
 
-const numeric = new Set(["integer", "decimal", "money", "rate", "percent", "rating"]);
+/** @param {any} rule */
+const isTold = (rule) => Boolean(rule.visible || rule.shown || rule.required || rule.locked || rule.options || rule.limits);
 
-/** Kinds of fields whose control shows something else than their value. */
-const NOT_FILLED = new Set(["link", "links", "user", "users", "table", "file", "files", "image"]);
+/** @param {HTMLElement} place @param {boolean} hidden */
+function hide(place, hidden) {
+  // A cell stays where it is: the others would move into its column.
+  if (place instanceof HTMLTableCellElement) place.toggleAttribute("data-hidden", hidden);
+  else place.hidden = hidden;
+}
 
-/**
- * @param {any} one
- * @param {any} other
- */
-const equal = (one, other) => JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
-
-/** @type {Map<any, (row: Values, env: any) => any>} */
-const compiled = new Map();
-
-/**
- * @param {any} tree
- * @param {Values} row
- * @param {any} world
- * @returns {any} undefined when it cannot be told here
- */
-export function value(tree, row, world) {
-  try {
-    let run = compiled.get(tree);
-    if (!run) compiled.set(tree, (run = compile(tree)));
-    return run(row, world);
-  } catch (error) {
-    if (!(error instanceof Unknown)) console.warn("a condition could not be evaluated", error);
-    return undefined;
+/** @param {HTMLElement} place @param {boolean} required */
+function must(place, required) {
+  if (place instanceof HTMLTableCellElement) place.toggleAttribute("data-must", required);
+  else place.querySelector("[data-must]")?.toggleAttribute("hidden", !required);
+  for (const control of place.querySelectorAll("input, select, textarea")) {
+    if (required) control.setAttribute("aria-required", "true");
+    else control.removeAttribute("aria-required");
   }
 }
 
-/** @param {any} found */
-function shown(found) {
-  if (found === true) return t("Yes");
-  if (found === false) return t("No");
-  return String(found);
+/** @param {HTMLElement} place @param {boolean} locked */
+function lock(place, locked) {
+  if (place instanceof HTMLTableCellElement) place.toggleAttribute("data-closed", locked);
+  for (const control of place.querySelectorAll("input, select, textarea, button:not([data-why])")) {
+    if (control instanceof HTMLSelectElement || control instanceof HTMLButtonElement) {
+      control.toggleAttribute("data-locked", locked);
+      control.setAttribute("aria-disabled", String(locked));
+    } else control.toggleAttribute("readonly", locked);
+  }
+}
+
+/** @param {HTMLElement} place @param {Set<string>} closed options */
+function offer(place, closed) {
+  for (const each of place.querySelectorAll(CHOICES)) {
+    const option = /** @type {HTMLOptionElement | HTMLInputElement} */ (each).value;
+    if (!option) continue;
+    each.toggleAttribute("disabled", closed.has(option));
+    if (each instanceof HTMLOptionElement) each.hidden = closed.has(option);
+    const label = each.closest("label");
+    if (label) label.hidden = closed.has(option);
+  }
 }

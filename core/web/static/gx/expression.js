@@ -308,9 +308,11 @@ function build(node, depth) {
 /**
  * Compiles a tree once; the result computes it for rows and gives plain JSON values
  * (numbers as text).
- * @param {any[]} tree @returns {(row: Row, env: Env) => any}
+ * @param {any[]} tree
+ * @param {number} [depth] 1 where it is about a row and sees the record that holds it
+ * @returns {(row: Row, env: Env, outer?: Row | null) => any}
  */
-export function compile(tree) {
-  const run = build(tree, 0);
-  return (row, env) => write(run({ row, outer: null }, { ...env, left: MAX_STEPS }));
+export function compile(tree, depth = 0) {
+  const run = build(tree, depth);
+  return (row, env, outer = null) => write(run({ row, outer: outer && { row: outer, outer: null } }, { ...env, left: MAX_STEPS }));
 }

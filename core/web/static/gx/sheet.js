@@ -91,7 +91,7 @@ class Sheet {
    */
   focus(row, column) {
     const control = row ? cells(row)[column] : null;
-    if (!control) return;
+    if (!control || isHidden(control)) return;
     control.focus();
     if (control instanceof HTMLInputElement && control.type === "text") control.select();
   }
@@ -115,7 +115,8 @@ class Sheet {
       const target = this.body.rows[index] || (event.key === "Enter" ? this.add() : null);
       this.focus(target, column);
     } else if ((event.key === "ArrowLeft" || event.key === "ArrowRight") && atEdge(control, event.key)) {
-      const near = cells(row)[column + (event.key === "ArrowRight" ? 1 : -1)];
+      const shown = cells(row).filter((each) => !isHidden(each));
+      const near = shown[shown.indexOf(control) + (event.key === "ArrowRight" ? 1 : -1)];
       if (near) {
         event.preventDefault();
         near.focus();
@@ -163,6 +164,9 @@ function cells(row) {
     .map((cell) => /** @type {HTMLElement | null} */ (cell.querySelector("input:not([type=hidden], [type=file]), select, textarea, [data-choose]")))
     .filter((control) => control !== null);
 }
+
+/** @param {HTMLElement} control */
+const isHidden = (control) => Boolean(control.closest("td[data-hidden]"));
 
 /**
  * @param {HTMLElement} control

@@ -1,8 +1,9 @@
 // Answers "why is this required, hidden, locked?" beside the fields of a form.
 import { element, t } from "./core.js";
-import { value } from "./conditions.js";
+import { value } from "./computing.js";
 
 /** @typedef {import("./conditions.js").Condition} Condition */
+/** @typedef {(row: Record<string, any>) => HTMLElement[]} Tell */
 
 /** What each kind of reason is about, in the order it is told. */
 const ABOUT = [
@@ -20,13 +21,15 @@ export class Why {
   constructor(form, conditions) {
     this.form = form;
     this.conditions = conditions;
-    /** @type {{button: HTMLElement, box: HTMLElement, names: () => string[]} | null} */
+    /** @type {{button: HTMLElement, box: HTMLElement, tell: Tell} | null} */
     this.open = null;
     for (const [name, rule] of Object.entries(conditions.rules.fields)) {
-      const label = form.querySelector(`[data-field="${CSS.escape(name)}"] > .gx-label`);
-      if (label && isTold(rule)) label.after(this.button("?", `${t("Why?")} ${rule.label}`, () => [name]));
+      const place = conditions.typed.places.get(name);
+      const label = place?.querySelector(":scope > .gx-label");
+      if (label && isTold(rule)) label.after(this.button("?", `${t("Why?")} ${rule.label}`, (row) => [this.lines(rule, row)]));
+      if (place && rule.columns) this.sheet(place, name, rule);
     }
-    this.hidden = this.button("", "", () => this.hiddenNames());
+    this.hidden = this.button("", "", (row) => this.hiddenNames().flatMap((name) => this.named(conditions.rules.fields[name], row)));
     this.hidden.removeAttribute("aria-label");
     this.hidden.classList.add("gx-why-hidden");
     form.querySelector("[data-state]")?.before(this.hidden);
@@ -40,11 +43,39 @@ export class Why {
   }
 
   /**
+   * One button for the cells of a sheet: it tells of the row that was worked in last.
+   * @param {HTMLElement} place
+   * @param {string} name
+   * @param {any} rule
+   */
+  sheet(place, name, rule) {
+    const columns = Object.values(rule.columns).filter(isTold);
+    if (!columns.length) return;
+    let index = 0;
+    const text = () => t("Why? Row {number}", { number: index + 1 });
+    const made = this.button(text(), "", (record) => {
+      const row = this.conditions.sheets[name]?.[index]?.row;
+      return row ? columns.flatMap((one) => this.named(one, row, record)) : [element("span", {}, t("No rows."))];
+    });
+    made.removeAttribute("aria-label");
+    made.classList.add("gx-why-row");
+    (place.querySelector(".gx-sheet-foot") || place).append(made);
+    place.addEventListener("focusin", (event) => {
+      const line = event.target instanceof Element ? event.target.closest("tr") : null;
+      const at = this.conditions.sheets[name]?.findIndex((each) => each.line === line) ?? -1;
+      if (at < 0 || at === index) return;
+      index = at;
+      made.textContent = text();
+      if (this.open?.button === made) this.draw(this.conditions.row());
+    });
+  }
+
+  /**
    * @param {string} text
    * @param {string} label
-   * @param {() => string[]} names
+   * @param {Tell} tell
    */
-  button(text, label, names) {
+  button(text, label, tell) {
     const made = element("button", { type: "button", class: "gx-why", "data-why": "", "aria-expanded": "false", "aria-label": label, title: label }, text);
     made.addEventListener("click", () => {
       const again = this.open?.button === made;
@@ -53,7 +84,7 @@ export class Why {
       const box = element("div", { class: "gx-why-box", role: "note" });
       made.after(box);
       made.setAttribute("aria-expanded", "true");
-      this.open = { button: made, box, names };
+      this.open = { button: made, box, tell };
       this.draw(this.conditions.row());
     });
     return made;
@@ -67,8 +98,7 @@ export class Why {
 
   hiddenNames() {
     return Object.keys(this.conditions.rules.fields).filter((name) => {
-      const place = /** @type {HTMLElement | null} */ (this.form.querySelector(`[data-field="${CSS.escape(name)}"]`));
-      return place?.hidden;
+      return this.conditions.typed.places.get(name)?.hidden;
     });
   }
 
@@ -82,30 +112,33 @@ export class Why {
 
   /** @param {Record<string, any>} row */
   draw(row) {
-    if (!this.open) return;
-    const names = this.open.names();
-    const lists = names.flatMap((name) => {
-      const rule = this.conditions.rules.fields[name];
-      const lines = this.lines(rule, row);
-      return names.length > 1 || this.open?.button === this.hidden ? [element("strong", {}, rule.label), lines] : [lines];
-    });
-    this.open.box.replaceChildren(...lists);
+    this.open?.box.replaceChildren(...this.open.tell(row));
   }
 
   /**
    * @param {any} rule
    * @param {Record<string, any>} row
+   * @param {Record<string, any> | null} [outer] the record that holds the row
    */
-  lines(rule, row) {
+  named(rule, row, outer = null) {
+    return [element("strong", {}, rule.label), this.lines(rule, row, outer)];
+  }
+
+  /**
+   * @param {any} rule
+   * @param {Record<string, any>} row
+   * @param {Record<string, any> | null} [outer]
+   */
+  lines(rule, row, outer = null) {
     const list = element("ul");
     for (const [key, about] of ABOUT) {
-      for (const one of [rule[key] || []].flat()) list.append(this.line(t(about), one, row));
+      for (const one of [rule[key] || []].flat()) list.append(this.line(t(about), one, row, outer));
     }
     for (const [option, one] of Object.entries(rule.options || {})) {
-      list.append(this.line(t("“{option}” can be chosen when", { option }), /** @type {Condition} */ (one), row));
+      list.append(this.line(t("“{option}” can be chosen when", { option: rule.texts?.[option] ?? option }), /** @type {Condition} */ (one), row, outer));
     }
     for (const one of rule.limits || []) {
-      list.append(this.line(t("Only {options} when", { options: one.options.join(", ") }), one.when, row));
+      list.append(this.line(t("Only {options} when", { options: one.options.map((/** @type {string} */ each) => rule.texts?.[each] ?? each).join(", ") }), one.when, row, outer));
     }
     return list;
   }
@@ -114,9 +147,10 @@ export class Why {
    * @param {string} about
    * @param {Condition} one
    * @param {Record<string, any>} row
+   * @param {Record<string, any> | null} outer
    */
-  line(about, one, row) {
-    const holds = this.conditions.holds(one, row);
+  line(about, one, row, outer) {
+    const holds = this.conditions.holds(one, row, outer);
     const state = holds === undefined ? t("decided when it is saved") : holds ? t("holds now") : t("does not hold now");
     const line = element("li", { "data-holds": String(holds) }, `${about}${t(": ")}`);
     if (one.text) line.append(element("code", {}, one.text));
@@ -125,8 +159,8 @@ export class Why {
     if (one.source === "stage") line.append(element("span", { class: "gx-muted" }, ` (${t("stage")})`));
     if (one.text) line.append(element("em", {}, ` ${state}`));
     for (const part of one.parts || []) {
-      const found = value(part.tree, row, this.conditions.world);
-      line.append(element("span", { class: "gx-why-value" }, `${part.label}${t(": ")}${this.shown(part, found)}`));
+      const found = value(part.tree, row, this.conditions.world, outer);
+      line.append(element("span", { class: "gx-why-value" }, `${part.label}${t(": ")}${this.shown(part, found, outer)}`));
     }
     return line;
   }
@@ -134,13 +168,15 @@ export class Why {
   /**
    * @param {import("./conditions.js").Part} part
    * @param {any} found
+   * @param {Record<string, any> | null} outer
    */
-  shown(part, found) {
+  shown(part, found, outer) {
     if (found === undefined) return "…";
     if (found === null || found === "") return t("(empty)");
     if (found === true) return t("Yes");
     if (found === false) return t("No");
-    const search = part.field && /** @type {HTMLInputElement | null} */ (this.form.querySelector(`[data-field="${CSS.escape(part.field)}"] [data-search]`));
+    const place = part.field && !outer ? this.conditions.typed.places.get(part.field) : null;
+    const search = /** @type {HTMLInputElement | null | undefined} */ (place?.querySelector("[data-search]"));
     if (search && search.value) return search.value;
     return [found].flat().map((each) => part.options?.[each] ?? String(each)).join(", ");
   }
