@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from core.audit import history
 from core.cli.console import NOT_INSTALLED, Refusal, open_services, refusing
+from core.files.evidence import content_problems, count_contents
 from core.migration.verify import table_problems
 from core.records.history import history_problems
 from core.security.services import Services
@@ -20,7 +21,7 @@ _NAMED = 50
 @click.command()
 @refusing
 def verify() -> None:
-    """Prove the histories, the approvals and the tables; exit with 1 on any break."""
+    """Prove the histories, approvals, tables and files; exit with 1 on any break."""
     services = open_services()
     registry = services.registries.current()
     if not registry.release.number:
@@ -33,6 +34,9 @@ def verify() -> None:
     with services.db.read() as connection:
         checked, problems = verify_approvals(connection)
     breaks += _report(f"evidence of {checked:,} approvals is whole and unaltered", problems)
+    contents = count_contents(services.db)
+    proved = f"contents of {contents:,} files are there, byte by byte"
+    breaks += _report(proved, content_problems(services.db, services.files))
     services.db.dispose()
     if breaks:
         raise Refusal("The database does not prove.")

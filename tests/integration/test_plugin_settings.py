@@ -7,13 +7,14 @@ from core import audit
 from core.errors import Forbidden, Invalid, NotFound, PluginDisabled
 from core.extension.settings import history_type, settings
 from core.extension.state import read_states
+from core.records.exporting import export_csv
 from core.records.plugin_settings import (
     change_settings,
     get_settings,
     plugin_settings,
     set_plugin_enabled,
 )
-from core.records.queries import get_record
+from core.records.queries import Query, get_record
 from core.testing.shipped import *  # noqa: F403
 
 DEFAULTS = {"stacking_mode": 2, "stack_needs_other": True}
@@ -96,6 +97,8 @@ def test_disabled_plugin_leaves_its_records_readable_until_enabled_again(shipped
     made = shipped.create("clerk", "card_type", code="GOLD", name="Gold")
     set_plugin_enabled(shipped.context("Admin"), "card_types", enabled=False)
     assert get_record(shipped.context("clerk"), "card_type", made["id"])["name"] == "Gold"
+    lines = list(export_csv(shipped.context("Admin"), "card_type", Query()))
+    assert [len(lines), "GOLD" in lines[1], "Gold" in lines[1]] == [2, True, True]
     with pytest.raises(PluginDisabled):
         shipped.change("clerk", "card_type", made["id"], name="Golden")
     set_plugin_enabled(shipped.context("Admin"), "card_types", enabled=True)
