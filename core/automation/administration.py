@@ -53,13 +53,18 @@ def may_administer(ctx: Context) -> bool:
     return bool(ctx.actor.roles & ADMINISTRATORS) or ctx.actor.is_system
 
 
+def may_look(ctx: Context) -> bool:
+    """Return whether the actor may see automations and their runs."""
+    return bool(ctx.actor.roles & ONLOOKERS) or ctx.actor.is_system
+
+
 def _require(ctx: Context) -> None:
     if not may_administer(ctx):
         raise Forbidden
 
 
 def _require_sight(ctx: Context) -> None:
-    if not ctx.actor.roles & ONLOOKERS and not ctx.actor.is_system:
+    if not may_look(ctx):
         raise Forbidden
 
 

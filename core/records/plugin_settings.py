@@ -80,8 +80,13 @@ def set_plugin_enabled(ctx: Context, plugin: str, *, enabled: bool) -> None:
         bump_settings(connection)
 
 
+def may_administer(ctx: Context) -> bool:
+    """Return whether the actor may change settings and switch plugins."""
+    return ctx.actor.is_system or bool(ctx.actor.roles & ADMINISTRATORS)
+
+
 def _check_rights(ctx: Context) -> None:
-    if not (ctx.actor.is_system or ctx.actor.roles & ADMINISTRATORS):
+    if not may_administer(ctx):
         raise Forbidden
 
 

@@ -15,6 +15,8 @@ from core.rest.exchange import (
     body_keys,
     body_object,
     integer_of,
+    needing,
+    only,
     query_keys,
     respond,
     rest,
@@ -24,23 +26,25 @@ from core.security.actors import context_of
 from core.security.services import services
 
 _STATES = (WAITING, RETRYING, SENDING, DONE, DEAD, STOPPED)
+_ADMINISTRATORS = only(administration.may_administer)
+_ONLOOKERS = only(administration.may_look)
 
 
-@route("/automations", "GET")
+@route("/automations", "GET", guard=_ONLOOKERS)
 def list_(ctx: Context) -> Any:
     """Answer with every automation, how it is switched and how its runs went."""
     query_keys()
     return {"items": administration.list_automations(ctx)}
 
 
-@route("/automations/<name>", "GET")
+@route("/automations/<name>", "GET", guard=_ONLOOKERS)
 def get(ctx: Context, name: str) -> Any:
     """Answer with one automation and what its document says."""
     query_keys()
     return administration.get_automation(ctx, name)
 
 
-@route("/automations/<name>", "PATCH")
+@route("/automations/<name>", "PATCH", guard=_ADMINISTRATORS)
 def switch(ctx: Context, name: str) -> Any:
     """Switch an automation on or off."""
     query_keys()
@@ -48,14 +52,14 @@ def switch(ctx: Context, name: str) -> Any:
     return administration.set_on(ctx, name, is_on=body["is_on"])
 
 
-@route("/automations/<name>/secret", "GET")
+@route("/automations/<name>/secret", "GET", guard=_ADMINISTRATORS)
 def get_secret(ctx: Context, name: str) -> Any:
     """Answer with the address of a webhook, or with the key that bodies are signed with."""
     query_keys()
     return _secret(ctx, name)
 
 
-@route("/automations/<name>/secret", "POST")
+@route("/automations/<name>/secret", "POST", guard=_ADMINISTRATORS)
 def renew_secret(ctx: Context, name: str) -> Any:
     """Make a new secret; the one before is worth nothing from now on."""
     query_keys()
@@ -70,7 +74,7 @@ def _secret(ctx: Context, name: str) -> dict[str, str]:
     return requests.partner_secret(ctx, name, settings.secret_key, base_url)
 
 
-@route("/automations/runs", "GET")
+@route("/automations/runs", "GET", guard=_ONLOOKERS)
 def list_runs(ctx: Context) -> Any:
     """Answer with a page of runs, newest first."""
     query = query_keys("automation", "state", "record", "before", "limit")
@@ -95,14 +99,14 @@ def list_runs(ctx: Context) -> Any:
     )
 
 
-@route("/automations/runs/<run_id>", "GET")
+@route("/automations/runs/<run_id>", "GET", guard=_ONLOOKERS)
 def get_run(ctx: Context, run_id: str) -> Any:
     """Answer with a run: its input, each action's result, what was sent, errors, durations."""
     query_keys()
     return administration.get_run(ctx, run_id)
 
 
-@route("/automations/runs/<run_id>/replay", "POST")
+@route("/automations/runs/<run_id>/replay", "POST", guard=_ADMINISTRATORS)
 def replay(ctx: Context, run_id: str) -> Any:
     """Do a run again."""
     query_keys()
@@ -110,7 +114,7 @@ def replay(ctx: Context, run_id: str) -> Any:
     return {"run": administration.replay(ctx, run_id)}, 202
 
 
-@route("/records/<type_name>/<record_id>/automations", "GET")
+@route("/records/<type_name>/<record_id>/automations", "GET", guard=needing("view"))
 def list_buttons(ctx: Context, type_name: str, record_id: str) -> Any:
     """Answer with the automations that the caller may start from a record now."""
     query_keys()
@@ -118,7 +122,7 @@ def list_buttons(ctx: Context, type_name: str, record_id: str) -> Any:
     return {"items": requests.buttons(ctx, type_name, record_id)}
 
 
-@route("/records/<type_name>/<record_id>/automations/<name>", "POST")
+@route("/records/<type_name>/<record_id>/automations/<name>", "POST", guard=needing("view"))
 def press(ctx: Context, type_name: str, record_id: str, name: str) -> Any:
     """Start an automation on a record."""
     query_keys()

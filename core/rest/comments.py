@@ -10,13 +10,13 @@ from core.i18n import N_
 from core.ids import is_id
 from core.records.comments import add_comment, delete_comment, edit_comment, list_comments
 from core.records.following import follow, follows, unfollow
-from core.rest.exchange import body_keys, integer_of, query_keys, route
+from core.rest.exchange import body_keys, integer_of, needing, query_keys, route
 from core.rest.records import once
 
 _MAX_PAGE = 200
 
 
-@route("/records/<type_name>/<record_id>/comments", "GET", in_one_read=True)
+@route("/records/<type_name>/<record_id>/comments", "GET", guard=needing("view"), in_one_read=True)
 def list_(ctx: Context, type_name: str, record_id: str) -> Any:
     """Answer with a record's comments, newest first."""
     query = query_keys("limit", "after")
@@ -29,7 +29,7 @@ def list_(ctx: Context, type_name: str, record_id: str) -> Any:
     return {"items": items, "next": items[-1]["id"] if len(items) == limit else None}
 
 
-@route("/records/<type_name>/<record_id>/comments", "POST")
+@route("/records/<type_name>/<record_id>/comments", "POST", guard=needing("view"))
 def add(ctx: Context, type_name: str, record_id: str) -> Any:
     """Write a comment; `mentions` are the ids of the people who are meant."""
     query_keys()
@@ -37,7 +37,7 @@ def add(ctx: Context, type_name: str, record_id: str) -> Any:
     return once(ctx, lambda: (201, add_comment(ctx, type_name, record_id, **body)))
 
 
-@route("/records/<type_name>/<record_id>/comments/<comment_id>", "PATCH")
+@route("/records/<type_name>/<record_id>/comments/<comment_id>", "PATCH", guard=needing("view"))
 def edit(ctx: Context, type_name: str, record_id: str, comment_id: str) -> Any:
     """Change one's own comment, for a while."""
     query_keys()
@@ -45,7 +45,7 @@ def edit(ctx: Context, type_name: str, record_id: str, comment_id: str) -> Any:
     return edit_comment(ctx, type_name, record_id, comment_id, **body)
 
 
-@route("/records/<type_name>/<record_id>/comments/<comment_id>", "DELETE")
+@route("/records/<type_name>/<record_id>/comments/<comment_id>", "DELETE", guard=needing("view"))
 def delete(ctx: Context, type_name: str, record_id: str, comment_id: str) -> Any:
     """Delete one's own comment, for a while; that there was one stays visible."""
     query_keys()
@@ -53,14 +53,14 @@ def delete(ctx: Context, type_name: str, record_id: str, comment_id: str) -> Any
     return Response(status=204)
 
 
-@route("/records/<type_name>/<record_id>/follow", "GET", in_one_read=True)
+@route("/records/<type_name>/<record_id>/follow", "GET", guard=needing("view"), in_one_read=True)
 def is_following(ctx: Context, type_name: str, record_id: str) -> Any:
     """Answer with whether the caller follows a record."""
     query_keys()
     return {"following": follows(ctx, type_name, record_id)}
 
 
-@route("/records/<type_name>/<record_id>/follow", "PUT")
+@route("/records/<type_name>/<record_id>/follow", "PUT", guard=needing("view"))
 def start_following(ctx: Context, type_name: str, record_id: str) -> Any:
     """Follow a record."""
     query_keys()
@@ -68,7 +68,7 @@ def start_following(ctx: Context, type_name: str, record_id: str) -> Any:
     return {"following": True}
 
 
-@route("/records/<type_name>/<record_id>/follow", "DELETE")
+@route("/records/<type_name>/<record_id>/follow", "DELETE", guard=needing("view"))
 def stop_following(ctx: Context, type_name: str, record_id: str) -> Any:
     """Follow a record no more."""
     query_keys()

@@ -7,13 +7,13 @@ from core.errors import Invalid, Problem
 from core.i18n import N_
 from core.records.edits import apply_edit, edit_results, find_edit, start_edit
 from core.records.queries import Query
-from core.rest.exchange import body_keys, integer_of, query_keys, route
+from core.rest.exchange import body_keys, integer_of, needing, query_keys, route
 
 _MOST_RESULTS = 1_000
 _LAST_POSITION = 10**9
 
 
-@route("/records/<type_name>/edits", "POST")
+@route("/records/<type_name>/edits", "POST", guard=needing("edit"))
 def start(ctx: Context, type_name: str) -> Any:
     """Try changes on the records named in `items`, or on all that `filter` and `search` find.
 

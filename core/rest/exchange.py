@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from core.actor import PUBLIC
 from core.context import Context
 from core.errors import (
+    Forbidden,
     GuanxiError,
     Invalid,
     Malformed,
@@ -28,6 +29,7 @@ from core.errors import (
     VersionRequired,
 )
 from core.i18n import N_
+from core.policies.access import access
 from core.rest.errors import encode_body
 from core.schema.fieldtypes import FieldError
 from core.schema.texttypes import check_characters
@@ -40,6 +42,8 @@ API = "/api/v1"
 rest = Blueprint("rest", __name__, url_prefix=API)
 
 View = Callable[..., Any]
+#: Refuses a caller who may not use a route, whatever they send; gets the URL's parts.
+Guard = Callable[[Context, dict[str, Any]], None]
 
 _JSON = ("Content-Type", "application/json")
 _MAX_NUMBER = 64
@@ -53,9 +57,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 def route(
-    rule: str, *methods: str, in_one_read: bool = False, in_one_write: bool = False
+    rule: str,
+    *methods: str,
+    guard: Guard | None = None,
+    in_one_read: bool = False,
+    in_one_write: bool = False,
 ) -> Callable[[View], View]:
     """Declare a JSON route of signed-in callers; the view gets a context and the URL's parts.
+
+    A `guard` refuses who has no right, before anything is said about the request itself.
 
     With `in_one_read` the view only reads, and everything in one transaction, the release
     in force included; it must not answer with a stream. It is tried with the release and
@@ -65,6 +75,8 @@ def route(
     """
 
     def declare(view: View) -> View:
+        view = view if guard is None else _guarded(guard, view)
+
         @functools.wraps(view)
         def read(**parts: Any) -> Response:
             try:
@@ -98,6 +110,36 @@ def route(
         return view
 
     return declare
+
+
+def _guarded(guard: Guard, view: View) -> View:
+    @functools.wraps(view)
+    def guarded(ctx: Context, **parts: Any) -> Any:
+        guard(ctx, parts)
+        return view(ctx, **parts)
+
+    return guarded
+
+
+def needing(*actions: str) -> Guard:
+    """Return a guard that asks for one of some rights on the record type of the URL."""
+
+    def guard(ctx: Context, parts: dict[str, Any]) -> None:
+        rights = access(ctx, parts["type_name"])
+        if not any(rights.may(action) for action in actions):
+            rights.require(actions[0])
+
+    return guard
+
+
+def only(may: Callable[[Context], bool]) -> Guard:
+    """Return a guard that lets those pass for whom `may` holds, whatever the URL names."""
+
+    def guard(ctx: Context, _parts: dict[str, Any]) -> None:
+        if not may(ctx):
+            raise Forbidden
+
+    return guard
 
 
 def _presuming(view: View, connection: Connection, parts: dict[str, Any]) -> Any:

@@ -30,6 +30,7 @@ from core.rest.exchange import (
     etag,
     expected_version,
     integer_of,
+    needing,
     query_keys,
     respond,
     route,
@@ -57,7 +58,7 @@ def get_type(ctx: Context, name: str) -> Any:
     return described.describe_type(ctx, name)
 
 
-@route("/records/<type_name>", "GET", in_one_read=True)
+@route("/records/<type_name>", "GET", guard=needing("view"), in_one_read=True)
 def list_(ctx: Context, type_name: str) -> Any:
     """Answer with one page of records."""
     query = query_keys(*_LIST_KEYS)
@@ -85,7 +86,7 @@ def list_(ctx: Context, type_name: str) -> Any:
     return answer
 
 
-@route("/records/<type_name>", "POST", in_one_write=True)
+@route("/records/<type_name>", "POST", guard=needing("create"), in_one_write=True)
 def create(ctx: Context, type_name: str) -> Any:
     """Create one record."""
     query_keys()
@@ -93,7 +94,7 @@ def create(ctx: Context, type_name: str) -> Any:
     return once(ctx, lambda: (201, _wire(ctx, type_name, create_record(ctx, type_name, values))))
 
 
-@route("/records/<type_name>/<record_id>", "GET", in_one_read=True)
+@route("/records/<type_name>/<record_id>", "GET", guard=needing("view"), in_one_read=True)
 def get(ctx: Context, type_name: str, record_id: str) -> Any:
     """Answer with one record and its version as ETag."""
     query = query_keys("fields", "expand")
@@ -114,7 +115,7 @@ def get(ctx: Context, type_name: str, record_id: str) -> Any:
     return wire, 200, tag
 
 
-@route("/records/<type_name>/<record_id>", "PATCH", in_one_write=True)
+@route("/records/<type_name>/<record_id>", "PATCH", guard=needing("edit"), in_one_write=True)
 def update(ctx: Context, type_name: str, record_id: str) -> Any:
     """Change the named fields of the version that the caller has seen."""
     query_keys()
@@ -131,7 +132,7 @@ def update(ctx: Context, type_name: str, record_id: str) -> Any:
     )
 
 
-@route("/records/<type_name>/<record_id>", "DELETE", in_one_write=True)
+@route("/records/<type_name>/<record_id>", "DELETE", guard=needing("delete"), in_one_write=True)
 def delete(ctx: Context, type_name: str, record_id: str) -> Any:
     """Delete the version that the caller has seen."""
     query_keys()
@@ -144,14 +145,14 @@ def delete(ctx: Context, type_name: str, record_id: str) -> Any:
     return once(ctx, act)
 
 
-@route("/records/<type_name>/<record_id>/history", "GET")
+@route("/records/<type_name>/<record_id>/history", "GET", guard=needing("history"))
 def history(ctx: Context, type_name: str, record_id: str) -> Any:
     """Answer with who changed what, newest first."""
     query_keys()
     return {"items": record_history(ctx, type_name, record_id)}
 
 
-@route("/records/<type_name>/<record_id>/duplicate", "POST")
+@route("/records/<type_name>/<record_id>/duplicate", "POST", guard=needing("create"))
 def duplicate(ctx: Context, type_name: str, record_id: str) -> Any:
     """Create a record that begins with what another one holds; the body overrides values."""
     query_keys()
@@ -165,7 +166,7 @@ def duplicate(ctx: Context, type_name: str, record_id: str) -> Any:
     )
 
 
-@route("/records/<type_name>/<record_id>/unmask", "POST")
+@route("/records/<type_name>/<record_id>/unmask", "POST", guard=needing("view"))
 def unmask(ctx: Context, type_name: str, record_id: str) -> Any:
     """Answer with the value behind a mask; who saw it stands in the record's history."""
     query_keys()
@@ -173,14 +174,14 @@ def unmask(ctx: Context, type_name: str, record_id: str) -> Any:
     return {"field": name, "value": unmask_value(ctx, type_name, record_id, name)}
 
 
-@route("/records/<type_name>/<record_id>/why", "GET", in_one_read=True)
+@route("/records/<type_name>/<record_id>/why", "GET", guard=needing("view"), in_one_read=True)
 def why(ctx: Context, type_name: str, record_id: str) -> Any:
     """Answer with why a field is shown, required or locked, value by value."""
     query = query_keys("field")
     return explain_field(ctx, type_name, record_id, query.get("field", ""))
 
 
-@route("/records/<type_name>/<record_id>/restore", "POST")
+@route("/records/<type_name>/<record_id>/restore", "POST", guard=needing("edit"))
 def restore(ctx: Context, type_name: str, record_id: str) -> Any:
     """Bring a record back to an earlier version, as a new one."""
     query_keys()
@@ -210,7 +211,7 @@ def _restored(
     )
 
 
-@route("/records/<type_name>/bulk", "POST")
+@route("/records/<type_name>/bulk", "POST", guard=needing("edit", "create", "delete"))
 def change_many(ctx: Context, type_name: str) -> Any:
     """Create, update and delete many records, with a result per item."""
     query_keys()

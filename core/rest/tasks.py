@@ -8,7 +8,7 @@ from core.context import Context
 from core.errors import Invalid, NotFound, Problem
 from core.i18n import N_
 from core.records.queries import get_record
-from core.rest.exchange import body_keys, etag, integer_of, query_keys, route
+from core.rest.exchange import body_keys, etag, integer_of, needing, only, query_keys, route
 from core.workflow import deciding, inbox, operations, pages, reminding
 
 #: What an administrator may do with somebody's approval.
@@ -81,7 +81,7 @@ def get_instance(ctx: Context, instance_id: str) -> Any:
     return pages.get_instance(ctx, instance_id)
 
 
-@route("/instances/<instance_id>/<verb>", "POST")
+@route("/instances/<instance_id>/<verb>", "POST", guard=only(operations.may_administer))
 def administer(ctx: Context, instance_id: str, verb: str) -> Any:
     """Suspend, resume or end an approval."""
     query_keys()
@@ -94,7 +94,7 @@ def administer(ctx: Context, instance_id: str, verb: str) -> Any:
     return act(ctx, instance_id, reason=body["reason"], key=request.headers.get("Idempotency-Key"))
 
 
-@route("/records/<type_name>/<record_id>/submit", "POST")
+@route("/records/<type_name>/<record_id>/submit", "POST", guard=needing("submit"))
 def submit(ctx: Context, type_name: str, record_id: str) -> Any:
     """Send a document to its approvers."""
     query_keys()
@@ -103,7 +103,7 @@ def submit(ctx: Context, type_name: str, record_id: str) -> Any:
     return _flow_answer(ctx, operations.submit(ctx, type_name, record_id, key=key))
 
 
-@route("/records/<type_name>/<record_id>/withdraw", "POST")
+@route("/records/<type_name>/<record_id>/withdraw", "POST", guard=needing("view"))
 def withdraw(ctx: Context, type_name: str, record_id: str) -> Any:
     """Take a document back before it is decided."""
     query_keys()
@@ -113,7 +113,7 @@ def withdraw(ctx: Context, type_name: str, record_id: str) -> Any:
     return _flow_answer(ctx, answer)
 
 
-@route("/records/<type_name>/<record_id>/remind", "POST")
+@route("/records/<type_name>/<record_id>/remind", "POST", guard=needing("view"))
 def remind(ctx: Context, type_name: str, record_id: str) -> Any:
     """Tell the approvers again that a document waits for them."""
     query_keys()

@@ -19,12 +19,20 @@ from core.records.views import (
     saved_views,
     schema_views,
 )
-from core.rest.exchange import body_keys, etag, expected_version, query_keys, route, words_of
+from core.rest.exchange import (
+    body_keys,
+    etag,
+    expected_version,
+    needing,
+    query_keys,
+    route,
+    words_of,
+)
 
 _MOST_TOTALS = 20
 
 
-@route("/views/<type_name>", "GET")
+@route("/views/<type_name>", "GET", guard=needing("view"))
 def list_views(ctx: Context, type_name: str) -> Any:
     """Answer with the views of a record type that are meant for the caller."""
     query_keys()
@@ -32,7 +40,7 @@ def list_views(ctx: Context, type_name: str) -> Any:
     return {"schema": schema_views(ctx, ctx.registry.record_type(type_name)), "items": saved}
 
 
-@route("/views/<type_name>", "POST")
+@route("/views/<type_name>", "POST", guard=needing("view"))
 def save(ctx: Context, type_name: str) -> Any:
     """Save a view; private unless `shared_with` names roles, or `*` for everybody."""
     query_keys()
@@ -40,14 +48,14 @@ def save(ctx: Context, type_name: str) -> Any:
     return _answer(save_view(ctx, type_name, values), 201)
 
 
-@route("/views/<type_name>/<view_id>", "GET")
+@route("/views/<type_name>/<view_id>", "GET", guard=needing("view"))
 def get(ctx: Context, type_name: str, view_id: str) -> Any:
     """Answer with one saved view and its version as ETag."""
     query_keys()
     return _answer(find_view(ctx, type_name, view_id), 200)
 
 
-@route("/views/<type_name>/<view_id>", "PATCH")
+@route("/views/<type_name>/<view_id>", "PATCH", guard=needing("view"))
 def change(ctx: Context, type_name: str, view_id: str) -> Any:
     """Change the named parts of a saved view."""
     query_keys()
@@ -56,7 +64,7 @@ def change(ctx: Context, type_name: str, view_id: str) -> Any:
     return _answer(change_view(ctx, type_name, view_id, values, version=version), 200)
 
 
-@route("/views/<type_name>/<view_id>", "DELETE")
+@route("/views/<type_name>/<view_id>", "DELETE", guard=needing("view"))
 def remove(ctx: Context, type_name: str, view_id: str) -> Any:
     """Delete a saved view."""
     query_keys()
@@ -68,7 +76,7 @@ def _answer(view: SavedView, status: int) -> Any:
     return view.wire(), status, etag(view.version)
 
 
-@route("/records/<type_name>/groups", "GET", in_one_read=True)
+@route("/records/<type_name>/groups", "GET", guard=needing("view"), in_one_read=True)
 def groups(ctx: Context, type_name: str) -> Any:
     """Answer with counts and totals of a list, by the values of `by`.
 

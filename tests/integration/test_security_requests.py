@@ -20,17 +20,17 @@ ROUTES = {
     ("/records/<type_name>", "GET"): (401, 404, 404),
     ("/records/<type_name>", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>", "GET"): (401, 404, 404),
-    ("/records/<type_name>/<record_id>", "PATCH"): (401, 428, 428),
-    ("/records/<type_name>/<record_id>", "DELETE"): (401, 428, 428),
+    ("/records/<type_name>/<record_id>", "PATCH"): (401, 404, 404),
+    ("/records/<type_name>/<record_id>", "DELETE"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/history", "GET"): (401, 404, 404),
-    ("/records/<type_name>/<record_id>/restore", "POST"): (401, 422, 422),
-    ("/records/<type_name>/<record_id>/unmask", "POST"): (401, 422, 422),
+    ("/records/<type_name>/<record_id>/restore", "POST"): (401, 404, 404),
+    ("/records/<type_name>/<record_id>/unmask", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/why", "GET"): (401, 404, 404),
     ("/records/<type_name>/bulk", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/duplicate", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/comments", "GET"): (401, 404, 404),
-    ("/records/<type_name>/<record_id>/comments", "POST"): (401, 422, 422),
-    ("/records/<type_name>/<record_id>/comments/<comment_id>", "PATCH"): (401, 422, 422),
+    ("/records/<type_name>/<record_id>/comments", "POST"): (401, 404, 404),
+    ("/records/<type_name>/<record_id>/comments/<comment_id>", "PATCH"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/comments/<comment_id>", "DELETE"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/follow", "GET"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/follow", "PUT"): (401, 404, 404),
@@ -44,7 +44,7 @@ ROUTES = {
     ("/tasks/<task_id>/<verb>", "POST"): (401, 404, 404),
     ("/tasks/bulk", "POST"): (401, 422, 422),
     ("/instances/<instance_id>", "GET"): (401, 404, 404),
-    ("/instances/<instance_id>/<verb>", "POST"): (401, 404, 404),
+    ("/instances/<instance_id>/<verb>", "POST"): (401, 403, 404),
     ("/settings/<plugin>", "GET"): (401, 403, 404),
     ("/settings/<plugin>", "PUT"): (401, 403, 404),
     ("/schema/drafts", "POST"): (401, 403, 422),
@@ -60,7 +60,7 @@ ROUTES = {
     ("/schema/releases/<number>/export", "GET"): (401, 403, 404),
     ("/automations", "GET"): (401, 403, 200),
     ("/automations/<name>", "GET"): (401, 403, 404),
-    ("/automations/<name>", "PATCH"): (401, 422, 422),
+    ("/automations/<name>", "PATCH"): (401, 403, 422),
     ("/automations/<name>/secret", "GET"): (401, 403, 404),
     ("/automations/<name>/secret", "POST"): (401, 403, 404),
     ("/automations/runs", "GET"): (401, 403, 200),
@@ -82,13 +82,13 @@ ROUTES = {
     ("/records/<type_name>/<record_id>/automations", "GET"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/automations/<name>", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/print/<name>", "GET"): (401, 404, 404),
-    ("/records/<type_name>/edits", "POST"): (401, 422, 422),
+    ("/records/<type_name>/edits", "POST"): (401, 404, 404),
     ("/records/<type_name>/groups", "GET"): (401, 404, 404),
     ("/views/<type_name>", "GET"): (401, 404, 404),
-    ("/views/<type_name>", "POST"): (401, 422, 422),
-    ("/views/<type_name>/<view_id>", "DELETE"): (401, 428, 428),
+    ("/views/<type_name>", "POST"): (401, 404, 404),
+    ("/views/<type_name>/<view_id>", "DELETE"): (401, 404, 404),
     ("/views/<type_name>/<view_id>", "GET"): (401, 404, 404),
-    ("/views/<type_name>/<view_id>", "PATCH"): (401, 428, 428),
+    ("/views/<type_name>/<view_id>", "PATCH"): (401, 404, 404),
 }
 PARTS = {
     "name": "nothing",
@@ -121,10 +121,43 @@ def routes_of(app):
     }
 
 
-def url_of(rule):
-    for name, value in PARTS.items():
+def url_of(rule, parts=PARTS):
+    for name, value in parts.items():
         rule = rule.replace(f"<{name}>", value).replace(f"<path:{name}>", value)
     return f"/api/v1{rule}"
+
+
+#: Routes that every signed-in person has: what they reach with them is their own, or is
+#: asked for in the body, or record by record.
+OPEN = {
+    "/edits/<edit_id>", "/edits/<edit_id>/apply", "/edits/<edit_id>/results", "/files",
+    "/files/<file_id>", "/files/<file_id>/about", "/hooks/<name>", "/hooks/<name>/<token>",
+    "/instances/<instance_id>", "/links", "/links/<link_id>", "/notices", "/notices/read",
+    "/requests/<path:key>", "/tasks", "/tasks/<task_id>", "/tasks/<task_id>/<verb>",
+    "/tasks/bulk", "/types", "/types/<name>",
+}  # fmt: skip
+#: What a caller without the right may send: nothing, no JSON, JSON of another kind, other keys.
+SENT = [
+    {},
+    {"data": "{", "content_type": "application/json"},
+    {"json": []},
+    {"json": {"zzz": 1}, "query_string": {"zzz": "1"}, "headers": {"If-Match": "no version"}},
+]
+
+
+def test_routes_without_the_right_are_403_whatever_is_sent(site):
+    site.publish("record_type: vault\ntitle_field: name\nfields: [{name: name, type: text}]")
+    cashier = site.client("cashier")
+    parts = PARTS | {"type_name": "vault", "verb": "suspend", "plugin": "card_types"}
+    answered = {}
+    for rule, method in ROUTES.keys() - {
+        (rule, method) for rule, method in ROUTES if rule in OPEN
+    }:
+        url = url_of(rule, parts)
+        answered[rule, method] = {
+            cashier.open(url, method=method, **sent).status_code for sent in SENT
+        }
+    assert {key: found for key, found in answered.items() if found != {403}} == {}
 
 
 def test_every_json_route_has_a_line_in_the_matrix(app):
