@@ -89,6 +89,8 @@ class AutomationEnv(RecordEnv):
         if isinstance(row, _Guarded):
             row.require(name)
         found = super().rows(type_name, row, name)
+        if "." in type_name:
+            return found
         field = self._ctx.registry.record_type(type_name).field(name)
         if not self._guards or field is None or field.type == "table":
             return found

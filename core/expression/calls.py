@@ -264,6 +264,9 @@ class Calls(ABC):
 
     def _rollup_or_values(self, written: nodes.Apply) -> Node:
         name = written.name.upper()
+        stepwise = self._stepwise(written, name)
+        if stepwise is not None:
+            return stepwise
         first = self.check(written.arguments[0])
         if first.type is BROKEN:
             return first
@@ -279,6 +282,31 @@ class Calls(ABC):
             return self._count_values(written, first)
         node = self._values(written, name)
         return self._checked_result(node, name)
+
+    def _stepwise(self, written: nodes.Apply, name: str) -> Node | None:
+        """Return a list function over rows inside of rows, taken row by row; None for others.
+
+        `SUM(lines.parts.amount)` is `SUM(lines, SUM(parts.amount))`.
+        """
+        steps = _steps(written.arguments[0])
+        if len(steps) < 2 or not isinstance(steps[0], nodes.Name):  # noqa: PLR2004
+            return None
+        outer = next((it for it in reversed(self.frames) if steps[0].name in it.fields), None)
+        found = outer.fields[steps[0].name] if outer else None
+        inside = (found.fields or {}).get(steps[1].name) if found else None
+        if found is None or found.kind != "rows" or inside is None or inside.kind != "rows":
+            return None
+        if name == "AVG":
+            text = N_("A mean over rows inside of rows is SUM divided by COUNT.")
+            return self.fail(written, "nested_mean", text)
+        place: Written = nodes.Name(steps[1].at, written.arguments[0].end, steps[1].name)
+        for step in steps[2:]:
+            place = nodes.Dot(place.start, step.end, place, step.name, step.at)
+        each = replace(written, arguments=(place, *written.arguments[1:]))
+        whole = nodes.Apply(
+            written.start, written.end, "SUM" if name == "COUNT" else name, (steps[0], each)
+        )
+        return self.check(whole)
 
     def _checked_result(self, node: Node, name: str) -> Node:
         kinds = {"number"} if name in {"SUM", "AVG"} else ORDERED
@@ -348,6 +376,15 @@ class Calls(ABC):
         return nodes.Rollup(
             result, written.start, written.end, name.lower(), each.rows, item, each.frame
         )
+
+
+def _steps(written: Written) -> list[Any]:
+    """Return `lines.parts.amount` as its name and the dots after it; empty for anything else."""
+    steps: list[Any] = []
+    while isinstance(written, nodes.Dot):
+        steps.insert(0, written)
+        written = written.base
+    return [written, *steps] if isinstance(written, nodes.Name) else []
 
 
 def _arity(name: str, function: Function | None) -> tuple[int, int]:

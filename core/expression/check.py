@@ -44,13 +44,12 @@ class Checker(Calls):
         """Check against `scope` with the functions of `functions`."""
         self.scope = scope
         self.functions = functions
-        self.frames = [Frame(scope.name, scope.fields, "")]
-        if scope.outer is not None:
-            path = f"{scope.name.rpartition('.')[2]}."
-            self.frames = [
-                Frame(scope.outer.name, scope.outer.fields, ""),
-                Frame(scope.name, scope.fields, path),
-            ]
+        self.frames: list[Frame] = []
+        for one in scope.around():
+            # The paths of a row are its record's.
+            outer = self.frames[-1] if self.frames else None
+            path = f"{outer.path}{one.name.rpartition('.')[2]}." if outer else ""
+            self.frames.append(Frame(one.name, one.fields, path))
         self.problems: list[Problem] = []
         self.uses: list[nodes.Use] = []
         self.paths: set[str] = set()

@@ -32,7 +32,8 @@ class Expression:
             its value changes only when the record does.
         node: the typed tree.
         depth: 1 where it is about a row and sees the record that holds it: it is then
-            evaluated for the pair of both, and its `paths` are the record's.
+            evaluated for the pair of both, and its `paths` are the record's. 2 for a row
+            inside a row, whose pair has such a pair in the record's place.
     """
 
     text: str
@@ -178,7 +179,7 @@ def compile_expression(
         checker.is_local,
         node,
         functions,
-        0 if scope.outer is None else 1,
+        len(scope.around()) - 1,
     )
 
 

@@ -44,8 +44,13 @@ def reach_of(root: nodes.Node, depth: int = 0) -> Reach:
         elif isinstance(node, nodes.Linked):
             hops.append(node)
         elif isinstance(node, nodes.Rows):
-            (columns if 0 < node.frame == depth else own).add(node.name)
-            is_bounded = is_bounded and node.base is None and node.frame <= depth
+            if node.frame == 0 or node.base is not None:
+                own.add(node.name)
+            elif node.frame == depth:
+                columns.add(node.name)
+            # Rows inside of rows are at hand with these.
+            is_near = node.frame <= depth or node.type.kind == "rows"
+            is_bounded = is_bounded and node.base is None and is_near
         elif isinstance(node, (nodes.Each, nodes.Rollup)):
             goes_in = isinstance(node, nodes.Each) or node.item is not None
             is_bounded = is_bounded and not (goes_in and node.rows.type.kind == "records")

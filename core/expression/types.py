@@ -109,6 +109,10 @@ class Scope:
     name: str = ""
     outer: "Scope | None" = None
 
+    def around(self) -> "list[Scope]":
+        """Return what is around a row, the record first, and then the scope itself."""
+        return [*(self.outer.around() if self.outer else ()), self]
+
 
 class Env(Protocol):
     """What an evaluation may ask the world."""

@@ -18,7 +18,7 @@ from core.db import Database
 from core.expression import Expression, PlainEnv, compile_expression
 from core.migration.steps import Step
 from core.schema.model import Field, RecordType, Release
-from core.schema.scopes import record_scope, row_scope
+from core.schema.scopes import named_scope, table_at
 from core.tables.build import TypeTables, build_tables
 from core.tables.computed import computed_text
 from core.tables.storage import storage_of
@@ -56,7 +56,10 @@ def backfill(db: Database, release: Release, step: Step, bookmark: Bookmark) -> 
 
 @dataclass
 class _Work:
-    """One table's stored computed fields; `table_field` is `""` for the main table."""
+    """One table's stored computed fields.
+
+    `table_field` is `""` for the main table, `lines.parts` for rows inside of rows.
+    """
 
     release: Release
     record_type: RecordType
@@ -67,7 +70,7 @@ class _Work:
     def _fields(self) -> list[Field]:
         fields = self.record_type.fields
         if self.table_field:
-            found = self.record_type.field(self.table_field)
+            found = table_at(self.record_type, self.table_field)
             fields = found.fields if found else ()
         by_name = {one.name: one for one in fields}
         # A field that a later release took away needs no value any more.
@@ -75,12 +78,10 @@ class _Work:
 
     @cached_property
     def _expressions(self) -> list[tuple[Field, Expression]]:
-        scope = record_scope(self.release, self.record_type.name)
-        if self.table_field:
-            table = self.record_type.field(self.table_field)
-            if table is None:
-                return []
-            scope = row_scope(self.release.types, table, self.record_type.name)
+        path = f".{self.table_field}" if self.table_field else ""
+        scope = named_scope(self.release.types, self.record_type.name + path)
+        if scope is None:
+            return []
         return [(one, compile_expression(computed_text(one), scope)) for one in self._fields]
 
     @cached_property
@@ -90,13 +91,13 @@ class _Work:
     @cached_property
     def _table(self) -> sa.Table:
         tables = self._tables
-        return tables.children[self.table_field] if self.table_field else tables.main
+        return tables.rows_of(self.table_field) if self.table_field else tables.main
 
     @cached_property
     def _update(self) -> sa.Update:
         values: dict[str, Any] = {one.name: sa.bindparam(f"v_{one.name}") for one in self._fields}
         return (
-            self._table.update().where(self._table.c.id == sa.bindparam("row_id")).values(values)
+            self._table.update().where(self._table.c.id == sa.bindparam("gx_row")).values(values)
         )
 
     def do_batch(self, connection: Connection, cursor: str) -> str | None:
@@ -113,15 +114,14 @@ class _Work:
         rows = [dict(row) for row in connection.execute(query).mappings()]
         if not rows:
             return None
-        if not self.table_field:
-            self._add_lists(connection, rows)
+        self._add_lists(connection, rows)
         env = PlainEnv()
         updates = [self._computed(row, env) for row in rows]
         connection.execute(self._update, updates)
         return str(rows[-1]["id"])
 
     def _computed(self, row: dict[str, Any], env: PlainEnv) -> dict[str, Any]:
-        update: dict[str, Any] = {"row_id": row["id"]}
+        update: dict[str, Any] = {"gx_row": row["id"]}
         for one, expression in self._expressions:
             value = fitted(one, expression.evaluate(row, env))
             row[one.name] = update[f"v_{one.name}"] = value
@@ -130,21 +130,45 @@ class _Work:
     def _add_lists(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Put the rows of table fields and links that the expressions read into `rows`."""
         read = {path.partition(".")[0] for _, it in self._expressions for path in it.paths}
-        by_id = {row["id"]: row for row in rows}
+        inner = self._tables.inner
+        if self.table_field:
+            below = inner.get(self.table_field, {})
+            for name in read & set(below):
+                _add_rows(connection, rows, name, below[name], "row_id")
+            return
         sub_tables: Mapping[str, sa.Table] = {**self._tables.children, **self._tables.links}
         for name in read & set(sub_tables):
-            table = sub_tables[name]
-            for row in rows:
-                row[name] = []
-            query = (
-                sa.select(table)
-                .where(table.c.record_id.between(rows[0]["id"], rows[-1]["id"]))
-                .order_by(table.c.record_id, table.c.position)
-            )
-            for found in connection.execute(query).mappings():
-                if found["record_id"] in by_id:
-                    value = dict(found) if "id" in found else found["target_id"]
-                    by_id[found["record_id"]][name].append(value)
+            added = _add_rows(connection, rows, name, sub_tables[name], "record_id")
+            for within, table in inner.get(name, {}).items():
+                _add_rows(connection, added, within, table, "row_id")
+
+
+def _add_rows(
+    connection: Connection,
+    holders: Sequence[dict[str, Any]],
+    name: str,
+    table: sa.Table,
+    owner: str,
+) -> list[dict[str, Any]]:
+    """Put the rows or linked ids of `table` into `name` of those they belong to; return them."""
+    by_id: dict[str, list[Any]] = {}
+    for holder in holders:
+        holder[name] = by_id[holder["id"]] = []
+    listed, added = sorted(by_id), []
+    for start in range(0, len(listed), BATCH):
+        part = listed[start : start + BATCH]
+        query = (
+            sa.select(table)
+            .where(table.c[owner].between(part[0], part[-1]))
+            .order_by(table.c[owner], table.c.position)
+        )
+        for found in connection.execute(query).mappings():
+            if found[owner] in by_id:
+                value = dict(found) if "id" in found else found["target_id"]
+                by_id[found[owner]].append(value)
+                if "id" in found:
+                    added.append(value)
+    return added
 
 
 def fitted(field: Field, value: object) -> object:

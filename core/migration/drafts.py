@@ -317,21 +317,28 @@ def restored(old: Release, running: Release) -> Release:
 def _restored_type(old: RecordType, now: RecordType | None, number: int) -> RecordType:
     if now is None:
         return old
-    inner = {one.id: one for one in (*now.fields, *now.archived_fields)}
-    fields = []
-    for one in old.fields:
-        since = inner.get(one.id)
-        is_table = one.type == "table" and since is not None
-        archived = _with_later(one, since) if is_table and since else one.archived_fields
-        fields.append(msgspec.structs.replace(one, archived_fields=archived))
     names = dict.fromkeys((*now.former, now.name))
     made = msgspec.structs.replace(
         old,
-        fields=tuple(fields),
+        fields=_restored_rows(old, now),
         archived_fields=_with_later(old, now),
         former=tuple(one for one in names if one != old.name),
     )
     return undone_type(made, now, number)
+
+
+def _restored_rows(old: RecordType | Field, now: RecordType | Field) -> tuple[Field, ...]:
+    """Return the fields of `old`, table fields with the columns that came since put away."""
+    inner = {one.id: one for one in (*now.fields, *now.archived_fields)}
+    fields = []
+    for one in old.fields:
+        since = inner.get(one.id)
+        made = one
+        if one.type == "table" and since is not None:
+            columns, archived = _restored_rows(one, since), _with_later(one, since)
+            made = msgspec.structs.replace(one, fields=columns, archived_fields=archived)
+        fields.append(made)
+    return tuple(fields)
 
 
 def _with_later(old: RecordType | Field, now: RecordType | Field) -> tuple[Field, ...]:

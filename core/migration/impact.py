@@ -14,6 +14,7 @@ from core.migration.facts import count_open_instances
 from core.schema.automationtexts import expressions_of, names_field
 from core.schema.diff import Change
 from core.schema.model import Field, Flow, Policy, RecordType, Release, View
+from core.schema.scopes import table_at, tables_of
 
 #: Kinds of users of a field, as answers name them.
 KINDS = (
@@ -90,10 +91,10 @@ def list_uses(
 
 
 def _require(record_type: RecordType, field: str, option: str) -> None:
-    head, _, column = field.partition(".")
-    found = record_type.field(head)
-    if found is not None and column:
-        found = next((one for one in found.fields if one.name == column), None)
+    path, _, name = field.rpartition(".")
+    holder = table_at(record_type, path) if path else record_type
+    fields = holder.fields if holder else ()
+    found = next((one for one in fields if one.name == name), None)
     if found is None or (option and all(one.value != option for one in found.options)):
         raise NotFound
 
@@ -164,9 +165,9 @@ def _type_uses(release: Release, name: str) -> Iterator[Use]:
 
 
 def _every_field(record_type: RecordType) -> Iterator[Field]:
-    for one in record_type.fields:
-        yield one
-        yield from one.fields
+    yield from record_type.fields
+    for _, table in tables_of(record_type):
+        yield from table.fields
 
 
 def _mentions(name: str, *texts: str) -> bool:

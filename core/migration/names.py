@@ -8,7 +8,7 @@ from core.expression import ExpressionError, rename_names
 from core.schema.following import renames_between
 from core.schema.model import Field, Release
 from core.schema.renaming import Renames
-from core.schema.scopes import named_scope
+from core.schema.scopes import named_scope, tables_of
 from core.tables.build import build_tables
 
 #: Field types whose values are expressions over what `scope` names.
@@ -28,10 +28,10 @@ def follow_names(connection: Connection, old: Release, new: Release) -> None:
         written = [one for one in record_type.fields if one.type in _WRITTEN]
         tables = build_tables(record_type)
         _in_column(connection, renames, tables.main, written)
-        for table in record_type.fields:
+        for path, table in tables_of(record_type):
             columns = [one for one in table.fields if one.type in _WRITTEN]
             if columns:
-                _in_column(connection, renames, tables.children[table.name], columns)
+                _in_column(connection, renames, tables.rows_of(path), columns)
 
 
 def _in_views(connection: Connection, renames: Renames) -> None:

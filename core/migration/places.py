@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from core.migration.steps import Step
-from core.schema.model import RecordType
+from core.schema.model import Field, RecordType
 from core.tables.build import identifier, main_name, stored_names, sub_name
 from core.tables.indexes import IndexSpec
 from core.tables.storage import Storage, has_column, storage_of
@@ -35,11 +35,21 @@ def stored_places(record_type: RecordType) -> dict[Key, Place]:
         elif one.type in {"table", "links"}:
             table = sub_name(record_type.name, names[one.id])
             found[one.id, ""] = Place(table)
-            inner = stored_names(one.fields, one.archived_fields)
-            for column in (*one.fields, *one.archived_fields):
-                if has_column(column):
-                    place = Place(table, inner[column.id], storage_of(column))
-                    found[one.id, column.id] = place
+            found.update(_places_of_rows(one, (record_type.name, names[one.id])))
+    return found
+
+
+def _places_of_rows(table: Field, path: tuple[str, ...]) -> dict[Key, Place]:
+    """Return where the columns of a table field are stored, and the rows inside its rows."""
+    found: dict[Key, Place] = {}
+    names = stored_names(table.fields, table.archived_fields)
+    for one in (*table.fields, *table.archived_fields):
+        if has_column(one):
+            found[table.id, one.id] = Place(sub_name(*path), names[one.id], storage_of(one))
+        elif one.type == "table":
+            below = (*path, names[one.id])
+            found[one.id, ""] = Place(sub_name(*below))
+            found.update(_places_of_rows(one, below))
     return found
 
 

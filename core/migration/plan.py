@@ -272,18 +272,22 @@ def _backfills(old: RecordType, new: RecordType, converted: set[str]) -> Iterato
     """Yield the computing of stored values that are new or whose meaning changed."""
     if new.archived:
         return
+    yield from _rows_backfills(old, new, (new.name,), converted)
+    yield from _backfill(main_name(new.name), new.name, old.fields, new.fields, converted)
+
+
+def _rows_backfills(
+    old: RecordType | Field, new: RecordType | Field, path: tuple[str, ...], converted: set[str]
+) -> Iterator[Step]:
+    """Yield the same for the rows of table fields, the innermost first, as others add them up."""
     had = {one.id: one for one in old.fields}
     for one in new.fields:
         before = had.get(one.id)
         if one.type == "table" and before is not None:
-            yield from _backfill(
-                sub_name(new.name, one.name),
-                f"{new.name}.{one.name}",
-                before.fields,
-                one.fields,
-                converted,
-            )
-    yield from _backfill(main_name(new.name), new.name, old.fields, new.fields, converted)
+            below = (*path, one.name)
+            yield from _rows_backfills(before, one, below, converted)
+            columns = before.fields, one.fields
+            yield from _backfill(sub_name(*below), ".".join(below), *columns, converted)
 
 
 def _searching(
@@ -330,7 +334,12 @@ def _backfill(
 def _rows_changed(old: Field | None, new: Field, converted: set[str]) -> bool:
     if old is None:
         return False
-    if any(one.id in converted for one in new.fields):
+    had = {one.id: one for one in old.fields}
+    if any(
+        one.id in converted
+        or (one.type == "table" and _rows_changed(had.get(one.id), one, converted))
+        for one in new.fields
+    ):
         return True
     return any(_backfill("", "", old.fields, new.fields, converted))
 

@@ -1,7 +1,7 @@
 """The rows of table fields and the targets of links fields: read, compared, written."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,7 +43,40 @@ def read_rows(
     for part in _parts(ids):
         for owner, *values in connection.execute(statement, {"ids": part}):
             found[owner].append(dict(zip(names, values, strict=True)))
+    inner = registry.tables[type_name].inner.get(name)
+    if inner and found:
+        for within, inside in inner.items():
+            _read_inside(connection, registry, (*place, within), inside, found)
     return found
+
+
+def _read_inside(
+    connection: Connection,
+    registry: Registry,
+    place: tuple[str, str, str],
+    table: sa.Table,
+    found: Mapping[str, list[Row]],
+) -> None:
+    """Put into the rows found, by record, the rows that each of them owns."""
+    name = place[2]
+    columns = [column for column in table.c if column.key not in {"record_id", "row_id"}]
+    statement = compiled(
+        registry,
+        ("records.rows", place),
+        lambda: (
+            sa.select(table.c.row_id, *columns)
+            .where(table.c.record_id.in_(sa.bindparam("ids", expanding=True)))
+            .order_by(table.c.row_id, table.c.position)
+        ),
+    )
+    names = [column.key for column in columns]
+    holders: dict[str, list[Row]] = {}
+    for rows in found.values():
+        for row in rows:
+            row[name] = holders[row["id"]] = []
+    for part in _parts(found):
+        for holder, *values in connection.execute(statement, {"ids": part}):
+            holders[holder].append(dict(zip(names, values, strict=True)))
 
 
 def read_links(
@@ -94,14 +127,33 @@ def attach(
 
 
 def insert_rows(
-    connection: Connection, table: sa.Table, owned: Iterable[tuple[str, Sequence[Row]]]
+    connection: Connection,
+    table: sa.Table,
+    owned: Iterable[tuple[str, Sequence[Row]]],
+    inner: Mapping[str, sa.Table] | None = None,
 ) -> None:
-    """Write the rows of new records, giving each its id, in one statement."""
+    """Write the rows of new records, giving each its id, in one statement.
+
+    `inner` has the tables of the table fields among their columns, written as well.
+    """
     listed = [(owner, rows) for owner, rows in owned if rows]
     every = [row for _owner, rows in listed for row in rows]
     give_ids(every)
     owners = [owner for owner, rows in listed for _row in rows]
     insert_all(connection, table, every, {"record_id": owners})
+    for name, inside in (inner or {}).items():
+        _insert_inside(connection, inside, name, zip(owners, every, strict=True))
+
+
+def _insert_inside(
+    connection: Connection, table: sa.Table, name: str, rows: Iterable[tuple[str, Row]]
+) -> None:
+    """Write what new rows, each with its record, hold in their table field `name`."""
+    held = [(owner, row["id"], one) for owner, row in rows for one in row.get(name) or ()]
+    if held:
+        owners, holders, inside = zip(*held, strict=True)
+        give_ids(inside)
+        insert_all(connection, table, inside, {"record_id": owners, "row_id": holders})
 
 
 def give_ids(rows: Iterable[Row]) -> None:
@@ -111,10 +163,15 @@ def give_ids(rows: Iterable[Row]) -> None:
         row["id"] = row_id
 
 
-def _parameters(owner: str, row: Row, names: Iterable[str]) -> Row:
-    made = {name: row.get(name) for name in names}
-    made["record_id"] = owner
-    return made
+def give_all_ids(rows: Sequence[Row], inner: Iterable[str] = ()) -> None:
+    """Give each row its id, and those inside it, which its columns `inner` hold."""
+    give_ids(rows)
+    for name in inner:
+        give_ids([one for row in rows for one in row.get(name) or ()])
+
+
+def _parameters(row: Row, names: Iterable[str], owners: Mapping[str, str]) -> Row:
+    return {**{name: row.get(name) for name in names}, **owners}
 
 
 def update_rows(
@@ -123,18 +180,44 @@ def update_rows(
     owner: str,
     before: Sequence[Row],
     after: Sequence[Row],
+    inner: Mapping[str, sa.Table] | None = None,
 ) -> None:
-    """Make a record's stored rows `before` into `after`; new rows get their ids."""
+    """Make a record's stored rows `before` into `after`; new rows get their ids.
+
+    `inner` has the tables of the table fields among their columns, written as well.
+    """
+    _update_level(connection, table, {"record_id": owner}, before, after)
+    for name, inside in (inner or {}).items():
+        held = {row["id"]: row.get(name) or [] for row in before}
+        for row in after:
+            was, now = held.pop(row["id"], []), row.get(name) or []
+            if was != now:
+                owners = {"record_id": owner, "row_id": row["id"]}
+                _update_level(connection, inside, owners, was, now)
+        if held:
+            gone = inside.c.row_id.in_(held)
+            connection.execute(inside.delete().where(gone, inside.c.record_id == owner))
+
+
+def _update_level(
+    connection: Connection,
+    table: sa.Table,
+    owners: Mapping[str, str],
+    before: Sequence[Row],
+    after: Sequence[Row],
+) -> None:
+    """Make the rows of one owner `before` into `after`; `owners` are the columns that name it."""
+    owner = owners["record_id"]
     kept = {row["id"] for row in after if "id" in row}
     gone = [row["id"] for row in before if row["id"] not in kept]
     if gone:
         connection.execute(table.delete().where(table.c.id.in_(gone), table.c.record_id == owner))
     known = {row["id"]: row for row in before}
-    names = [column.key for column in table.c if column.key != "record_id"]
+    names = [column.key for column in table.c if column.key not in owners]
     added, changed = [], []
     for row in after:
         if row.setdefault("id", new_id()) not in known:
-            added.append(_parameters(owner, row, names))
+            added.append(_parameters(row, names, owners))
         elif known[row["id"]] != row:
             changed.append({f"_{name}": row.get(name) for name in names})
     if changed:
@@ -166,11 +249,15 @@ def update_links(
 
 
 def row_changes(
-    before: Sequence[Row], after: Sequence[Row], dumps: Mapping[str, Dump]
+    before: Sequence[Row],
+    after: Sequence[Row],
+    dumps: Mapping[str, Dump],
+    inner: Collection[str] = (),
 ) -> dict[str, list[Any]]:
     """Return how rows changed, by row id, in wire form.
 
-    Unless rows were only added at the end, `order` has both orders.
+    Unless rows were only added at the end, `order` has both orders. A table field `inner`
+    of changed rows says in the same way how its rows changed.
     """
     if not before:
         return {"added": dump_rows(after, dumps), "removed": [], "changed": []}
@@ -180,9 +267,9 @@ def row_changes(
         "added": [row for row_id, row in new.items() if row_id not in old],
         "removed": [row for row_id, row in old.items() if row_id not in new],
         "changed": [
-            {"id": row_id, **_cells(old[row_id], row)}
+            {"id": row_id, **cells}
             for row_id, row in new.items()
-            if row_id in old and _cells(old[row_id], row)
+            if row_id in old and (cells := _cells(old[row_id], row, inner))
         ],
     }
     if list(new)[: len(old)] != list(old):
@@ -190,9 +277,15 @@ def row_changes(
     return changes
 
 
-def _cells(before: Row, after: Row) -> dict[str, Any]:
-    return {
-        name: [before.get(name), value]
-        for name, value in after.items()
-        if name != "position" and before.get(name) != value
-    }
+def _cells(before: Row, after: Row, inner: Collection[str]) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    for name, value in after.items():
+        if name == "position" or before.get(name) == value:
+            continue
+        if name not in inner:
+            cells[name] = [before.get(name), value]
+            continue
+        rows = row_changes(before.get(name) or [], value or [], {})
+        if any(rows.values()):
+            cells[name] = rows
+    return cells

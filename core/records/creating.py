@@ -20,7 +20,7 @@ from core.ids import new_id
 from core.policies.access import Access, access
 from core.prebuilt import inserting, together
 from core.records.attachments import bind_files
-from core.records.children import give_ids, insert_links, insert_rows
+from core.records.children import give_all_ids, insert_links, insert_rows
 from core.records.conflicts import taken, taken_by
 from core.records.counters import format_number, next_number, sequence_key
 from core.records.environment import RecordEnv
@@ -28,7 +28,7 @@ from core.records.events import announce, field_changes, history_event
 from core.records.placetypes import note_move
 from core.records.references import taken_fields
 from core.records.searching import index_new
-from core.records.validation import Candidate, Validator, compile_validator
+from core.records.validation import Candidate, Validator, compile_validator, copied
 from core.tables.inserting import insert_all
 
 Record = dict[str, Any]
@@ -154,10 +154,7 @@ class Batch:
 
     def _call_hooks(self, candidate: Candidate) -> None:
         values = candidate.values
-        seen = {
-            name: [dict(row) for row in value] if name in self._validator.wire.rows else value
-            for name, value in values.items()
-        }
+        seen = copied(self._validator.wire, values)
         change = Change(self._type.name, "create", candidate.record_id, None, values)
         self._ctx.hooks.before_save(self._ctx, change)
         changed = [name for name in values if name not in seen or values[name] != seen[name]]
@@ -207,7 +204,7 @@ class Batch:
         tables = self._ctx.registry.tables[self._type.name]
         for name in tables.children:  # rows need their ids before the history names them
             for candidate in candidates:
-                give_ids(candidate.values[name])
+                give_all_ids(candidate.values[name], tables.inner.get(name, ()))
         history = [self._event(candidate, reason) for candidate in candidates]
         if len(candidates) == 1:
             self._insert_row(tables.main, candidates[0].values, history)
@@ -218,7 +215,8 @@ class Batch:
         for one in candidates:
             note_move(self._connection, self._type, {}, one.values)
         for name, table in tables.children.items():
-            insert_rows(self._connection, table, _owned(candidates, name))
+            owned = _owned(candidates, name)
+            insert_rows(self._connection, table, owned, tables.inner.get(name))
         for name, table in tables.links.items():
             insert_links(self._connection, table, _owned(candidates, name))
         bind_files(self._ctx, self._connection, self._type, [one.values for one in candidates])

@@ -220,7 +220,9 @@ def _erase(
         reason=reason,
         changes=field_changes(record_type, wire, values, gone),
     )
-    for table in (*tables.children.values(), *tables.links.values()):
+    for table in tables:
+        if table is tables.main:
+            continue  # the row itself comes last
         connection.execute(table.delete().where(table.c.record_id == values["id"]))
     connection.execute(tables.main.delete().where(tables.main.c.id == values["id"]))
     index_removal(connection, record_type, values["id"])

@@ -126,7 +126,12 @@ class RecordEnv:
     def rows(
         self, type_name: str, row: Mapping[str, Any], name: str
     ) -> Sequence[Mapping[str, Any]]:
-        """Return the rows of a table field, or the records of a links field or backlink."""
+        """Return the rows of a table field, or the records of a links field or backlink.
+
+        A row of a table field (its owner is `TYPE.TABLE`) holds what is inside it already.
+        """
+        if "." in type_name:
+            return row.get(name) or ()
         field = self._ctx.registry.record_type(type_name).field(name)
         record_id = row.get("id")
         if field is None or record_id is None:

@@ -37,7 +37,7 @@ def field_changes(
         if was == now or (is_empty(was) and is_empty(now)):
             continue
         if one.type == "table":
-            rows = row_changes(was or (), now or (), wire.rows[name])
+            rows = row_changes(was or (), now or (), wire.rows[name], wire.inner.get(name, ()))
             if any(rows.values()):
                 changes[name] = rows
         elif name in wire.secrets:

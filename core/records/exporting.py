@@ -76,11 +76,7 @@ class Exported:
         self._query = replace(query, fields=names, limit=MOST, count="", expand=(), via="export")
         self._links = LinkKeys(ctx)
         self._rows = wire_of(ctx.registry, type_name).rows
-        self._kept = {
-            one.name: [inner.name for inner in one.fields if not field_type(inner.type).computed]
-            for one in self.fields
-            if one.type == "table"
-        }
+        self._kept = {one.name: _kept(one) for one in self.fields if one.type == "table"}
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records, Python values but for links and table fields."""
@@ -98,19 +94,19 @@ class Exported:
     def _dump_tables(self, record: Record) -> None:
         for name, kept in self._kept.items():
             rows = dump_rows(record.get(name) or (), self._rows[name])
-            record[name] = [{column: row.get(column) for column in kept} for row in rows]
+            record[name] = _kept_rows(rows, kept)
 
     def _name_links(self, records: list[Record]) -> None:
         """Put keys in the place of the ids of linked records."""
         places = [(record, one) for one in self.fields for record in records]
         for one in self.fields:
             if one.type == "table":
-                places += [
-                    (row, inner)
-                    for inner in one.fields
-                    for record in records
-                    for row in record[one.name]
-                ]
+                rows = [row for record in records for row in record[one.name]]
+                places += [(row, column) for column in one.fields for row in rows]
+                for inner in one.fields:
+                    if inner.type == "table":
+                        inside = [each for row in rows for each in row[inner.name] or ()]
+                        places += [(row, column) for column in inner.fields for row in inside]
         pointing = [
             (holder, one)
             for holder, one in places
@@ -128,6 +124,28 @@ class Exported:
                 if isinstance(value, list)
                 else known.get(value, value)
             )
+
+
+#: Columns of a table field that a file holds, in order; of those that are tables the same.
+_Kept = dict[str, "_Kept | None"]
+
+
+def _kept(table: Field) -> _Kept:
+    return {
+        one.name: _kept(one) if one.type == "table" else None
+        for one in table.fields
+        if not field_type(one.type).computed
+    }
+
+
+def _kept_rows(rows: Iterable[Record], kept: _Kept) -> list[Record]:
+    """Return rows in wire form with the columns that a file holds."""
+    made = [{name: row.get(name) for name in kept} for row in rows]
+    for name, inside in kept.items():
+        if inside is not None:
+            for row in made:
+                row[name] = _kept_rows(row[name] or (), inside)
+    return made
 
 
 def _wanted(record_type: RecordType, names: tuple[str, ...] | None) -> Iterable[Field]:

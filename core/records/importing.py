@@ -40,6 +40,7 @@ from core.records.mapping import (
 from core.records.rowfiles import open_rows
 from core.records.updating import change_record
 from core.schema.model import RecordType
+from core.schema.scopes import tables_of
 
 #: Problems kept in memory for whoever asked; the report file has all.
 SHOWN = 200
@@ -130,7 +131,7 @@ def run_import(
     rights.require("import")
     rights.require("edit" if is_updating else "create")
     record_type = ctx.registry.record_type(type_name)
-    source = open_rows(path, [one.name for one in record_type.fields if one.type == "table"])
+    source = open_rows(path, [name for name, _table in tables_of(record_type)])
     rows = source.rows()
     header, zone = read_header(next(rows)), ctx.time_zone.key
     if mapping is None:
@@ -230,7 +231,7 @@ class _Run:
 
     def _own_links(self, one: Gathered) -> Iterator[str]:
         for table, name in self._own:
-            for values in _rows_of(one, table) if table else (one.values,):
+            for _path, values in _rows_of(one.values, table):
                 if values.get(name) is not None:
                     yield from _keys(values[name])
 
@@ -340,22 +341,18 @@ class _Run:
     def _resolve(self, batch: list[Gathered]) -> None:
         """Put ids in the place of the keys of linked records."""
         for (table, name), target in self._mapper.links.items():
-            if table:
-                holders = [
-                    (one, place, line)
-                    for one in batch
-                    for place, line in enumerate(_rows_of(one, table))
-                ]
-            else:
-                holders = [(one, 0, one.values) for one in batch]
-            given = [values.get(name) for _one, _place, values in holders]
+            holders = [
+                (one, path, values)
+                for one in batch
+                for path, values in _rows_of(one.values, table)
+            ]
+            given = [values.get(name) for _one, _path, values in holders]
             find = self._links.ids(target, _all_keys(given))
-            for (one, place, values), value in zip(holders, given, strict=True):
+            for (one, path, values), value in zip(holders, given, strict=True):
                 if type(value) is str and (only := find(value)) is not None:
                     values[name] = only
                 elif value is not None:
-                    path = f"{table}.{place}.{name}" if table else name
-                    values[name] = self._found(one, path, target, (value, find))
+                    values[name] = self._found(one, path + name, target, (value, find))
 
     def _found(
         self,
@@ -402,8 +399,16 @@ class _Run:
             self._report.problems.append(one)
 
 
-def _rows_of(one: Gathered, table: str) -> list[Values]:
-    return one.values.get(table) or []
+def _rows_of(values: Values, table: str, path: str = "") -> Iterable[tuple[str, Values]]:
+    """Return (path with a dot, values) of the rows at `table`; of the record itself without."""
+    if not table:
+        return ((path, values),)
+    name, _, below = table.partition(".")
+    return [
+        found
+        for place, row in enumerate(values.get(name) or ())
+        for found in _rows_of(row, below, f"{path}{name}.{place}.")
+    ]
 
 
 def _all_keys(values: Iterable[Any]) -> set[str]:

@@ -196,40 +196,59 @@ class Loading:
 
 
 class RowsLoading:
-    """Loads the rows of one table field."""
+    """Loads the rows of one table field, those inside of rows included."""
 
-    __slots__ = ("_cells", "_field")
+    __slots__ = ("_cells", "_field", "_fresh", "_tables")
 
     def __init__(self, field: Field) -> None:
         """Compile the loaders of the columns of `field`."""
         self._field = field
         self._cells = Cells(field.fields, ("id",))
+        self._tables = {one.name: RowsLoading(one) for one in field.fields if one.type == "table"}
+        inside = {name: one.fresh for name, one in self._tables.items()}
+        #: What loads the cells of rows that have nothing stored.
+        self._fresh: dict[str, Loader] = {**self._cells.loaders, **inside}
 
     def load(
-        self, value: Any, problems: list[Problem], stored: list[Values] | None
+        self, value: Any, problems: list[Problem], stored: list[Values] | None, path: str = ""
     ) -> list[Values]:
         """Return the whole list of rows as it will be; new rows have no `id` yet.
 
         `value` is a whole list, or on a stored record `{"upsert": […], "remove": […]}`.
-        A row with an `id` takes what it does not name from the stored row.
+        A row with an `id` takes what it does not name from the stored row. `path` is where
+        the field stands when it is inside of another one's rows.
         """
-        path = self._field.name
+        path = path or self._field.name
         if isinstance(value, dict) and stored is not None:
-            return self._merge(value, problems, stored)
+            return self._merge(value, problems, stored, path)
         if value is None or value == "":
             return []
         if not isinstance(value, list):
             problems.append(Problem(path, "field.bad_type", _BAD_TYPE, {"expected": "list"}))
             return stored or []
         if len(value) > self._field.max_rows:
-            problems.append(self._too_many())
+            problems.append(self._too_many(path))
             return stored or []
         fresh = None if stored else self._new_rows(value)
         return _placed(self._rows(value, path, problems, stored)) if fresh is None else fresh
 
+    def fresh(self, value: Any) -> list[Values]:
+        """Return rows that nothing stored belongs to.
+
+        Raises:
+            FieldError: one of them is not plainly right.
+        """
+        if value is None or value == "":
+            return []
+        is_list = isinstance(value, list) and len(value) <= self._field.max_rows
+        rows = self._new_rows(value) if is_list else None
+        if rows is None:
+            raise FieldError("field.bad_type", _BAD_TYPE, expected="list")
+        return rows
+
     def _new_rows(self, rows: list[Any]) -> list[Values] | None:
         """Return the rows of a new record, None where one is not plainly right."""
-        loaders = self._cells.loaders
+        loaders = self._fresh
         loaded = []
         try:
             for position, row in enumerate(rows):
@@ -266,15 +285,11 @@ class RowsLoading:
         if type(row) is not dict:
             problems.append(Problem(place, "field.bad_type", _BAD_TYPE, {"expected": "object"}))
             return {}
-        stored = None
-        row_id = row.get("id")
-        if row_id is not None:
-            stored = known.get(row_id) if isinstance(row_id, str) else None
-            if stored is None:
-                text = N_("This row does not belong to the record.")
-                problems.append(Problem(f"{place}.id", "row.unknown", text))
-                row = {name: value for name, value in row.items() if name != "id"}
-        made = {} if stored is None else dict(stored)
+        stored = _stored_row(row.get("id"), known)
+        if stored is None and row.get("id") is not None:
+            text = N_("This row does not belong to the record.")
+            problems.append(Problem(f"{place}.id", "row.unknown", text))
+        made = {} if stored is None else self.copied(stored)
         loaders = self._cells.loaders
         for name, value in row.items():
             if name in {"id", "position"}:
@@ -287,14 +302,26 @@ class RowsLoading:
                 except FieldError:
                     pass  # said below
             where = f"{place}.{printable(name)}"
+            if name in self._tables:
+                before = None if stored is None else stored.get(name)
+                made[name] = self._tables[name].load(value, problems, before, where)
+                continue
             given, kept, wrong = self._cells.cell(name, value, where, stored)
             problems += wrong
             if given:
                 made[name] = kept
         return made
 
-    def _merge(self, value: Values, problems: list[Problem], stored: list[Values]) -> list[Values]:
-        path = self._field.name
+    def copied(self, row: Mapping[str, Any]) -> Values:
+        """Return a copy of a row that can be changed without changing it."""
+        made = dict(row)
+        for name in self._tables:
+            made[name] = [dict(one) for one in made.get(name) or ()]
+        return made
+
+    def _merge(
+        self, value: Values, problems: list[Problem], stored: list[Values], path: str
+    ) -> list[Values]:
         problems += [
             unknown_field(f"{path}.{printable(name)}", name, ("upsert", "remove"))
             for name in value.keys() - {"upsert", "remove"}
@@ -312,7 +339,7 @@ class RowsLoading:
                 text = N_("This row does not belong to the record.")
                 problems.append(Problem(f"{path}.remove.{position}", "row.unknown", text))
         if len(upsert) > self._field.max_rows:
-            problems.append(self._too_many())
+            problems.append(self._too_many(path))
             return stored
         gone = known.intersection(filter(is_id, remove))
         for position, row in enumerate(upsert):
@@ -322,14 +349,16 @@ class RowsLoading:
                 problems.append(Problem(f"{path}.upsert.{position}.id", "row.twice", text))
         rows = self._rows(upsert, f"{path}.upsert", problems, stored)
         if len(problems) > so_far:
-            return [dict(row) for row in stored]
+            return [self.copied(row) for row in stored]
         changed = {row["id"]: row for row in rows if "id" in row}
-        kept = [changed.get(row["id"]) or dict(row) for row in stored if row["id"] not in gone]
+        kept = [
+            changed.get(row["id"]) or self.copied(row) for row in stored if row["id"] not in gone
+        ]
         return _placed(kept + [row for row in rows if "id" not in row])
 
-    def _too_many(self) -> Problem:
+    def _too_many(self, path: str) -> Problem:
         text = N_("At most {limit} rows.")
-        return Problem(self._field.name, "rows.too_many", text, {"limit": self._field.max_rows})
+        return Problem(path, "rows.too_many", text, {"limit": self._field.max_rows})
 
 
 def as_written(
@@ -338,24 +367,46 @@ def as_written(
     """Return problems under the paths that the caller wrote.
 
     Rules see a table field's rows as they will be; where the caller sent
-    `{"upsert": […]}`, their problems are told as `lines.upsert.0.…`.
+    `{"upsert": […]}`, their problems are told as `lines.upsert.0.…`, and those of rows
+    inside of rows as `lines.upsert.0.parts.upsert.1.…`.
     """
-    places: dict[str, str] = {}
-    for name, change in changes.items() if isinstance(changes, dict) else ():
-        upsert = change.get("upsert") if isinstance(change, dict) else None
-        if isinstance(upsert, list) and isinstance(values.get(name), list):
-            places |= {
-                f"{name}.{at}": f"{name}.upsert.{sent}"
-                for at, sent in _sent_places(upsert, values[name])
-            }
+    places = dict(_written_places(changes, values, "", ""))
     if not places:
         return list(problems)
     told = []
     for one in problems:
-        head, rest = one.path.split(".")[:2], one.path.split(".")[2:]
-        place = places.get(".".join(head))
-        told.append(replace(one, path=".".join([place, *rest])) if place else one)
+        parts = one.path.split(".")
+        # The innermost row that was written says where its problems are.
+        ends = (end for end in (4, 2) if ".".join(parts[:end]) in places)
+        end = next(ends, 0)
+        place = [places[".".join(parts[:end])], *parts[end:]] if end else parts
+        told.append(replace(one, path=".".join(place)))
     return told
+
+
+def _written_places(
+    changes: Any, values: Mapping[str, Any], ours: str, theirs: str
+) -> Iterator[tuple[str, str]]:
+    """Yield (path of a row as it will be, path as it was written) where the two differ."""
+    for name, change in changes.items() if isinstance(changes, dict) else ():
+        rows = values.get(name)
+        upsert = change.get("upsert") if isinstance(change, dict) else None
+        sent_rows = upsert if isinstance(upsert, list) else change
+        if not isinstance(rows, list) or not isinstance(sent_rows, list):
+            continue
+        if not all(isinstance(row, dict) for row in rows):
+            continue
+        for at, sent in _sent_places(sent_rows, rows):
+            our = f"{ours}{name}.{at}"
+            place = f"{name}.{at}" if upsert is None else f"{name}.upsert.{sent}"
+            their = theirs + place
+            if our != their:
+                yield our, their
+            yield from _written_places(sent_rows[sent], rows[at], f"{our}.", f"{their}.")
+
+
+def _stored_row(row_id: Any, known: Mapping[str, Values]) -> Values | None:
+    return known.get(row_id) if isinstance(row_id, str) else None
 
 
 def _sent_places(upsert: list[Any], rows: Iterable[Values]) -> Iterator[tuple[int, int]]:

@@ -104,7 +104,8 @@ class RowMapper:
         fields: field name to what gives its value from a row.
         table: name of the table field for the rows; `""` for none.
         cells: the same for that table's columns.
-        links: (table field or "", name) -> target type of link fields, to be found by key.
+        links: (path of the table field or "", name) -> target type of link fields, to be
+            found by key.
     """
 
     columns: tuple[str, ...]
@@ -234,20 +235,26 @@ def _rows_reader(cell: Cell, field: Field, inner: Mapping[str, Cell]) -> Cell:
     and the values are checked at the door that every record passes.
     """
     left = {"id", "position"} | {one.name for one in field.fields if not is_written(one)}
+    tables = {one.name for one in field.fields if one.type == "table"}
 
     def read(row: Mapping[str, Any]) -> Any:
-        text = cell(row)
-        if not isinstance(text, str) or not text.strip():
+        rows = cell(row)
+        if not rows or (isinstance(rows, str) and not rows.strip()):
             return []
-        try:
-            rows = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise WrongTypeError("json") from error
+        if isinstance(rows, str):
+            try:
+                rows = msgspec.json.decode(rows)
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise WrongTypeError("json") from error
         if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows):
             raise WrongTypeError("list")
         return [
             {
-                name: inner[name](one) if isinstance(value, str) and name in inner else value
+                name: (
+                    inner[name](one)
+                    if name in tables or (isinstance(value, str) and name in inner)
+                    else value
+                )
                 for name, value in one.items()
                 if name not in left
             }
@@ -290,7 +297,10 @@ def unescaped(text: str) -> str:
 
 
 def _links(table: str, fields: Mapping[str, Field], names: Any) -> dict[tuple[str, str], str]:
-    """Return the link fields among `names`, with those inside of table fields read whole."""
+    """Return the link fields among `names`, with those inside of table fields read whole.
+
+    `table` is the path of the table field whose columns they are, such as `lines.parts`.
+    """
     found = {}
     for name in names:
         field = fields.get(name)
@@ -298,7 +308,7 @@ def _links(table: str, fields: Mapping[str, Field], names: Any) -> dict[tuple[st
             found[table, name] = field.target
         elif field is not None and field.type == "table":
             inner = {one.name: one for one in field.fields}
-            found |= _links(name, inner, inner)
+            found |= _links(f"{table}.{name}".lstrip("."), inner, inner)
     return found
 
 

@@ -4,7 +4,7 @@ Values come in as they stand on the wire and go out as Python values; `to_wire` 
 JSON of them. A call inside a transaction that is under way joins it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -145,21 +145,34 @@ def restore_record(
             rights.require("delete")
         tables = ctx.registry.tables[type_name]
         attach(connection, ctx.registry, type_name, [stored], (*tables.children, *tables.links))
-        wire = wire_of(ctx.registry, type_name).record(stored)
-        changes = values_at(connection, rights.record_type, wire, to_version)
+        wire = wire_of(ctx.registry, type_name)
+        changes = values_at(connection, rights.record_type, wire.record(stored), to_version)
         for name in tables.children:
             if name in changes:
-                known = {row["id"] for row in stored[name]}
-                changes[name] = [_known(row, known) for row in changes[name]]
+                inner = wire.inner.get(name, ())
+                changes[name] = _known_rows(changes[name], stored[name], inner)
         update.apply(changes, "restore", reason)
         return read_back(ctx, type_name, record_id)
 
 
-def _known(row: Record, known: set[str]) -> Record:
-    """Let a row that is gone come back as a new one; computed cells are computed again."""
-    if row["id"] in known:
-        return row
-    return {name: cell for name, cell in row.items() if name != "id"}
+def _known_rows(
+    rows: Iterable[Record], stored: Iterable[Record], inner: Iterable[str]
+) -> list[Record]:
+    """Let rows that are gone come back as new ones; computed cells are computed again.
+
+    `inner` are the columns that hold rows themselves.
+    """
+    known = {row["id"]: row for row in stored}
+    made = []
+    for row in rows:
+        before = known.get(row["id"])
+        kept = {name: cell for name, cell in row.items() if before or name != "id"}
+        for name in inner:
+            if name in kept:
+                held = before[name] if before else ()
+                kept[name] = _known_rows(kept[name] or (), held, ())
+        made.append(kept)
+    return made
 
 
 def check_record(

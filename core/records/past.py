@@ -88,8 +88,15 @@ def _writable(field: Field, value: Any) -> Any:
     """Return an earlier value without the cells of its rows that are computed."""
     if field.type != "table":
         return value
-    writable = {one.name for one in field.fields if is_written(one)} | {"id"}
-    return [{name: cell for name, cell in row.items() if name in writable} for row in value or ()]
+    writable = {one.name: one for one in field.fields if is_written(one)}
+    return [
+        {
+            name: _writable(writable[name], cell) if name in writable else cell
+            for name, cell in row.items()
+            if name in writable or name == "id"
+        }
+        for row in value or ()
+    ]
 
 
 def _undone(value: Any, change: Any) -> Any:
@@ -101,7 +108,9 @@ def _undone(value: Any, change: Any) -> Any:
         rows.pop(row["id"], None)
     for row in change["changed"]:
         target = rows.get(row["id"], {})
-        target.update({name: pair[0] for name, pair in row.items() if name != "id"})
+        target.update(
+            {name: _undone(target.get(name), cell) for name, cell in row.items() if name != "id"}
+        )
     for row in change["removed"]:
         rows[row["id"]] = dict(row)
     order = change.get("order", [list(rows)])[0]

@@ -109,7 +109,7 @@ class References:
             elif value == before.get(one.name):
                 continue
             elif one.type == "table":
-                self._collect_rows(one, subject, env, problems)
+                self._collect_rows(one, subject, env, problems, table)
             elif one.target == USERS:
                 self._collect_users(value, before.get(one.name), place)
             elif one.type in _NAMED:
@@ -163,11 +163,19 @@ class References:
                 self.users.append(Wanted(user_id, f"{place[0]}.{position}", place[1]))
 
     def _collect_rows(
-        self, table: Field, subject: Subject, env: RecordEnv, problems: list[Problem]
+        self,
+        table: Field,
+        subject: Subject,
+        env: RecordEnv,
+        problems: list[Problem],
+        outer: str = "",
     ) -> None:
+        """Note what the rows of `table`, which may stand in rows of `outer`, point to."""
         stored = {row["id"]: row for row in (subject.before or {}).get(table.name) or ()}
         pointing = [
-            one for one in table.fields if one.target or one.options_from or one.type in _NAMED
+            one
+            for one in table.fields
+            if one.target or one.options_from or one.type in _NAMED or one.type == "table"
         ]
         rows = subject.values[table.name]
         if not stored:
@@ -187,7 +195,7 @@ class References:
                 frozenset(),
                 f"{subject.path}{table.name}.{position}.",
             )
-            self.collect(pointing, inner, env, problems, table.name)
+            self.collect(pointing, inner, env, problems, f"{outer}.{table.name}".lstrip("."))
 
     def _collect_options(
         self, one: Field, subject: Subject, env: RecordEnv, place: tuple[str, list[Problem], str]

@@ -110,7 +110,10 @@ class Rules:
         self.outward = {path for one in conditions if one.depth for path in one.paths}
         for field, inner in self._tables:
             self.paths.update(f"{field.name}.{path}" for path in inner.paths)
-            self.paths |= inner.outward
+            if compile_condition is None:
+                self.paths |= inner.outward
+            else:
+                self.outward |= inner.outward
         self.is_plain = not (
             self._hiding
             or self._conditional
@@ -122,6 +125,11 @@ class Rules:
             or self._tables
             or self.conditions.steps
         )
+
+    @property
+    def inner(self) -> "dict[str, Rules]":
+        """Return the rules of the rows of each table field."""
+        return {field.name: rules for field, rules in self._tables}
 
     def _sort_conditions(self) -> None:
         """Sort out which fields each kind of condition is about, for the loops over records."""

@@ -18,7 +18,7 @@ class Subject:
         given: names that the caller wrote.
         path: prefix of its problems' paths, such as `lines.0.`.
         row: `values` as expressions see them; `stored` is that of `before`.
-        outer: of a row of a table field, the record that holds it.
+        outer: of a row of a table field, the record, or the row, that holds it.
     """
 
     values: Values
@@ -37,7 +37,7 @@ class Subject:
     @property
     def seen(self) -> Any:
         """Return what conditions are evaluated for: the record, or a row with its record."""
-        return self.row if self.outer is None else (self.row, self.outer.row)
+        return self.row if self.outer is None else (self.row, self.outer.seen)
 
     @property
     def was(self) -> Any:

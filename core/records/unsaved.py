@@ -250,7 +250,9 @@ def _is_secret_cell(field: Field, path: str) -> bool:
 
 
 def _any_secret(columns: Iterable[Field], name: str) -> bool:
-    return any(one.name == name and _is_secret(one) for one in columns)
+    return any(
+        (one.name == name and _is_secret(one)) or _any_secret(one.fields, name) for one in columns
+    )
 
 
 def _is_encodable(text: str) -> bool:

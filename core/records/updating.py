@@ -11,12 +11,11 @@ from core.context import Context
 from core.errors import Conflict, Invalid, Problem
 from core.extension.hookspecs import Change
 from core.i18n import N_
-from core.ids import new_id
 from core.policies.access import Access, access
 from core.policies.masks import is_masked, masker
 from core.prebuilt import together, updating
 from core.records.attachments import bind_files
-from core.records.children import attach, update_links, update_rows
+from core.records.children import attach, give_all_ids, update_links, update_rows
 from core.records.conflicts import taken, taken_by
 from core.records.creating import forbidden_fields
 from core.records.events import announce, field_changes, history_event
@@ -278,8 +277,8 @@ def _name_rows(record_type: RecordType, values: Record) -> None:
     """Give the new rows of a proposal their ids, by which later changes of it name them."""
     for one in record_type.fields:
         if one.type == "table":
-            for row in values.get(one.name) or ():
-                row.setdefault("id", new_id())
+            inner = [it.name for it in one.fields if it.type == "table"]
+            give_all_ids(values.get(one.name) or (), inner)
 
 
 def lay_over(validator: Validator, before: Mapping[str, Any], values: Mapping[str, Any]) -> Record:
@@ -318,7 +317,8 @@ def write_record(
     tables = ctx.registry.tables[record_type.name]
     for name, table in tables.children.items():
         if name in after and after[name] != before[name]:
-            update_rows(connection, table, after["id"], before[name], after[name])
+            inner = tables.inner.get(name)
+            update_rows(connection, table, after["id"], before[name], after[name], inner)
     for name, table in tables.links.items():
         if name in after and after[name] != before[name]:
             update_links(connection, table, after["id"], after[name])

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field
 from core.schema.peopletypes import SINGLE_LINKS
+from core.schema.scopes import tables_of
 from core.tables.registry import Registry
 
 #: Records that one deletion may change or delete along with it.
@@ -26,7 +27,7 @@ class Pointer:
     Attributes:
         type: record type that has the field.
         field: the `link` or `links` field.
-        table: name of the table field it is a column of, or `""`.
+        table: path of the table field it is a column of, such as `lines`, or `""`.
     """
 
     type: str
@@ -58,10 +59,10 @@ def _pointers(registry: Registry, type_name: str) -> Iterator[Pointer]:
         for field in registry.record_type(name).fields:
             if field.target == type_name and field_type(field.type).points:
                 yield Pointer(name, field)
-            elif field.type == "table":
-                for inner in field.fields:
-                    if inner.target == type_name and inner.type in SINGLE_LINKS:
-                        yield Pointer(name, inner, field.name)
+        for path, table in tables_of(registry.record_type(name)):
+            for inner in table.fields:
+                if inner.target == type_name and inner.type in SINGLE_LINKS:
+                    yield Pointer(name, inner, path)
 
 
 def owners(
@@ -72,7 +73,7 @@ def owners(
     main, name = tables.main, pointer.field.name
     condition: sa.ColumnElement[Any]
     if pointer.table:
-        child = tables.children[pointer.table]
+        child = tables.rows_of(pointer.table)
         condition = main.c.id.in_(sa.select(child.c.record_id).where(child.c[name] == record_id))
     elif pointer.field.type == "links":
         links = tables.links[name]

@@ -26,7 +26,7 @@ from core.records.wire import Wire, instant_text, wire_of
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field, RecordType
 from core.schema.peopletypes import SINGLE_LINKS
-from core.schema.scopes import column_scope, row_scope
+from core.schema.scopes import column_scope, row_scope, tables_of
 from core.tables.computed import COMPUTED
 from core.tables.registry import Registry
 
@@ -63,7 +63,7 @@ class Validator:
         needs: table and links fields that must be loaded before the rules run; the rest is
             read by the rules themselves where they ask for it.
         computed: fields whose values are computed for whoever reads them.
-        columns: what is said about the columns of each table field.
+        columns: what is said about the columns of each table field, by its path.
     """
 
     __slots__ = (
@@ -85,16 +85,16 @@ class Validator:
         self._loading = Loading(record_type, _SYSTEM)
         compile_text = _record_compile(registry, record_type)
         inside = {
-            one.name: _row_compile(registry, record_type, one)
-            for one in record_type.fields
-            if one.type == "table"
+            path: _row_compile(registry, f"{record_type.name}.{path}", one)
+            for path, one in tables_of(record_type)
         }
         rows = {
             one.name: Rules(
                 one.fields,
                 (),
                 inside[one.name],
-                compile_condition=_column_compile(registry, record_type, one),
+                _inner_rules(registry, record_type.name, one, inside),
+                compile_condition=_column_compile(registry, record_type.name, one),
             )
             for one in record_type.fields
             if one.type == "table"
@@ -114,7 +114,11 @@ class Validator:
             if one.type in {"table", "links"}
             and (one.name in self._looked_at() or _looks_out(rows.get(one.name)))
         )
-        self.columns = {name: inner.conditions for name, inner in rows.items()}
+        self.columns = {name: it.conditions for name, it in rows.items()} | {
+            f"{name}.{below}": inside.conditions
+            for name, it in rows.items()
+            for below, inside in it.inner.items()
+        }
         self.computed = frozenset(
             one.name for one in record_type.fields if one.type in COMPUTED and not one.stored
         )
@@ -182,12 +186,8 @@ class Validator:
                 continue
             given[one.name] = value = values[one.name]
             if one.type == "table" and value:
-                computed = {inner.name for inner in one.fields if field_type(inner.type).computed}
-                known[one.name] = [{"id": row["id"]} for row in value]
-                given[one.name] = [
-                    {name: cell for name, cell in row.items() if name not in computed}
-                    for row in value
-                ]
+                known[one.name] = _known_rows(one, value)
+                given[one.name] = _given_rows(one, value)
         loaded = self._loading.load(given, problems, known)
         if problems:
             raise Invalid(problems=problems)
@@ -247,8 +247,7 @@ class Validator:
             ids: set[Any] = set()
             for candidate in candidates:
                 values = candidate.values
-                for row in (values.get(table) or ()) if table else (values,):
-                    ids.add(row.get(name))
+                ids.update(row.get(name) for row in _rows_at(values, table))
             env.prefetch(target, ids - {None})
 
 
@@ -265,8 +264,57 @@ def copied(wire: Wire, record: Mapping[str, Any]) -> Values:
     values = dict(record)
     for name in wire.rows:
         if name in values:
-            values[name] = [dict(row) for row in values[name]]
+            values[name] = copied_rows(values[name], wire.inner.get(name, ()))
     return values
+
+
+def copied_rows(rows: Iterable[Mapping[str, Any]], inner: Iterable[str]) -> list[Values]:
+    """Return copies of rows, and of those that their columns `inner` hold."""
+    made = [dict(row) for row in rows]
+    for name in inner:
+        for row in made:
+            row[name] = [dict(one) for one in row.get(name) or ()]
+    return made
+
+
+def _known_rows(table: Field, rows: Iterable[Mapping[str, Any]]) -> list[Values]:
+    """Return rows of our own as if they were stored, which is to say with their ids."""
+    inner = [one for one in table.fields if one.type == "table"]
+    return [
+        {"id": row["id"], **{one.name: _known_rows(one, row.get(one.name) or ()) for one in inner}}
+        for row in rows
+    ]
+
+
+def _given_rows(table: Field, rows: Iterable[Mapping[str, Any]]) -> list[Values]:
+    """Return rows of our own without what is computed."""
+    computed = {one.name for one in table.fields if field_type(one.type).computed}
+    inner = {one.name: one for one in table.fields if one.type == "table"}
+    return [
+        {
+            name: _given_rows(inner[name], cell or ()) if name in inner else cell
+            for name, cell in row.items()
+            if name not in computed
+        }
+        for row in rows
+    ]
+
+
+def _inner_rules(
+    registry: Registry, type_name: str, table: Field, inside: Mapping[str, Compile]
+) -> dict[str, Rules]:
+    """Return the rules of the rows inside a table field's rows."""
+    owner = f"{type_name}.{table.name}"
+    return {
+        one.name: Rules(
+            one.fields,
+            (),
+            inside[f"{table.name}.{one.name}"],
+            compile_condition=_column_compile(registry, owner, one),
+        )
+        for one in table.fields
+        if one.type == "table"
+    }
 
 
 def _record_compile(registry: Registry, record_type: RecordType) -> Compile:
@@ -276,8 +324,8 @@ def _record_compile(registry: Registry, record_type: RecordType) -> Compile:
     return compile_text
 
 
-def _row_compile(registry: Registry, record_type: RecordType, table: Field) -> Compile:
-    scope = row_scope(registry.release.types, table, record_type.name)
+def _row_compile(registry: Registry, place: str, table: Field) -> Compile:
+    scope = row_scope(registry.release.types, table, place.rpartition(".")[0])
 
     def compile_text(text: str, expect: Kind | None) -> Expression:
         return compile_expression(text, scope, expect=expect)
@@ -285,8 +333,8 @@ def _row_compile(registry: Registry, record_type: RecordType, table: Field) -> C
     return compile_text
 
 
-def _column_compile(registry: Registry, record_type: RecordType, table: Field) -> Compile:
-    scope = column_scope(registry.release.types, table, record_type.name)
+def _column_compile(registry: Registry, owner: str, table: Field) -> Compile:
+    scope = column_scope(registry.release.types, table, owner)
 
     def compile_text(text: str, expect: Kind | None) -> Expression:
         return compile_expression(text, scope, expect=expect)
@@ -296,7 +344,10 @@ def _column_compile(registry: Registry, record_type: RecordType, table: Field) -
 
 def _looks_out(rows: Rules | None) -> bool:
     """Return whether columns have conditions that their record may change."""
-    return rows is not None and any(one.reach.own for one in rows.conditions.expressions)
+    if rows is None:
+        return False
+    looking = any(one.reach.own for one in rows.conditions.expressions)
+    return looking or any(map(_looks_out, rows.inner.values()))
 
 
 def _conditions(
@@ -306,10 +357,7 @@ def _conditions(
     found = {}
     places = [(one, compile_text) for one in record_type.fields]
     places += [
-        (inner, inside[one.name])
-        for one in record_type.fields
-        if one.type == "table"
-        for inner in one.fields
+        (column, inside[path]) for path, one in tables_of(record_type) for column in one.fields
     ]
     for one, compiler in places:
         for source in one.options_from:
@@ -319,21 +367,27 @@ def _conditions(
 
 
 def _followed(record_type: RecordType, paths: Iterable[str]) -> dict[tuple[str, str], str]:
-    """Return the links that rules follow: (table field or "", link) -> target."""
-    own = {one.name: one for one in record_type.fields}
+    """Return the links that rules follow: (path of the table field or "", link) -> target."""
     found = {}
     for path in paths:
-        first, _, rest = path.partition(".")
-        field, second = own.get(first), rest.partition(".")
-        if field is None or not rest:
-            continue
-        if field.type in SINGLE_LINKS:
-            found["", first] = field.target
-        elif field.type == "table" and second[1]:
-            inner = next((one for one in field.fields if one.name == second[0]), None)
-            if inner is not None and inner.type in SINGLE_LINKS:
-                found[first, second[0]] = inner.target
+        holder: RecordType | Field = record_type
+        parts = path.split(".")
+        for at, name in enumerate(parts[:-1]):
+            field = next((one for one in holder.fields if one.name == name), None)
+            if field is not None and field.type in SINGLE_LINKS:
+                found[".".join(parts[:at]), name] = field.target
+            if field is None or field.type != "table":
+                break
+            holder = field
     return found
+
+
+def _rows_at(values: Mapping[str, Any], path: str) -> Iterable[Mapping[str, Any]]:
+    """Return the rows of the table field at `path`; the record itself without one."""
+    rows: Iterable[Mapping[str, Any]] = (values,)
+    for name in path.split(".") if path else ():
+        rows = [one for row in rows for one in row.get(name) or ()]
+    return rows
 
 
 def compile_validator(registry: Registry, type_name: str) -> Validator:

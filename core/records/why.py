@@ -25,6 +25,7 @@ from core.records.validation import compile_validator
 from core.schema.fieldbase import wire_value
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field, RecordType
+from core.schema.scopes import table_at
 
 Record = dict[str, Any]
 
@@ -59,30 +60,47 @@ def explain_field(ctx: Context, type_name: str, record_id: str, name: str) -> Re
         hidden |= frozenset(seen.get("masked", ()))
         reader = _Reader(ctx, rights, RecordEnv(ctx, _connection(ctx)), hidden)
         stored = _stored(ctx, type_name, record_id)
-        if about.table and about.position >= len(stored[about.table]):
+        if len(about.seen(stored)) <= len(about.rows):
             raise _unknown(name)
         return {**reader.explain(about, stored), "field": name}
 
 
 @dataclass(frozen=True, slots=True)
 class _About:
-    """What is asked about: a field, or a column of one row of a table field."""
+    """What is asked about: a field, or a column of one row of a table field.
+
+    Attributes:
+        rows: (table field, number of its row) on the way to the field, the outermost first.
+    """
 
     field: Field
-    table: str = ""
-    position: int = 0
+    rows: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def table(self) -> str:
+        """Return the path of the table field, such as `lines`; empty for a field."""
+        return ".".join(name for name, _ in self.rows)
+
+    def seen(self, record: Any) -> list[Any]:
+        """Return the record and the rows on the way; too few where one is not there."""
+        found = [record]
+        for name, number in self.rows:
+            listed = found[-1].get(name) or ()
+            if number >= len(listed):
+                break
+            found.append(listed[number])
+        return found
 
 
 def _about(record_type: RecordType, name: str) -> _About | None:
-    first, _, rest = name.partition(".")
-    found = record_type.field(first)
-    if found is None or not rest:
-        return None if found is None else _About(found)
-    number, _, column = rest.partition(".")
-    inner = next((one for one in found.fields if one.name == column), None)
-    if inner is None or not _NUMBER.fullmatch(number):
+    *path, last = name.split(".")
+    if len(path) % 2 or not all(_NUMBER.fullmatch(one) for one in path[1::2]):
         return None
-    return _About(inner, first, int(number))
+    rows = tuple(zip(path[::2], map(int, path[1::2]), strict=True))
+    holder = table_at(record_type, ".".join(path[::2])) if rows else record_type
+    fields = holder.fields if holder else ()
+    found = next((one for one in fields if one.name == last), None)
+    return None if found is None else _About(found, rows)
 
 
 def _unknown(name: str) -> Invalid:
@@ -130,7 +148,8 @@ class _Reader:
         conditions = validator.conditions
         if about.table:
             conditions = validator.columns[about.table]
-            row = stored[about.table][about.position], row
+            for each in about.seen(stored)[1:]:
+                row = each, row
         told = conditions.fields.get(field.name) or FieldConditions()
         situation = Situation(self.ctx.door, "save", self.ctx.locale)
         visible = [] if told.visible is None else self._reasons([told.visible], row, situation)
@@ -152,7 +171,7 @@ class _Reader:
     def _fixed(self, about: _About, stored: Mapping[str, Any]) -> list[Record]:
         """Return the reasons for which a field cannot be changed that are no conditions."""
         field, found = about.field, []
-        held = stored[about.table][about.position] if about.table else stored
+        held = about.seen(stored)[-1]
         if field_type(field.type).computed:
             found.append("computed")
         if field.set_once and not is_empty(held.get(field.name)):
@@ -160,7 +179,7 @@ class _Reader:
         editable = self.rights.editable_when(
             "edit", self.env.view(self.record_type.name, stored), self.env
         )
-        if (about.table or field.name) not in (editable or frozenset()):
+        if (about.rows[0][0] if about.rows else field.name) not in (editable or frozenset()):
             found.append("policy")
         return [
             {"source": source, "name": "", "text": "", "holds": True, "parts": []}
@@ -213,10 +232,10 @@ class _Reader:
         if _is_secret(self.ctx, owner, name):
             return False
         if type_name == self.record_type.name:
-            return (table or name) not in self.hidden
+            return (table.partition(".")[0] or name) not in self.hidden
         rights = access(self.ctx, type_name)
         every_row = rights.may("view") and rights.row_clause("view") is None
-        return every_row and (table or name) in rights.certain
+        return every_row and (table.partition(".")[0] or name) in rights.certain
 
     def _sees_linked(self, type_name: str, record_id: str, name: str) -> bool:
         if not access(self.ctx, type_name).may("view") or _is_secret(self.ctx, type_name, name):
@@ -231,9 +250,9 @@ class _Reader:
 def _is_secret(ctx: Context, owner: str, name: str) -> bool:
     """Return whether the values of a field, or of a column of `TYPE.TABLE`, are nobody's."""
     type_name, _, table = owner.partition(".")
-    field = ctx.registry.record_type(type_name).field(table or name)
-    if table and field is not None:
-        field = next((one for one in field.fields if one.name == name), None)
+    record_type = ctx.registry.record_type(type_name)
+    holder = table_at(record_type, table) if table else record_type
+    field = next((one for one in (holder.fields if holder else ()) if one.name == name), None)
     return field is not None and "secret" in {field.sensitive, field.type}
 
 

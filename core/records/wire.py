@@ -68,19 +68,22 @@ class Wire:
     Attributes:
         dumps: name -> dump, for the fields that need one, system fields included.
         rows: table field name -> the same for its rows.
+        inner: table field name -> the table fields among its columns, where it has some.
         secrets: names whose values the history does not show.
         masked: names whose values no answer shows.
     """
 
-    __slots__ = ("dumps", "masked", "rows", "secrets")
+    __slots__ = ("dumps", "inner", "masked", "rows", "secrets")
 
     def __init__(self, record_type: RecordType) -> None:
         """Compile the serializer of `record_type`."""
         self.dumps = _dumps(record_type.fields) | _SYSTEM_DUMPS
-        self.rows = {
-            field.name: _dumps(field.fields)
-            for field in record_type.fields
-            if field.type == "table"
+        tables = [field for field in record_type.fields if field.type == "table"]
+        self.rows = {field.name: _row_dumps(field) for field in tables}
+        self.inner = {
+            field.name: frozenset(inner)
+            for field in tables
+            if (inner := [one.name for one in field.fields if one.type == "table"])
         }
         self.secrets = frozenset(
             field.name for field in record_type.fields if field.sensitive == "secret"
@@ -126,6 +129,19 @@ def _dumps(fields: Iterable[Field]) -> dict[str, Dump]:
         dump = dump_of(field)
         if dump is not None:
             found[field.name] = dump
+    return found
+
+
+def _row_dumps(table: Field) -> dict[str, Dump]:
+    """Return the dumps of a table field's columns, tables among them included."""
+
+    def inside(dumps: Mapping[str, Dump]) -> Dump:
+        return lambda rows: dump_rows(rows, dumps)
+
+    found = _dumps(table.fields)
+    for one in table.fields:
+        if one.type == "table":
+            found[one.name] = inside(_row_dumps(one))
     return found
 
 

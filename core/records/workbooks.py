@@ -2,9 +2,11 @@
 
 The first sheet holds the records. A sheet called as a table field holds that field's
 rows, with the key of their record in the first column, as an export writes them; each
-record then has them as one more cell of JSON. Sheets that go on where a full one ended
-are read on. Cells come as the text that people would type: dates and times in ISO 8601,
-numbers with all their digits, formulas as the value they had when the file was saved.
+record then has them as one more cell of JSON. A sheet called as a table field inside
+another, `lines.parts`, has the number of the outer row in its second column. Sheets that
+go on where a full one ended are read on. Cells come as the text that people would type:
+dates and times in ISO 8601, numbers with all their digits, formulas as the value they had
+when the file was saved.
 """
 
 import re
@@ -30,6 +32,10 @@ MAX_UNPACKED = 4 * 1024**3
 #: A sheet packs well, but one that packs better than this was made to do harm.
 MAX_RATIO = 100
 _SMALL = 8 * 1024**2
+#: Characters of a sheet's title.
+MAX_TITLE = 31
+#: Rows of one sheet.
+MAX_ROWS = 1_048_576
 
 #: Characters that a spreadsheet's cell holds.
 MAX_CHARACTERS = 32_767
@@ -82,13 +88,14 @@ class WorkbookFile:
         with closing(_Lines()) as lines:
             if not book.sheets:
                 raise Malformed(N_("The workbook has no sheet."))
-            sheets = [(_title(sheet.title), sheet) for sheet in book.sheets]
+            sheets = [(_title(sheet.title, self._tables), sheet) for sheet in book.sheets]
             found = [name for name in self._tables if any(title == name for title, _ in sheets)]
             cells = _Cells(book, self._tell)
             for title, sheet in sheets[1:]:
                 if title in found:
                     lines.read(title, cells.of(sheet))
             main = [cells.of(one) for title, one in sheets if title == sheets[0][0]]
+            found = [name for name in found if "." not in name]
             yield from self._joined(main, found, lines)
 
     def _tell(self, share: float) -> None:
@@ -154,10 +161,17 @@ def check_not_old(start: bytes) -> None:
         raise _locked()
 
 
-def _title(name: str) -> str:
-    """Return a sheet's title without the number that an export puts before it."""
+def _title(name: str, tables: Collection[str]) -> str:
+    """Return the table field that a sheet's title names, else the title without its number.
+
+    An export puts a number before the name, and cuts what is longer than a title can be.
+    """
     numbered = _NUMBERED.match(name)
-    return numbered[1] if numbered else name
+    title = numbered[1] if numbered else name
+    if len(name) < MAX_TITLE or title in tables:
+        return title
+    cut = [one for one in tables if one.startswith(title)]
+    return cut[0] if len(cut) == 1 else title
 
 
 class _Cells:
@@ -223,40 +237,80 @@ class _Lines:
         # An empty name is a temporary file that SQLite removes by itself.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute(
-            "CREATE TABLE line (name TEXT, key TEXT, place INTEGER, cells TEXT, "
-            "PRIMARY KEY (name, key, place)) WITHOUT ROWID"
+            "CREATE TABLE line (name TEXT, key TEXT, outer INTEGER, place INTEGER, cells TEXT, "
+            "PRIMARY KEY (name, key, outer, place)) WITHOUT ROWID"
         )
         self._database.execute("BEGIN")
         #: The column of the key, as the sheets name it.
         self.key = ""
+        #: Table field -> the sheets of rows inside its rows.
+        self._inside: dict[str, list[str]] = {}
 
     def read(self, name: str, rows: Iterator[tuple[int, list[str]]]) -> None:
-        """Keep the rows of one sheet."""
+        """Keep the rows of one sheet, those inside of rows with the number of their row."""
         header: Sequence[str] = ()
+        outer, _, below = name.partition(".")
+        first = 2 if below else 1
+        if below and name not in self._inside.setdefault(outer, []):
+            self._inside[outer].append(name)
         for line, cells in rows:
             if not header:
-                header, self.key = cells[1:], cells[0]
+                header, self.key = cells[first:], cells[0]
                 continue
-            if len(cells) - 1 > len(header):
+            if len(cells) - first > len(header):
                 raise Malformed(
                     N_("Line {line} of the sheet {name} has more cells than its header."),
                     line=line,
                     name=name,
                 )
-            row = {head: cell for head, cell in zip(header, cells[1:], strict=False) if cell}
+            row = {head: cell for head, cell in zip(header, cells[first:], strict=False) if cell}
+            place = (name, cells[0], _row_number(name, line, cells) if below else 0)
             self._database.execute(
-                "INSERT INTO line SELECT ?, ?, count(*), ? FROM line WHERE name = ? AND key = ?",
-                (name, cells[0], msgspec.json.encode(row).decode(), name, cells[0]),
+                "INSERT INTO line SELECT ?, ?, ?, count(*), ? FROM line "
+                "WHERE name = ? AND key = ? AND outer = ?",
+                (*place, msgspec.json.encode(row).decode(), *place),
             )
 
     def of(self, name: str, key: str) -> str:
-        """Return the rows of one record as JSON, empty when it has none."""
-        found = self._database.execute(
-            "SELECT cells FROM line WHERE name = ? AND key = ? ORDER BY place", (name, key)
-        )
-        rows = [cells for (cells,) in found]
+        """Return the rows of one record as JSON, empty when it has none.
+
+        Raises:
+            Malformed: rows inside of rows name one that is not there.
+        """
+        rows = [cells for _, cells in self._found(name, key)]
+        for sheet in self._inside.get(name, ()):
+            inside: dict[int, list[str]] = {}
+            for outer, cells in self._found(sheet, key):
+                inside.setdefault(outer, []).append(cells)
+            column = msgspec.json.encode(sheet.partition(".")[2]).decode()
+            for outer, listed in inside.items():
+                if not 0 < outer <= len(rows):
+                    text = N_("The sheet {name} names a row {row} of {key}, which is not there.")
+                    raise Malformed(text, name=sheet, row=outer, key=key[:80])
+                held = rows[outer - 1].removesuffix("}")
+                comma = "" if held == "{" else ","
+                rows[outer - 1] = f"{held}{comma}{column}:[{','.join(listed)}]}}"
         return f"[{','.join(rows)}]" if rows else ""
+
+    def _found(self, name: str, key: str) -> list[tuple[int, str]]:
+        return self._database.execute(
+            "SELECT outer, cells FROM line WHERE name = ? AND key = ? ORDER BY outer, place",
+            (name, key),
+        ).fetchall()
 
     def close(self) -> None:
         """Forget them."""
         self._database.close()
+
+
+def _row_number(name: str, line: int, cells: Sequence[str]) -> int:
+    """Return the number of the row that a row inside it belongs to.
+
+    Raises:
+        Malformed: the second cell says none.
+    """
+    text = cells[1] if len(cells) > 1 else ""
+    if not text.isdecimal() or len(text) > len(str(MAX_ROWS)):
+        text = N_("Line {line} of the sheet {name} does not say to which row it belongs.")
+        raise Malformed(text, line=line, name=name)
+    return int(text)

@@ -2,7 +2,8 @@
 
 Numbers, dates and times are the spreadsheet's own where it can hold them exactly, else
 text; texts are never formulas. Instants are shown in the store day's zone. The rows of a
-table field are on a sheet of their own, with the key of their record in the first column.
+table field are on a sheet of their own, with the key of their record in the first column;
+rows inside of rows on one more, with the number of their row in the second.
 """
 
 import tempfile
@@ -80,17 +81,34 @@ def _write(workbook: Workbook, exported: Exported, zone: ZoneInfo) -> None:
         for one in exported.fields
         if one.type == "table"
     }
+    # A row is known by its number within its record, counted from 1.
+    inside = {
+        (one.name, inner.name): _Sheets(
+            workbook,
+            [(exported.key, str, "text"), (one.name, str, "number"), *_inner(inner)],
+            zone,
+            f"{one.name}.{inner.name}",
+        )
+        for one in exported.fields
+        for inner in one.fields
+        if inner.type == "table"
+    }
     for record in exported:
         main.add([record.get(name) for name in main.names])
+        key = record[exported.key]
         for name, sheets in tables.items():
             for row in record[name]:
-                sheets.add([record[exported.key], *map(row.get, sheets.names[1:])])
+                sheets.add([key, *map(row.get, sheets.names[1:])])
+        for (name, below), sheets in inside.items():
+            for number, row in enumerate(record[name], start=1):
+                for each in row[below]:
+                    sheets.add([key, number, *map(each.get, sheets.names[2:])])
 
 
 def _inner(table: Field) -> Iterator[Column]:
     """Yield the columns of a table field, whose rows come in wire form."""
     for one in table.fields:
-        if not field_type(one.type).computed:
+        if one.type != "table" and not field_type(one.type).computed:
             kind = _kind(one)
             name = "number" if kind == "number" and one.type != "duration" else kind
             is_json = field_type(one.type).storage(one).kind == "json"

@@ -30,6 +30,9 @@ WIDENINGS = {
 _PLAIN = frozenset({"text", "integer", "decimal", "boolean", "date", "time", "instant", "json"})
 
 
+_Fields = tuple[Field, ...]
+
+
 def plan_conversions(draft: Draft, running: Release) -> None:
     """Note in every type of a draft which values move, and what is wrong with it."""
     number = running.number + 1
@@ -76,21 +79,28 @@ def converted_type(
     undone = _to_undo(past[len(new.conversions) :]) if undo else ()
     wishes = tuple(enumerate(new.changes))
     main = _Place(old, new, number, "", "", asked, wishes, undone).found()
-    tables = {one.id: one for one in (*old.fields, *old.archived_fields) if one.type == "table"}
-    fields, conversions = [], list(main.conversions)
-    for one in new.fields:
-        made = one
-        if one.type == "table" and one.id in tables:
-            rows = _Place(
-                tables[one.id], one, number, one.id, f"{one.name}.", asked, wishes, undone
-            ).found()
-            conversions += rows.conversions
-            archived = (*one.archived_fields, *rows.kept)
-            made = msgspec.structs.replace(one, archived_fields=archived)
-        fields.append(made)
+    conversions = list(main.conversions)
+
+    def inside(before: RecordType | Field, now: RecordType | Field, prefix: str) -> _Fields:
+        """Return the fields of `now`, its table fields with what is kept of their columns."""
+        every = (*before.fields, *before.archived_fields)
+        tables = {one.id: one for one in every if one.type == "table"}
+        fields = []
+        for one in now.fields:
+            made = one
+            if one.type == "table" and one.id in tables:
+                had, below = tables[one.id], f"{prefix}{one.name}."
+                rows = _Place(had, one, number, one.id, below, asked, wishes, undone).found()
+                conversions.extend(rows.conversions)
+                archived = (*one.archived_fields, *rows.kept)
+                columns = inside(had, one, below)
+                made = msgspec.structs.replace(one, fields=columns, archived_fields=archived)
+            fields.append(made)
+        return tuple(fields)
+
     return msgspec.structs.replace(
         new,
-        fields=tuple(fields),
+        fields=inside(old, new, ""),
         archived_fields=(*new.archived_fields, *main.kept),
         conversions=(*past, *conversions),
     )

@@ -12,7 +12,7 @@ from core.schema.fieldtypes import FieldError, field_type, field_type_names
 from core.schema.filetypes import FILE_TYPES, is_media_range, size_in_bytes
 from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType
 from core.schema.peopletypes import DEPARTMENTS, SINGLE_LINKS
-from core.schema.scopes import column_scope, named_scope, row_scope
+from core.schema.scopes import column_scope, named_scope, row_scope, tables_of
 from core.schema.texttypes import check_characters, compile_pattern
 from core.schema.writtentypes import UNMASKED
 from core.schema.yamlnodes import Node
@@ -27,9 +27,9 @@ RESERVED = frozenset(
     }
 )
 #: What further is taken inside a table field.
-RESERVED_IN_ROWS = RESERVED | {"position"}
+RESERVED_IN_ROWS = RESERVED | {"position", "row_id"}
 #: What can stand in a table field.
-NOT_IN_ROWS = frozenset({"table", "links", "rollup", "lookup", "sequence"})
+NOT_IN_ROWS = frozenset({"links", "lookup", "sequence"})
 #: Kinds of fields whose values can be told apart by an index.
 NOT_INDEXED = FILE_TYPES | frozenset(
     {
@@ -79,21 +79,28 @@ def check_fields(draft: Draft, record_type: RecordType) -> None:
         _check_field(draft, field, place, scope, reserved=RESERVED, siblings=record_type.fields)
         _check_conditions(draft, field, place, scope)
         if field.type == "table":
-            _check_rows(draft, field, place, record_type.name)
+            _check_rows(draft, field, place, (record_type.name,))
         if field.name == "status" and record_type.document:
             _check_status(draft, field, place)
 
 
-def _check_rows(draft: Draft, table: Field, node: Node, owner: str) -> None:
+def _check_rows(draft: Draft, table: Field, node: Node, owner: tuple[str, ...]) -> None:
+    """Note the problems of a table field's columns; `owner` leads to it from its record type."""
     nodes = {one.word("name"): one for one in node.listed("fields")}
     if not nodes:
         draft.add(node.at("fields"), "missing", N_("“{key}” is missing."), key="fields")
     if table.min_rows > table.max_rows:
         _contradiction(draft, node.at("min_rows"), "min_rows", "max_rows")
     _check_unique_names(draft, node.listed("fields"))
-    scope, outward = row_scope(draft.types, table, owner), column_scope(draft.types, table, owner)
+    place_name = ".".join(owner)
+    scope = row_scope(draft.types, table, place_name)
+    outward = column_scope(draft.types, table, place_name)
     for column in table.fields:
         place = nodes.get(column.name, node)
+        if column.type == "table" and len(owner) > 1:
+            text = N_("A table field stands in a record or in its rows, and no deeper.")
+            draft.add(place.at("type"), "too_deep", text)
+            continue
         if column.type in NEVER_IN_ROWS:
             draft.add(place.at("type"), "not_in_rows", NEVER_IN_ROWS[column.type])
         elif column.type in NOT_IN_ROWS:
@@ -104,6 +111,8 @@ def _check_rows(draft: Draft, table: Field, node: Node, owner: str) -> None:
             draft.add(place.at("mask"), "not_in_rows", text)
         _check_field(draft, column, place, scope, reserved=RESERVED_IN_ROWS, siblings=table.fields)
         _check_conditions(draft, column, place, outward)
+        if column.type == "table":
+            _check_rows(draft, column, place, (*owner, table.name))
 
 
 def _check_unique_names(draft: Draft, nodes: list[Node]) -> None:
@@ -334,12 +343,7 @@ def _check_scope(draft: Draft, field: Field, node: Node) -> None:
 
 
 def _table_scopes(draft: Draft) -> list[str]:
-    return [
-        f"{name}.{one.name}"
-        for name, record_type in draft.types.items()
-        for one in record_type.fields
-        if one.type == "table"
-    ]
+    return [f"{name}.{path}" for name, one in draft.types.items() for path, _ in tables_of(one)]
 
 
 def _check_backlink(draft: Draft, field: Field, node: Node) -> None:
@@ -455,15 +459,26 @@ def _check_computed(draft: Draft, field: Field, node: Node, scope: Scope) -> Non
 
 def _check_rollup_filter(draft: Draft, field: Field, node: Node) -> None:
     """Compile a rollup's filter over what it rolls up."""
-    owner = next((it for it in draft.types.values() if field in it.fields), None)
-    over = owner.field(field.of) if owner else None
-    if owner is None or over is None:
+    owner, siblings = _place_of(draft, field)
+    over = next((one for one in siblings if one.name == field.of), None)
+    if over is None:
         return
     if over.type == "table":
-        scope = row_scope(draft.types, over, owner.name)
+        scope = row_scope(draft.types, over, owner)
     else:
         scope = draft.scope(over.target or over.of.partition(".")[0])
     draft.expression(node.at("filter"), field.filter, scope)
+
+
+def _place_of(draft: Draft, field: Field) -> tuple[str, tuple[Field, ...]]:
+    """Return the scope's name in which a field stands, `TYPE` or `TYPE.TABLE`, and its fields."""
+    for name, record_type in draft.types.items():
+        if field in record_type.fields:
+            return name, record_type.fields
+        for path, table in tables_of(record_type):
+            if field in table.fields:
+                return f"{name}.{path}", table.fields
+    return "", ()
 
 
 def _check_status(draft: Draft, field: Field, node: Node) -> None:

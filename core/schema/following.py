@@ -14,6 +14,7 @@ from core.schema.loader import Document, load_documents
 from core.schema.model import Conversion, Field, RecordType, Release
 from core.schema.renaming import Renames
 from core.schema.roundtrip import edited_text
+from core.schema.scopes import tables_of
 from core.schema.yamlnodes import Node, Source
 
 
@@ -57,10 +58,6 @@ def renames_between(old: Release, new: Release) -> Renames:
         if now.name != name:
             types[name] = now.name
         _compare(name, before, now, fields)
-        tables = {one.id: one for one in now.fields}
-        for one in before.fields:
-            if one.type == "table" and one.id in tables:
-                _compare(f"{name}.{one.name}", one, tables[one.id], fields)
         for conversion in now.conversions:
             if conversion.release == new.number:
                 _options_of(name, before, conversion, options)
@@ -74,9 +71,12 @@ def _compare(
     fields: dict[tuple[str, str], str],
 ) -> None:
     names = {one.id: one.name for one in now.fields}
+    tables = {one.id: one for one in now.fields if one.type == "table"}
     for one in before.fields:
         if names.get(one.id, one.name) != one.name:
             fields[owner, one.name] = names[one.id]
+        if one.type == "table" and one.id in tables:
+            _compare(f"{owner}.{one.name}", one, tables[one.id], fields)
 
 
 def _options_of(
@@ -89,8 +89,10 @@ def _options_of(
     made = [conversion] if conversion.options else list(conversion.undoes)
     back = not conversion.options
     for one in made:
-        table = next((it for it in before.fields if it.id == one.table), None)
-        owner = f"{name}.{table.name}" if table else name
+        path, table = next(
+            ((path, it) for path, it in tables_of(before) if it.id == one.table), ("", None)
+        )
+        owner = f"{name}.{path}" if table else name
         inside = table.fields if table else before.fields
         identity = base_id(one.sources[0].id)
         field = next((it for it in inside if it.id == identity), None)
@@ -142,17 +144,20 @@ def _declared(
     document: Document, old: RecordType
 ) -> Iterator[tuple[str, Node, set[str], tuple[Field, ...]]]:
     """Yield (owner, node, names beside it, fields before) of every field of a document."""
-    nodes = document.node.listed("fields")
+    yield from _declared_in(document.node, document.layer, old.name, old.fields)
+
+
+def _declared_in(
+    holder: Node, layer: str, owner: str, before: tuple[Field, ...]
+) -> Iterator[tuple[str, Node, set[str], tuple[Field, ...]]]:
+    nodes = holder.listed("fields")
     names = {one.word("name") for one in nodes}
     for node in nodes:
-        yield old.name, node, names, old.fields
-        known = _before(node, names, old.fields, document.layer)
-        table = known or _named(old.fields, node.word("name"))
+        yield owner, node, names, before
+        known = _before(node, names, before, layer)
+        table = known or _named(before, node.word("name"))
         if table is not None and table.type == "table":
-            inner = node.listed("fields")
-            columns = {one.word("name") for one in inner}
-            for column in inner:
-                yield f"{old.name}.{table.name}", column, columns, table.fields
+            yield from _declared_in(node, layer, f"{owner}.{table.name}", table.fields)
 
 
 def _named(fields: Iterable[Field], name: str) -> Field | None:

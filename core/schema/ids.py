@@ -46,6 +46,12 @@ def _without_id(node: Node) -> Iterator[Node]:
             continue
         if (declares or "type" in field.entries) and "id" not in field.entries:
             yield field
-        for column in field.listed("fields"):
-            if column.kind == "map" and "type" in column.entries and "id" not in column.entries:
+        yield from _columns_without_id(field)
+
+
+def _columns_without_id(table: Node) -> Iterator[Node]:
+    for column in table.listed("fields"):
+        if column.kind == "map":
+            if "type" in column.entries and "id" not in column.entries:
                 yield column
+            yield from _columns_without_id(column)

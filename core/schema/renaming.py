@@ -11,10 +11,10 @@ from typing import Any
 from core.expression import ExpressionError, Scope, rename_names
 from core.schema.automationtexts import rename_in_automation
 from core.schema.cascades import cascading_scope
-from core.schema.model import Field, Release
+from core.schema.model import Field, RecordType, Release
 from core.schema.peopletypes import DEPARTMENTS
 from core.schema.printtexts import rename_in_print
-from core.schema.scopes import column_scope, record_scope, row_scope
+from core.schema.scopes import column_scope, record_scope, row_scope, table_at
 
 Tree = MutableMapping[str, Any]
 
@@ -92,15 +92,20 @@ class Renames:
             yield from self._policy_expressions(tree)
             return
         scope = record_scope(self.release, name)
-        for one in _maps(tree, "fields"):
-            yield from self._field_expressions(one, name, scope)
-            table = self._field(name, str(one.get("was") or one.get("name", "")))
-            if table is not None and table.type == "table":
-                rows = column_scope(self.release.types, table, name)
-                for column in _maps(one, "fields"):
-                    yield from self._field_expressions(column, name, rows)
+        yield from self._fields_expressions(tree, name, scope)
         for place, key in _rules(tree):
             yield from _held(place, (key,), scope)
+
+    def _fields_expressions(
+        self, holder: Tree, owner: str, scope: Scope
+    ) -> Iterator[tuple[Tree, str, Scope]]:
+        """Yield the expressions of the fields of a type, or of a table field `TYPE.TABLE`."""
+        for one in _maps(holder, "fields"):
+            yield from self._field_expressions(one, owner, scope)
+            table = self._field(owner, str(one.get("was") or one.get("name", "")))
+            if table is not None and table.type == "table":
+                rows = column_scope(self.release.types, table, owner)
+                yield from self._fields_expressions(one, f"{owner}.{table.name}", rows)
 
     def _policy_expressions(self, tree: Tree) -> Iterator[tuple[Tree, str, Scope]]:
         for policy in _maps(tree, "policies"):
@@ -137,9 +142,14 @@ class Renames:
 
     # -- names ----------------------------------------------------------------------------
 
-    def _field(self, type_name: str, field_name: str) -> Field | None:
-        found = self.release.type(type_name)
-        return found.field(field_name) if found else None
+    def _field(self, owner: str, field_name: str) -> Field | None:
+        """Return a field of a type, or of a table field where the owner is `TYPE.TABLE`."""
+        type_name, _, path = owner.partition(".")
+        found: RecordType | Field | None = self.release.type(type_name)
+        if isinstance(found, RecordType) and path:
+            found = table_at(found, path)
+        fields = found.fields if found else ()
+        return next((one for one in fields if one.name == field_name), None)
 
     def _rolled(self, one: Tree, name: str) -> str:
         """Return the record type that a rollup goes over, or `TYPE.TABLE` of its rows."""
@@ -157,11 +167,7 @@ class Renames:
             self._rename_reference(one, name)
             self._rename_taken(one, name)
             self._rename_choices(one, name, was)
-            for column in _maps(one, "fields"):
-                self._rename_choices(column, f"{name}.{was}", str(column.get("name", "")))
-                self._rename_taken(column, f"{name}.{was}")
-                if not column.get("type"):
-                    self._put(column, "name", f"{name}.{was}")
+            self._rename_fields(one, f"{name}.{was}", declares=False)
             if not declares and not one.get("type") and found is not None:
                 self._put(one, "name", name)
 
@@ -187,16 +193,16 @@ class Renames:
 
     def _rename_taken(self, one: Tree, name: str) -> None:
         """Change what a lookup, or a field that takes values over, reads through its link."""
-        about, dotted, rows_of = str(one.get("scope", "")).partition(".")
-        if dotted and (about, rows_of) in self.fields:
-            one["scope"] = f"{about}.{self.fields[about, rows_of]}"
+        owner, *path = str(one.get("scope", "")).split(".")
+        renamed = [owner]
+        for part in path:
+            renamed.append(self.fields.get((owner, part), part))
+            owner = f"{owner}.{part}"
+        if path and ".".join(renamed) != owner:
+            one["scope"] = ".".join(renamed)
         link, dot, read = str(one.get("fetch_from", "")).partition(".")
         through = link or str(one.get("through", ""))
-        table, _, rows = name.partition(".")
-        over = self._field(table, rows) if rows else None
-        inside = over.fields if over else ()
-        found = next((it for it in inside if it.name == through), None)
-        found = found if rows else self._field(name, through)
+        found = self._field(name, through)
         target = found.target if found else ""
         if dot:
             names = self.fields.get((name, link), link), self.fields.get((target, read), read)

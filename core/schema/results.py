@@ -17,7 +17,7 @@ from core.i18n import N_
 from core.schema.draft import Draft
 from core.schema.model import Field, OptionSource, RecordType
 from core.schema.peopletypes import SINGLE_LINKS
-from core.schema.scopes import DOCUMENT_TYPES, SYSTEM_TYPES, is_resolved, row_scope
+from core.schema.scopes import DOCUMENT_TYPES, SYSTEM_TYPES, is_resolved, named_scope, table_at
 from core.schema.yamlnodes import Node
 
 #: Kind of an expression -> the field type of a formula that gives it.
@@ -43,11 +43,11 @@ _GREATEST_PRECISION = 10
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A formula or rollup whose type is not known yet; `table` holds it, if any."""
+    """A formula or rollup whose type is not known yet; `table` is the path of what holds it."""
 
     type_name: str
     field: Field
-    table: Field | None
+    table: str
     node: Node
 
 
@@ -69,25 +69,37 @@ def _waiting(draft: Draft) -> Iterator[_Open]:
         for field in record_type.fields:
             node = draft.node_of(name, field)
             if field.type == "table":
-                nodes = {it.word("name"): it for it in node.listed("fields")}
-                for column in field.fields:
-                    if not is_resolved(column):
-                        yield _Open(name, column, field, nodes.get(column.name, node))
+                yield from _waiting_rows(name, field, field.name, node)
             elif not is_resolved(field):
-                yield _Open(name, field, None, node)
+                yield _Open(name, field, "", node)
+
+
+def _waiting_rows(type_name: str, table: Field, path: str, node: Node) -> Iterator[_Open]:
+    nodes = {it.word("name"): it for it in node.listed("fields")}
+    for column in table.fields:
+        place = nodes.get(column.name, node)
+        if column.type == "table":
+            yield from _waiting_rows(type_name, column, f"{path}.{column.name}", place)
+        elif not is_resolved(column):
+            yield _Open(type_name, column, path, place)
 
 
 def _put(draft: Draft, one: _Open, made: Field) -> None:
     """Replace a field by the one that knows its result."""
     record_type = draft.types[one.type_name]
-    if one.table is None:
-        fields = _replaced(record_type.fields, made)
-    else:
-        # Another column may have been replaced in this round already.
-        table = next(it for it in record_type.fields if it.id == one.table.id)
-        table = msgspec.structs.replace(table, fields=_replaced(table.fields, made))
-        fields = _replaced(record_type.fields, table)
+    path = one.table.split(".") if one.table else []
+    fields = _replaced_at(record_type.fields, path, made)
     draft.types[one.type_name] = msgspec.structs.replace(record_type, fields=fields)
+
+
+def _replaced_at(fields: tuple[Field, ...], path: list[str], made: Field) -> tuple[Field, ...]:
+    """Return fields with `made` in its place, in the table field that `path` leads to."""
+    if not path:
+        return _replaced(fields, made)
+    # Another column may have been replaced in this round already.
+    table = next(it for it in fields if it.name == path[0])
+    below = _replaced_at(table.fields, path[1:], made)
+    return _replaced(fields, msgspec.structs.replace(table, fields=below))
 
 
 def _replaced(fields: tuple[Field, ...], made: Field) -> tuple[Field, ...]:
@@ -132,10 +144,8 @@ def _sensitivity(draft: Draft, field: Field, expression: Expression) -> Any:
 
 
 def _scope(draft: Draft, one: _Open) -> Scope:
-    if one.table is None:
-        return draft.scope(one.type_name)
-    table = draft.types[one.type_name].field(one.table.name)
-    return row_scope(draft.types, table or one.table, one.type_name)
+    name = f"{one.type_name}.{one.table}" if one.table else one.type_name
+    return named_scope(draft.types, name) or draft.scope(one.type_name)
 
 
 def _precision(field: Field, result: str) -> int | None:
@@ -166,10 +176,8 @@ _VOLATILE = frozenset({*SYSTEM_TYPES, *DOCUMENT_TYPES, "current_user"}) - {"id"}
 
 def _siblings(draft: Draft, one: _Open) -> dict[str, Field]:
     record_type = draft.types[one.type_name]
-    if one.table is None:
-        return {field.name: field for field in record_type.fields}
-    table = record_type.field(one.table.name) or one.table
-    return {field.name: field for field in table.fields}
+    table = table_at(record_type, one.table) if one.table else None
+    return {field.name: field for field in (record_type if table is None else table).fields}
 
 
 def _is_kept(field: Field) -> bool:
@@ -183,7 +191,7 @@ def _is_kept(field: Field) -> bool:
 
 def _resolved_rollup(draft: Draft, one: _Open) -> Field | None:
     field = one.field
-    over = draft.types[one.type_name].field(field.of)
+    over = _siblings(draft, one).get(field.of)
     columns = rolled_fields(draft.types, over)
     if over is None or columns is None or not field.how:
         return None

@@ -1,6 +1,6 @@
 """What the expressions of a record type can see."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -58,15 +58,40 @@ def scope_in(types: Mapping[str, RecordType], name: str) -> Scope:
 
 
 def named_scope(types: Mapping[str, RecordType], name: str) -> Scope | None:
-    """Return the scope called `TYPE`, or `TYPE.TABLE` for one row of a table field, or None."""
-    type_name, _, table_name = name.partition(".")
+    """Return the scope called `TYPE`, or None; `TYPE.TABLE` is one row of a table field.
+
+    The rows inside those rows are `TYPE.TABLE.TABLE`.
+    """
+    type_name, _, path = name.partition(".")
     found = types.get(type_name)
     if found is None or found.archived:
         return None
-    if not table_name:
+    if not path:
         return scope_in(types, type_name)
-    table = found.field(table_name)
-    return row_scope(types, table, type_name) if table and table.type == "table" else None
+    table = table_at(found, path)
+    owner = name.rpartition(".")[0]
+    return row_scope(types, table, owner) if table is not None else None
+
+
+def table_at(record_type: RecordType, path: str) -> Field | None:
+    """Return the table field at `lines`, or the one inside it at `lines.parts`; None without."""
+    holder: RecordType | Field = record_type
+    for name in path.split("."):
+        found = next((one for one in holder.fields if one.name == name), None)
+        if found is None or found.type != "table":
+            return None
+        holder = found
+    return holder if isinstance(holder, Field) else None
+
+
+def tables_of(record_type: RecordType) -> Iterator[tuple[str, Field]]:
+    """Yield every table field of a record type with its path, those inside others after these."""
+    for one in record_type.fields:
+        if one.type == "table":
+            yield one.name, one
+            for inner in one.fields:
+                if inner.type == "table":
+                    yield f"{one.name}.{inner.name}", inner
 
 
 def record_scope(release: Release, type_name: str) -> Scope:
@@ -75,12 +100,23 @@ def record_scope(release: Release, type_name: str) -> Scope:
 
 
 def column_scope(types: Mapping[str, RecordType], table: Field, owner: str) -> Scope:
-    """Return the scope of conditions of a table field's columns: the row, around it its record."""
-    return replace(row_scope(types, table, owner), outer=scope_in(types, owner))
+    """Return the scope of conditions of a table field's columns: the row, around it its record.
+
+    Where the owner is `TYPE.TABLE`, the row that holds it stands between the two.
+    """
+    type_name, _, path = owner.partition(".")
+    outer = scope_in(types, type_name)
+    holder = table_at(types[type_name], path) if path else None
+    if holder is not None:
+        outer = column_scope(types, holder, owner.rpartition(".")[0])
+    return replace(row_scope(types, table, owner), outer=outer)
 
 
 def row_scope(types: Mapping[str, RecordType], table: Field, owner: str) -> Scope:
-    """Return the scope of expressions over one row of a table field of the type `owner`."""
+    """Return the scope of expressions over one row of a table field.
+
+    `owner` is its record type, or `TYPE.TABLE` where the table stands inside that one's rows.
+    """
     row = {
         one.name: field_type(one.type).expression_type(one)
         for one in table.fields

@@ -2,6 +2,7 @@
 
     member                    r_member
     order, table field lines  r_order__lines
+    its table field parts     r_order__lines__parts
     rule, links card_types    r_rule__card_types
 
 Every name that reaches the database passes `identifier`, which keeps it within
@@ -31,17 +32,30 @@ class TypeTables:
         main: one row per record.
         children: table field name -> the table of its rows.
         links: links field name -> the table of its targets.
+        inner: table field name -> the tables of the table fields among its columns.
     """
 
     main: sa.Table
     children: Mapping[str, sa.Table] = field(default_factory=dict)
     links: Mapping[str, sa.Table] = field(default_factory=dict)
+    inner: Mapping[str, Mapping[str, sa.Table]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[sa.Table]:
         """Yield every table, the main one first."""
         yield self.main
         yield from self.children.values()
         yield from self.links.values()
+        for tables in self.inner.values():
+            yield from tables.values()
+
+    def rows_of(self, path: str) -> sa.Table:
+        """Return the table of the rows at `lines`, or of the rows inside them at `lines.parts`.
+
+        Raises:
+            KeyError: there is no such table field.
+        """
+        name, _, below = path.partition(".")
+        return self.inner[name][below] if below else self.children[name]
 
 
 def identifier(*parts: str) -> str:
@@ -59,9 +73,9 @@ def main_name(type_name: str) -> str:
     return identifier(f"r_{type_name}")
 
 
-def sub_name(type_name: str, field_name: str) -> str:
-    """Return the name of the table of a table field or links field."""
-    return identifier(f"r_{type_name}", field_name)
+def sub_name(type_name: str, *field_names: str) -> str:
+    """Return the name of the table of a table field or links field, or of one inside another."""
+    return identifier(f"r_{type_name}", *field_names)
 
 
 def stored_names(live: Iterable[Field], archived: Iterable[Field]) -> dict[str, str]:
@@ -109,12 +123,14 @@ def _system_columns(record_type: RecordType) -> list[sa.Column[Any]]:
     return columns
 
 
-def _child_table(name: str, columns: list[sa.Column[Any]]) -> sa.Table:
+def _child_table(name: str, columns: list[sa.Column[Any]], *, is_inner: bool = False) -> sa.Table:
+    """Return the table of rows; those inside of other rows name these too."""
     return sa.Table(
         name,
         sa.MetaData(),
         sa.Column("id", ID, primary_key=True),
         sa.Column("record_id", ID, nullable=False),
+        *([sa.Column("row_id", ID, nullable=False)] if is_inner else ()),
         sa.Column("position", sa.Integer, nullable=False),
         *columns,
     )
@@ -157,12 +173,30 @@ def build_tables(record_type: RecordType, *, with_archived: bool = False) -> Typ
     )
     children: dict[str, sa.Table] = {}
     links: dict[str, sa.Table] = {}
+    inside: dict[str, dict[str, sa.Table]] = {}
     for one in every:
         stored = names[one.id]
         if one.type == "table":
             inner = (*one.fields, *one.archived_fields) if with_archived else one.fields
-            columns = columns_of(inner, stored_names(one.fields, one.archived_fields))
+            below = stored_names(one.fields, one.archived_fields)
+            columns = columns_of(inner, below)
             children[stored] = _child_table(sub_name(record_type.name, stored), columns)
+            tables = {
+                below[it.id]: _inner_table(
+                    it, (record_type.name, stored, below[it.id]), with_archived=with_archived
+                )
+                for it in inner
+                if it.type == "table"
+            }
+            if tables:
+                inside[stored] = tables
         elif one.type == "links":
             links[stored] = _links_table(sub_name(record_type.name, stored))
-    return TypeTables(main, children, links)
+    return TypeTables(main, children, links, inside)
+
+
+def _inner_table(table: Field, names: tuple[str, str, str], *, with_archived: bool) -> sa.Table:
+    """Return the table of a table field inside another; `names` lead to it from the type."""
+    inner = (*table.fields, *table.archived_fields) if with_archived else table.fields
+    columns = columns_of(inner, stored_names(table.fields, table.archived_fields))
+    return _child_table(sub_name(*names), columns, is_inner=True)

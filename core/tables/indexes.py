@@ -158,6 +158,7 @@ def _sub_tables(record_type: RecordType) -> Iterator[IndexSpec]:
                 params=params,
             )
             yield from _single(table, one.fields)
+            yield from _inner_tables(record_type, one)
         elif one.type == "links":
             yield IndexSpec(
                 identifier(f"ix_{table}", "target"),
@@ -166,6 +167,23 @@ def _sub_tables(record_type: RecordType) -> Iterator[IndexSpec]:
                 reason=N_("{field} is read from both ends"),
                 params=params,
             )
+
+
+def _inner_tables(record_type: RecordType, outer: Field) -> Iterator[IndexSpec]:
+    """Yield the indexes of the tables inside a table field: by record, and by row."""
+    for one in outer.fields:
+        if one.type != "table":
+            continue
+        table = sub_name(record_type.name, outer.name, one.name)
+        for end, column in (("record", "record_id"), ("row", "row_id")):
+            yield IndexSpec(
+                identifier(f"ix_{table}", end),
+                table,
+                ((column, False), ("position", False)),
+                reason=N_("rows of {field} are read by record"),
+                params=(("field", f"{outer.name}.{one.name}"),),
+            )
+        yield from _single(table, one.fields)
 
 
 def unique_fields(record_type: RecordType) -> dict[str, tuple[str, ...]]:

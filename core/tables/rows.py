@@ -84,7 +84,8 @@ class RecordColumns:
 
     def _table_rows(self, field: Field) -> Joined:
         rows = self._tables.children[field.name].alias()
-        columns = TableRowColumns(self._registry, self._type.name, field, rows)
+        place = f"{self._type.name}.{field.name}"
+        columns = TableRowColumns(self._registry, place, field, rows)
         return Joined(rows, rows.c.record_id == self._source.c.id, columns)
 
     def _linked_records(self, field: Field) -> Joined:
@@ -112,12 +113,12 @@ class TableRowColumns:
     """The columns of one row of a table field; implements the `Columns` of expressions."""
 
     def __init__(
-        self, registry: "Registry", type_name: str, table: Field, source: sa.FromClause
+        self, registry: "Registry", place: str, table: Field, source: sa.FromClause
     ) -> None:
-        """Read from `source`, an alias of the table field's table."""
+        """Read from `source`, an alias of the table of the table field at `TYPE.TABLE`."""
         self.dialect: Dialect = registry.dialect
         self._registry = registry
-        self._type_name = type_name
+        self._place = place
         self._table = table
         self._source = source
         self._by_name = {one.name: one for one in table.fields}
@@ -146,19 +147,21 @@ class TableRowColumns:
         return _followed(self._registry, self._by_name[name], self.element(name))
 
     def rows(self, name: str) -> Joined:
-        """Refuse: a row of a table field has no rows of its own.
-
-        Raises:
-            KeyError: always.
-        """
-        raise KeyError(name)
+        """Return the rows inside this one, of the table field `name` among its columns."""
+        table = self._by_name[name]
+        type_name, _, path = self._place.partition(".")
+        tables = _tables_of(self._registry, type_name)
+        rows = tables.rows_of(f"{path}.{name}").alias()
+        columns = TableRowColumns(self._registry, f"{self._place}.{name}", table, rows)
+        return Joined(rows, rows.c.row_id == self._source.c.id, columns)
 
     def _computed(self, field: Field) -> Expression:
         def make() -> Expression:
-            scope = row_scope(self._registry.release.types, self._table, self._type_name)
+            owner = self._place.rpartition(".")[0]
+            scope = row_scope(self._registry.release.types, self._table, owner)
             return compile_expression(computed_text(field), scope)
 
-        key = ("tables.computed", self._type_name, self._table.name, field.name)
+        key = ("tables.computed", self._place, field.name)
         return self._registry.memo(key, make)
 
 

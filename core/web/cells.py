@@ -12,9 +12,10 @@ from core.records.operations import update_record
 from core.records.queries import get_record
 from core.schema.model import Field, RecordType
 from core.web.collision import merge
-from core.web.forms import Control, Drawing, FormRights, parse_form
+from core.web.forms import Control, Drawing, FormRights
 from core.web.listing import Column, draw_cell, field_for, may_edit_cells
 from core.web.page import page, pages, problem_answer
+from core.web.posted import parse_form
 from core.web.reading import make_reading
 from core.web.records import posted_version
 

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from core.actor import PUBLIC
 from core.context import Context
 from core.errors import Forbidden, NotFound
-from core.expression import Expression, compile_expression
 from core.policies.access import access
 from core.records.cascading import filter_for
 from core.records.environment import RecordEnv
@@ -18,7 +17,7 @@ from core.records.people import PEOPLE
 from core.records.queries import Query, list_wire
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import Field, OptionSource, RecordType
-from core.schema.scopes import record_scope, row_scope
+from core.schema.scopes import table_at
 from core.web.forms import COMPUTED
 from core.web.page import page, pages
 from core.web.titles import OFFERED, title_name
@@ -34,19 +33,17 @@ _LONGEST_SEARCH = 100
 def offer_choices(ctx: Context, type_name: str) -> ResponseReturnValue:
     """Answer what a field with `options_from` offers for the text typed so far.
 
-    `field` is FIELD or TABLE.FIELD; `row.NAME` are the other values of the same row, on
-    which it depends whose records are offered.
+    `field` is FIELD, TABLE.FIELD or TABLE.TABLE.FIELD; `row.NAME` are the other values of the
+    same row, on which it depends whose records are offered.
     """
     record_type = ctx.registry.record_type(type_name)
     access(ctx, type_name).require("view")
-    table, field = _field_at(record_type, request.args.get("field", ""))
-    siblings = table.fields if table else record_type.fields
-    source = _source(ctx, record_type, table, field=field, row=typed_row(siblings))
+    place, siblings, field = _field_at(record_type, request.args.get("field", ""))
+    source = _source(ctx, place, field=field, row=typed_row(siblings))
     items = []
     if source is not None:
-        owner = f"{type_name}.{table.name}" if table else type_name
         text = request.args.get("search", "").strip()
-        narrow = filter_for(ctx, source.type, source.filter, owner, typed_row(siblings))
+        narrow = filter_for(ctx, source.type, source.filter, place, typed_row(siblings))
         items = _offered(ctx, replace(source, filter=narrow), text)
     return jsonify({"items": items, "more": len(items) == OFFERED})
 
@@ -64,16 +61,15 @@ def find_people(ctx: Context) -> ResponseReturnValue:
     return jsonify({"items": items, "more": len(items) == OFFERED})
 
 
-def _field_at(record_type: RecordType, path: str) -> tuple[Field | None, Field]:
-    """Return the table field that a path leads through, if any, and the field it names."""
-    first, _, rest = path.partition(".")
-    found = record_type.field(first)
-    table = found if rest else None
-    if table is not None:
-        found = next((each for each in table.fields if each.name == rest), None)
+def _field_at(record_type: RecordType, path: str) -> tuple[str, tuple[Field, ...], Field]:
+    """Return the scope of the field that a path names, TYPE or TYPE.TABLE, with its siblings."""
+    tables, _, name = path.rpartition(".")
+    holder = table_at(record_type, tables) if tables else record_type
+    siblings = holder.fields if holder else ()
+    found = next((each for each in siblings if each.name == name), None)
     if found is None or not found.options_from:
         raise NotFound
-    return table, found
+    return f"{record_type.name}.{tables}".rstrip("."), siblings, found
 
 
 def typed_row(fields: tuple[Field, ...]) -> dict[str, Any]:
@@ -91,38 +87,18 @@ def typed_row(fields: tuple[Field, ...]) -> dict[str, Any]:
 
 
 def _source(
-    ctx: Context,
-    record_type: RecordType,
-    table: Field | None,
-    *,
-    field: Field,
-    row: Mapping[str, Any],
+    ctx: Context, place: str, *, field: Field, row: Mapping[str, Any]
 ) -> OptionSource | None:
-    """Return the first source of choices whose condition holds in this row."""
+    """Return the first source of choices whose condition holds in a row of the scope `place`."""
     with ctx.reading() as connection:
         env = RecordEnv(ctx, connection)
         for source in field.options_from:
             if not source.when:
                 return source
-            if _condition(ctx, record_type, table, source.when).evaluate(row, env) is True:
+            condition = ctx.registry.expression(place, source.when, "boolean")
+            if condition.evaluate(row, env) is True:
                 return source
     return None
-
-
-def _condition(
-    ctx: Context, record_type: RecordType, table: Field | None, text: str
-) -> Expression:
-    release = ctx.registry.release
-
-    def compiled() -> Expression:
-        if table is None:
-            scope = record_scope(release, record_type.name)
-        else:
-            scope = row_scope(release.types, table, record_type.name)
-        return compile_expression(text, scope, expect="boolean")
-
-    place = table.name if table else ""
-    return ctx.registry.memo(("web.choices", record_type.name, place, text), compiled)
 
 
 def _offered(ctx: Context, source: OptionSource, text: str) -> list[dict[str, str]]:

@@ -14,10 +14,10 @@ from core.records.edits import Edit, apply_edit, edit_results, find_edit, start_
 from core.records.queries import Query
 from core.schema.model import RecordType
 from core.web.display import value_text
-from core.web.forms import parse_form
 from core.web.listing import may_edit_cells
 from core.web.navigation import type_label
 from core.web.page import page, pages
+from core.web.posted import parse_form
 from core.web.reading import label_of, make_reading
 from core.web.titles import find_titles
 

@@ -16,6 +16,7 @@ from core.policies.access import Access, access
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import Field
 from core.schema.peopletypes import SINGLE_LINKS, USERS
+from core.schema.scopes import table_at
 from core.schema.structuretypes import StructureType
 from core.schema.texttypes import check_characters
 from core.web.display import field_label
@@ -64,8 +65,8 @@ def _fields_of(ctx: Context, scope: str, *, is_filter: bool = False) -> list[dic
     seen = _seen(access(ctx, type_name), is_filter=is_filter)
     fields = [one for one in record_type.fields if one.name in seen]
     if table_name:
-        table = next((one for one in fields if one.name == table_name), None)
-        if table is None or table.type != "table":
+        table = table_at(record_type, table_name)
+        if table is None or table_name.partition(".")[0] not in seen:
             raise NotFound
         fields = list(table.fields)
     offered = list(_offered(ctx, fields))

@@ -23,10 +23,10 @@ from core.schema.model import RecordType
 from core.security.actors import context_of
 from core.security.services import services
 from core.web.display import field_label
-from core.web.forms import parse_form
 from core.web.formvalues import changed_values
 from core.web.navigation import type_label
 from core.web.page import page, pages, problem_answer, problem_body, wants_json, went
+from core.web.posted import parse_form
 from core.web.records import posted_version, told
 from core.web.recordview import RecordPage, load_page, new_page
 

@@ -1,21 +1,18 @@
-"""A record type's form: what a template draws and what comes back from the browser.
+"""A record type's form: what a template draws.
 
 Names of controls are paths, `lines.0.rate`; what is parsed from them is exactly
 what REST takes, so that both doors end in the same operation with the same texts.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from datetime import UTC, datetime, tzinfo
-from typing import Any, Protocol
+from typing import Any
 
 from markupsafe import Markup
 
-from core.clock import to_wire
-from core.errors import Invalid, Problem
-from core.i18n import N_, pick, translate
+from core.i18n import pick, translate
 from core.policies.masks import is_masked
 from core.schema.fieldtypes import field_type, is_written
 from core.schema.model import Field, RecordType, Section
@@ -62,19 +59,6 @@ _BLIND = frozenset(
 )
 
 
-class MultiValues(Protocol):
-    """The parsed body of a form post."""
-
-    def getlist(self, key: str) -> list[str]:
-        """Return every value posted under `key`."""
-
-    def __iter__(self) -> Any:
-        """Iterate over the names."""
-
-    def __contains__(self, key: object) -> bool:
-        """Return whether something was posted under `key`."""
-
-
 @dataclass(slots=True)
 class Control:
     """One field as a form draws it."""
@@ -103,6 +87,11 @@ class Control:
     columns: list["Control"] = dataclass_field(default_factory=list)
     rows: list["Row"] = dataclass_field(default_factory=list)
     limits: FileLimits | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the rows inside of a row are shown at once: something is wrong there."""
+        return bool(_broken(self))
 
     @property
     def id(self) -> str:
@@ -250,7 +239,7 @@ def form_layout(record_type: RecordType) -> list[tuple[Any, list[Section]]]:
 
 def _broken(control_: Control) -> int:
     return len(control_.problems) + sum(
-        len(row.problems) + sum(len(cell.problems) for cell in row.cells) for row in control_.rows
+        len(row.problems) + sum(map(_broken, row.cells)) for row in control_.rows
     )
 
 
@@ -357,113 +346,3 @@ def _several(value: Any) -> list[str]:
     """Return the keys that a picker holds, whether it takes one or many."""
     keys = value if isinstance(value, list) else [value]
     return [each for each in keys if isinstance(each, str) and each]
-
-
-@dataclass(slots=True)
-class Posted:
-    """A parsed form.
-
-    Attributes:
-        values: wire values of every field the form held.
-        places: table field -> for each parsed row, its number in the form.
-    """
-
-    values: dict[str, Any]
-    places: dict[str, list[int]]
-
-    def path_in_form(self, path: str) -> str:
-        """Return where in the posted form a problem's `path` is."""
-        name, _, rest = path.partition(".")
-        number, _, column = rest.partition(".")
-        rows = self.places.get(name)
-        if rows is None or not number.isdecimal() or int(number) >= len(rows):
-            return path
-        return ".".join(filter(None, (name, str(rows[int(number)]), column)))
-
-
-def parse_form(form: MultiValues, fields: Iterable[Field], zone: tzinfo) -> Posted:
-    """Return the wire values of those `fields` that the form held.
-
-    Raises:
-        Invalid: a table field has more rows than it takes.
-    """
-    posted = Posted({}, {})
-    for field in fields:
-        if not is_written(field):
-            continue
-        if field.type == "table":
-            if field.name in form:
-                posted.values[field.name] = _parse_rows(form, field, zone, posted)
-        elif _is_held(form, field, field.name):
-            posted.values[field.name] = _parse_value(form, field, field.name, zone)
-    return posted
-
-
-def _parse_rows(form: MultiValues, table: Field, zone: tzinfo, posted: Posted) -> list[Any]:
-    prefix = table.name + "."
-    numbers = {
-        int(parts[0])
-        for name in form
-        if name.startswith(prefix) and _ROW.fullmatch((parts := name[len(prefix) :].split("."))[0])
-    }
-    if len(numbers) > table.max_rows:
-        # Drawing them all again would cost more than reading them did.
-        text = N_("At most {limit}.")
-        params = {"limit": table.max_rows}
-        raise Invalid(problems=[Problem(table.name, "field.too_many", text, params)])
-    rows, places = [], []
-    for number in sorted(numbers):
-        path = f"{prefix}{number}"
-        row = {
-            column.name: _parse_value(form, column, f"{path}.{column.name}", zone)
-            for column in table.fields
-            if is_written(column) and _is_held(form, column, f"{path}.{column.name}")
-        }
-        row_id = "".join(form.getlist(f"{path}.id")[-1:])
-        # A blank line that was never saved is the place to type the next row, not a row.
-        if row_id or any(value not in (None, [], False) for value in row.values()):
-            rows.append({"id": row_id, **row} if row_id else row)
-            places.append(number)
-    posted.places[table.name] = places
-    return rows
-
-
-def _is_held(form: MultiValues, field: Field, path: str) -> bool:
-    """Return whether the form says something about a field."""
-    kind = field_type(field.type)
-    if isinstance(kind, StructureType):
-        return any(f"{path}.{part}" in form for part in kind.parts)
-    if field.type == "secret":
-        # An empty control keeps the secret, which the form could not show.
-        return bool("".join(form.getlist(path)) or form.getlist(f"{path}.clear"))
-    if f"{path}.masked" in form:
-        return bool("".join(form.getlist(path)))  # likewise
-    return path in form
-
-
-def _parse_value(form: MultiValues, field: Field, path: str, zone: tzinfo) -> Any:
-    """Return one control's wire value; text that is no value stays, to be refused by name."""
-    kind = field_type(field.type)
-    if isinstance(kind, StructureType):
-        parts = {part: "".join(form.getlist(f"{path}.{part}")[-1:]).strip() for part in kind.parts}
-        return {name: text for name, text in parts.items() if text} or None
-    posted = form.getlist(path)
-    if field.type in {"multi_select", "files"} or kind.points == "many":
-        return [each for each in posted if each]
-    text = posted[-1] if posted else ""
-    if field.type == "boolean":
-        return {"true": True, "false": False, "": None}.get(text, text)
-    text = text.replace("\r\n", "\n")
-    if field.type not in {"text", "long_text", "rich_text", "secret"}:
-        text = text.strip()
-    if field.type == "datetime" and _LOCAL.fullmatch(text):
-        return _instant(text, zone)
-    return text or None
-
-
-def _instant(text: str, zone: tzinfo) -> str:
-    """Return a local time from a `datetime-local` control in wire form."""
-    try:
-        return to_wire(datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC))
-    except (ValueError, OverflowError):
-        return text

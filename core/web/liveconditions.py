@@ -18,6 +18,7 @@ from core.records.conditions import Condition, Conditions, FieldConditions, Situ
 from core.records.validation import compile_validator
 from core.schema.fieldtypes import field_type, is_written
 from core.schema.model import Field, RecordType
+from core.schema.scopes import tables_of
 from core.tables.computed import COMPUTED, computed_text
 from core.web.display import field_label
 from core.web.forms import FormRights
@@ -78,6 +79,11 @@ def live_conditions(
     }
 
 
+def _kinds(table: Field) -> Json:
+    """Return the kind of each column of a table field inside another, for what reads them."""
+    return {one.name: {"kind": one.result or one.type} for one in table.fields}
+
+
 def _cells(table: Field, values: Mapping[str, Any]) -> Json:
     """Return what rows hold that no control of theirs does, by the rows' ids."""
     names = [one.name for one in table.fields if not is_written(one)]
@@ -108,12 +114,13 @@ class _Maker:
         self.ctx, self.record_type, self.rights = ctx, record_type, rights
         self.reads, self.follows = set(), {}
         self.closed = {
-            path
-            for one in record_type.fields
-            for path in (
-                *([one.name] if one.type in COMPUTED else []),
-                *(f"{one.name}.{it.name}" for it in one.fields if it.type in COMPUTED),
-            )
+            *(one.name for one in record_type.fields if one.type in COMPUTED),
+            *(
+                f"{path}.{one.name}"
+                for path, table in tables_of(record_type)
+                for one in table.fields
+                if one.type in COMPUTED
+            ),
         }
 
     def field(
@@ -135,6 +142,7 @@ class _Maker:
         columns = {
             one.name: self.field(one, conditions.fields.get(one.name), table)
             | computed.get(one.name, {})
+            | ({"columns": _kinds(one)} if one.type == "table" else {})
             for one in table.fields
             if one.type != "backlink"
         }
@@ -273,7 +281,8 @@ class _Maker:
             return None
         # What is computed for whoever reads is not in the form, nor what a change makes of it.
         columns = {f"{table.name}.{name}" for name in inner} if table else set()
-        paths = () if table is not None and not expression.depth else expression.paths
+        is_row = table is not None and not expression.depth
+        paths = {f"{table.name}.{it}" if table and is_row else it for it in expression.paths}
         if not self.closed.isdisjoint((*outer, *columns, *paths)):
             return None
         if not all(self._is_seen(*one) for one in reach.linked):

@@ -166,8 +166,9 @@ def differences(
 ) -> list[Difference]:
     """Return `changes` (name -> [before, after], wire form) as people read them."""
     found = []
-    for name, pair in changes.items():
-        if name in _OWN_COLUMNS or not isinstance(pair, list | tuple) or len(pair) != 2:  # noqa: PLR2004
+    for name, change in changes.items():
+        pair = None if name in _OWN_COLUMNS else _sides(change)
+        if pair is None:
             continue
         field = field_of(record_type, name)
         before, after = (
@@ -182,12 +183,26 @@ def differences(
 
 def changed_sides(changes: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the values before and the values after, as two records."""
-    pairs = {
-        name: pair
-        for name, pair in changes.items()
-        if isinstance(pair, list | tuple) and len(pair) == 2  # noqa: PLR2004
-    }
-    return [{name: pair[side] for name, pair in pairs.items()} for side in (0, 1)]
+    pairs = {name: _sides(change) for name, change in changes.items()}
+    return [{name: pair[side] for name, pair in pairs.items() if pair} for side in (0, 1)]
+
+
+def _sides(change: Any) -> tuple[Any, Any] | None:
+    """Return what a change took away and what it put there; None for what is no change.
+
+    Of rows these are the removed and the added ones, and of changed ones the cells that
+    changed; in the same way of rows inside of rows.
+    """
+    if isinstance(change, list | tuple):
+        return (change[0], change[1]) if len(change) == 2 else None  # noqa: PLR2004
+    if not isinstance(change, Mapping) or "changed" not in change:
+        return None
+    before, after = list(change.get("removed") or ()), list(change.get("added") or ())
+    for row in change["changed"]:
+        cells = {name: _sides(cell) for name, cell in row.items() if name != "id"}
+        before.append({name: pair[0] for name, pair in cells.items() if pair})
+        after.append({name: pair[1] for name, pair in cells.items() if pair})
+    return before, after
 
 
 def timeline(

@@ -16,9 +16,9 @@ from core.records.queries import get_record
 from core.schema.filetypes import FILE_TYPES
 from core.schema.model import RecordType
 from core.web.collision import merge
-from core.web.forms import Posted, parse_form
 from core.web.formvalues import changed_values
 from core.web.page import back_or, page, pages, problem_answer, problem_body, wants_json, went
+from core.web.posted import Posted, parse_form
 from core.web.recordview import RecordPage, load_page, new_page
 from core.web.unsaved import drop_saved, typed_before, unsaved_lines
 from core.workflow.operations import submit, withdraw

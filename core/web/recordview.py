@@ -1,6 +1,6 @@
 """What the record page draws: the form, its state, its timeline and what refers to it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Any
@@ -20,7 +20,7 @@ from core.records.wire import to_wire
 from core.schema.model import Field, RecordType
 from core.web.collision import Collision
 from core.web.display import option_tone, value_text
-from core.web.forms import FormRights, TabView, form_tabs
+from core.web.forms import Control, FormRights, TabView, form_tabs
 from core.web.liveconditions import live_conditions
 from core.web.navigation import type_icon, type_label
 from core.web.reading import UNTOLD, Difference, Event, differences, make_reading, timeline
@@ -85,16 +85,14 @@ class RecordPage:
             for section in tab.sections:
                 for control in section.controls:
                     yield control
-                    for row in control.rows:
-                        yield from row.cells
+                    yield from _cells_of(control)
 
     def label_at(self, path: str) -> str:
         """Return the label of the field at a problem's path, with its row's number."""
         for control in self._controls():
             if control.path == path:
-                _, _, rest = path.partition(".")
-                row = f" ({int(rest.partition('.')[0]) + 1})" if rest else ""
-                return f"{control.label}{row}"
+                rows = [str(int(part) + 1) for part in path.split(".") if part.isdecimal()]
+                return f"{control.label} ({'.'.join(rows)})" if rows else control.label
         return self.label_at(path.rpartition(".")[0]) if "." in path else ""
 
     def anchor_at(self, path: str) -> str:
@@ -103,6 +101,14 @@ class RecordPage:
             if control.path == path:
                 return str(control.id)
         return self.anchor_at(path.rpartition(".")[0]) if "." in path else ""
+
+
+def _cells_of(control: Control) -> Iterator[Control]:
+    """Yield the cells of a table field, and those of the rows inside its rows."""
+    for row in control.rows:
+        for cell in row.cells:
+            yield cell
+            yield from _cells_of(cell)
 
 
 def new_page(

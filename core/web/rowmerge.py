@@ -36,18 +36,35 @@ def merge_rows(
             if changed:
                 return None
             continue
-        other = is_now[row_id]
-        if any(
-            not same_value(column, row[column.name], other.get(column.name))
-            for column in table.fields
-            if column.name in changed & _changed(table, before, other)
-        ):
+        made = _merged_row(table, before, is_now[row_id], row)
+        if made is None:
             return None
-        names = (column.name for column in table.fields if column.name in row)
-        cells = {name: (row if name in changed else other).get(name) for name in names}
-        merged.append({"id": row_id, **cells})
+        merged.append({"id": row_id, **made})
     added = [row for row in theirs if row["id"] not in was and row["id"] not in kept]
     return merged + [{"id": row["id"]} for row in added]
+
+
+def _merged_row(table: Field, before: Row, other: Row, mine: Row) -> dict[str, Any] | None:
+    """Return the cells of a row that both may have changed; None when they collide."""
+    changed = _changed(table, before, mine)
+    names = (column.name for column in table.fields if column.name in mine)
+    cells = {name: (mine if name in changed else other).get(name) for name in names}
+    twice = changed & _changed(table, before, other)
+    columns = [column for column in table.fields if column.name in twice]
+    settled = all(_settle(column, before, other, cells) for column in columns)
+    return cells if settled else None
+
+
+def _settle(column: Field, before: Row, other: Row, cells: dict[str, Any]) -> bool:
+    """Merge what both changed in one cell of `cells`; return whether that is possible."""
+    name = column.name
+    if same_value(column, cells[name], other.get(name)):
+        return True
+    if column.type != "table":
+        return False
+    inside = (before.get(name) or [], other.get(name) or [], cells[name] or [])
+    cells[name] = merge_rows(column, *inside)
+    return cells[name] is not None
 
 
 def _changed(table: Field, before: Row, after: Row) -> set[str]:

@@ -12,9 +12,9 @@ from core.i18n import N_, translate
 from core.records.unsaved import UnsavedForm, drop_form, find_form, keep_form, list_forms
 from core.schema.model import RecordType
 from core.web.display import value_text
-from core.web.forms import Posted, parse_form
 from core.web.navigation import type_icon, type_label
 from core.web.page import back_or, page, pages, went
+from core.web.posted import Posted, parse_form
 from core.web.reading import make_reading
 from core.web.titles import find_titles, title_name
 

@@ -149,7 +149,16 @@ def _plain_rows(value: object) -> list[Wire]:
 
 
 def _plain(row: Mapping[str, Any]) -> Wire:
-    return {name: value for name, value in row.items() if name != "position"}
+    return {
+        # Only the rows of a table field inside this one are objects in a list.
+        name: _plain_rows(value) if _is_rows(value) else value
+        for name, value in row.items()
+        if name != "position"
+    }
+
+
+def _is_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _row_changes(old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]) -> list[Wire]:

@@ -163,6 +163,40 @@ policies:
   - {name: staff, who: {role: [clerk, manager]}, actions: ["*"]}
 """
 
+PARCEL = """
+record_type: parcel
+title_field: "no"
+soft_delete: false
+fields:
+  - {name: "no", type: text, required: true, unique: true}
+  - name: lines
+    type: table
+    fields:
+      - {name: article, type: text, required: true}
+      - {name: rate, type: decimal, default: "2"}
+      - name: parts
+        type: table
+        max_rows: 20
+        fields:
+          - {name: serial, type: text, required: true, pattern: "[A-Z0-9-]+"}
+          - {name: worth, type: money}
+          - {name: fragile, type: boolean, default: false}
+          - {name: care, type: text, visible_when: "fragile == true", when_hidden: clear, required_when: "fragile == true"}
+          - {name: why, type: text, required_when: "rate > 5 and no == 'P9' and worth > 1"}
+          - {name: store, type: link, target: store}
+          - {name: owner, type: link, target: member, filter: "store == this.store"}
+          - {name: doubled, type: formula, formula: "worth * 2"}
+      - {name: worth, type: rollup, of: parts, take: worth, how: sum}
+      - {name: fragile, type: rollup, of: parts, how: count, filter: "fragile == true"}
+      - {name: rated, type: formula, formula: "worth * rate"}
+  - {name: total, type: rollup, of: lines, take: worth, how: sum}
+  - {name: deep, type: formula, formula: "SUM(lines.parts.worth) + COUNT(lines.parts)"}
+checks:
+  - {check: "COUNT(lines.parts) <= 30", message: {zh: 配件太多, en: Too many parts}, fields: [lines]}
+policies:
+  - {name: staff, who: {role: [clerk, manager]}, actions: ["*"]}
+"""
+
 SOURCES = [
     Source("core", f"{name}.yaml", text)
     for name, text in (
@@ -174,6 +208,7 @@ SOURCES = [
         ("person", PERSON),
         ("visit", VISIT),
         ("rule", RULE),
+        ("parcel", PARCEL),
     )
 ]
 

@@ -12,7 +12,7 @@ from core.records import worksheets
 from core.records.creating import insert_many
 from core.records.queries import Query, list_records
 from core.records.worksheets import export_xlsx
-from tests.integration.test_export_roundtrip import ctx, sampled  # noqa: F401
+from tests.integration.test_export_roundtrip import INNER, ctx, sampled  # noqa: F401
 
 SPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
@@ -70,7 +70,7 @@ def test_workbook_shows_each_type_as_itself(ctx):
         isinstance(one, dict)
         for one in insert_many(ctx, "every", [{**values, "a_table": rows}, old])
     )
-    (head, first, second), table = sheets(ctx, Query(sort=("code",)))
+    (head, first, second), table, _inside = sheets(ctx, Query(sort=("code",)))
     ((row_head, row),) = [table]
     assert {
         name: row[column(row_head, name)] for name in ("code", "a_text", "a_decimal", "a_date")

@@ -7,8 +7,9 @@ from werkzeug.datastructures import MultiDict
 
 from core.schema.model import Field, Option, RecordType
 from core.web.display import Reading, grouped, option_tone, rate_text, value_text
-from core.web.forms import FormRights, form_tabs, parse_form
+from core.web.forms import FormRights, form_tabs
 from core.web.formvalues import changed_values, same_value
+from core.web.posted import parse_form
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 READING = Reading("zh", SHANGHAI, {("store", "s1"): "总店"})

@@ -242,7 +242,10 @@ export class Conditions {
     const told = Object.entries(rule.columns).filter(([, one]) => isTold(one) || one.formula || one.fetch);
     for (const { line, row } of told.length ? this.sheets[name] || [] : []) {
       for (const [column, one] of told) {
-        const cell = /** @type {HTMLElement | null} */ (line.querySelector(`td[data-column="${CSS.escape(column)}"]`));
+        const path = CSS.escape(`${line.dataset.row}.${column}`);
+        const cell = /** @type {HTMLElement | null} */ (
+          line.querySelector(`td[data-column="${CSS.escape(column)}"]`) || this.form.querySelector(`details[data-path="${path}"]`)
+        );
         if (!cell) continue;
         if (one.formula || one.fetch) show(cell, `${line.dataset.row}.${column}`, one, row, this.world);
         this.rule(cell, one, row, record);

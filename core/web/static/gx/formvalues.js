@@ -47,7 +47,10 @@ export class FormValues {
     }
     const name = place.dataset.field || "";
     this.known.delete(name);
-    const line = /** @type {HTMLElement | null} */ (target.closest("tr[data-row]"));
+    const inside = /** @type {HTMLElement | null} */ (target.closest("tr[data-inside]"));
+    const line = /** @type {HTMLElement | null} */ (
+      inside ? place.querySelector(`tr[data-row="${CSS.escape(inside.dataset.inside || "")}"]`) : target.closest("tr[data-row]")
+    );
     if (line) this.lines.delete(line);
     else if (this.fields[name]?.columns) this.lines = new WeakMap();
     return /** @type {HTMLElement | null} */ (target.closest("td[data-column]")) || place;
@@ -78,7 +81,7 @@ export class FormValues {
   readRows(name) {
     const table = this.places.get(name)?.querySelector("[data-sheet]");
     if (!table || this.places.get(name)?.dataset.view !== undefined) return undefined;
-    return [...table.querySelectorAll("tbody tr")].map((each) => {
+    return rowsOf(table).map((each) => {
       const line = /** @type {HTMLTableRowElement} */ (each);
       const known = this.lines.get(line);
       if (known) return known;
@@ -87,14 +90,41 @@ export class FormValues {
       const values = {};
       for (const [column, rule] of Object.entries(this.fields[name].columns)) {
         const cell = /** @type {ParentNode} */ (line.querySelector(`td[data-column="${CSS.escape(column)}"]`) || line);
-        values[column] = read(`${path}.${column}`, rule.kind, cell) ?? null;
+        const below = `${path}.${column}`;
+        values[column] = (rule.columns ? this.inside(table, below, rule.columns) : read(below, rule.kind, cell)) ?? null;
       }
-      const isBlank = Object.values(values).every((one) => one === null || one === false || one === "" || (Array.isArray(one) && !one.length));
+      const isBlank = blank(values);
       const made = { line, id: String(read(`${path}.id`, "text", line) ?? ""), values, isBlank };
       this.lines.set(line, made);
       return made;
     });
   }
+
+  /**
+   * @param {Element} table
+   * @param {string} path of a table field inside a row of `table`
+   * @param {Record<string, any>} columns
+   * @returns {Values[] | null} its rows as typed, without blank ones
+   */
+  inside(table, path, columns) {
+    const own = table.querySelector(`[data-sheet="${CSS.escape(path)}"]`);
+    if (!own) return null;
+    const rows = rowsOf(own).map((line) => {
+      const names = Object.entries(columns);
+      return Object.fromEntries(names.map(([name, rule]) => [name, read(`${line.getAttribute("data-row")}.${name}`, rule.kind, line) ?? null]));
+    });
+    return rows.filter((row) => !blank(row));
+  }
+}
+
+/** @param {Element} table @returns {Element[]} its rows, without those of tables inside of it */
+function rowsOf(table) {
+  return [...table.querySelectorAll("tr[data-row]")].filter((each) => each.closest("[data-sheet]") === table);
+}
+
+/** @param {Values} values */
+function blank(values) {
+  return Object.values(values).every((one) => one === null || one === false || one === "" || (Array.isArray(one) && !one.length));
 }
 
 /**

@@ -3,11 +3,12 @@ import { t, toast } from "./core.js";
 import { pickers } from "./combo.js";
 
 /**
- * Make every editable child table of a form work.
+ * Make every editable child table of a form, or of a part of it, work.
  * @param {HTMLFormElement} form
+ * @param {ParentNode} [part]
  */
-export function sheets(form) {
-  for (const table of form.querySelectorAll("[data-sheet]")) {
+export function sheets(form, part = form) {
+  for (const table of part.querySelectorAll("[data-sheet]")) {
     const name = table.getAttribute("data-sheet") || "";
     const template = form.querySelector(`template[data-sheet-row="${CSS.escape(name)}"]`);
     if (template) new Sheet(form, /** @type {HTMLTableElement} */ (table), /** @type {HTMLTemplateElement} */ (template));
@@ -27,60 +28,67 @@ class Sheet {
     this.name = table.dataset.sheet || "";
     this.body = table.tBodies[0];
     this.max = Number(table.dataset.max) || 1000;
-    this.next = this.body.rows.length;
+    this.next = this.rows().length;
     form
       .querySelector(`[data-add-row="${CSS.escape(this.name)}"]`)
       ?.addEventListener("click", () => this.focus(this.add(), 0));
     this.body.addEventListener("click", (event) => {
       const button = event.target instanceof Element ? event.target.closest("[data-remove-row]") : null;
-      if (button) this.remove(/** @type {HTMLTableRowElement} */ (button.closest("tr")));
+      if (button && this.owns(button)) this.remove(/** @type {HTMLTableRowElement} */ (button.closest("tr")));
     });
-    this.body.addEventListener("keydown", (event) => this.pressed(event));
-    this.body.addEventListener("paste", (event) => this.pasted(event));
+    this.body.addEventListener("keydown", (event) => this.owns(event.target) && this.pressed(event));
+    this.body.addEventListener("paste", (event) => this.owns(event.target) && this.pasted(event));
+  }
+
+  /**
+   * @param {EventTarget | null} node
+   * @returns {boolean} whether it stands in a row of this table, not in one inside of it
+   */
+  owns(node) {
+    return node instanceof Element && node.closest("[data-sheet]") === this.table;
+  }
+
+  /** @returns {HTMLTableRowElement[]} its rows, without what unfolds below them */
+  rows() {
+    return [...this.body.rows].filter((row) => row.hasAttribute("data-row"));
   }
 
   /** @returns {HTMLTableRowElement | null} the new last row */
   add() {
-    if (this.body.rows.length >= this.max) {
+    if (this.rows().length >= this.max) {
       toast(t("At most {max} rows.", { max: this.max }), "bad");
       return null;
     }
     const number = this.next;
     this.next += 1;
-    const row = /** @type {HTMLTableRowElement} */ (
-      document.importNode(/** @type {HTMLTableRowElement} */ (this.template.content.querySelector("tr")), true)
-    );
-    const from = `${this.name}.0`;
-    const to = `${this.name}.${number}`;
-    for (const node of [row, ...row.querySelectorAll("*")]) {
-      for (const { name, value } of [...node.attributes]) {
-        if (value.startsWith(from)) node.setAttribute(name, to + value.slice(from.length));
-        else if (value.includes(`f-${from.replace(/\./g, "-")}-`)) {
-          node.setAttribute(name, value.replaceAll(`f-${from.replace(/\./g, "-")}-`, `f-${to.replace(/\./g, "-")}-`));
-        }
-      }
-    }
-    this.body.append(row);
+    const body = /** @type {HTMLElement} */ (this.template.content.querySelector("tbody"));
+    const fresh = /** @type {HTMLTableRowElement[]} */ ([...body.children].map((each) => document.importNode(each, true)));
+    for (const each of fresh) moved(each, `${this.name}.0`, `${this.name}.${number}`);
+    this.body.append(...fresh);
     this.renumber();
-    pickers(row);
+    for (const each of fresh) {
+      pickers(each);
+      sheets(this.form, each);
+    }
     this.changed();
-    return row;
+    return fresh[0];
   }
 
   /** @param {HTMLTableRowElement} row */
   remove(row) {
-    const index = row.sectionRowIndex;
+    const index = this.rows().indexOf(row);
+    while (row.nextElementSibling?.hasAttribute("data-inside")) row.nextElementSibling.remove();
     row.remove();
     toast(t("Row {number} removed.", { number: index + 1 }));
     this.renumber();
-    const near = this.body.rows[Math.min(index, this.body.rows.length - 1)];
+    const near = this.rows()[Math.min(index, this.rows().length - 1)];
     if (near) this.focus(near, 0);
     else /** @type {HTMLElement | null} */ (this.form.querySelector(`[data-add-row="${CSS.escape(this.name)}"]`))?.focus();
     this.changed();
   }
 
   renumber() {
-    [...this.body.rows].forEach((row, index) => {
+    this.rows().forEach((row, index) => {
       for (const place of row.querySelectorAll("[data-row-number]")) place.textContent = String(index + 1);
     });
   }
@@ -110,9 +118,9 @@ class Sheet {
       if (event.key !== "Enter" && (control instanceof HTMLTextAreaElement || control instanceof HTMLSelectElement)) return;
       event.preventDefault();
       const down = event.key === "Enter" && event.shiftKey ? -1 : step;
-      const index = row.sectionRowIndex + down;
+      const index = this.rows().indexOf(row) + down;
       if (index < 0) return;
-      const target = this.body.rows[index] || (event.key === "Enter" ? this.add() : null);
+      const target = this.rows()[index] || (event.key === "Enter" ? this.add() : null);
       this.focus(target, column);
     } else if ((event.key === "ArrowLeft" || event.key === "ArrowRight") && atEdge(control, event.key)) {
       const shown = cells(row).filter((each) => !isHidden(each));
@@ -142,7 +150,7 @@ class Sheet {
       const target = cells(current);
       line.split("\t").forEach((value, index) => fill(target[column + index], value.trim()));
       done += 1;
-      current = /** @type {HTMLTableRowElement | null} */ (current.nextElementSibling);
+      current = this.rows()[this.rows().indexOf(current) + 1] || null;
       if (!current && done < lines.length) current = this.add();
     }
     toast(t("{count} rows pasted.", { count: done }), "good");
@@ -150,7 +158,28 @@ class Sheet {
   }
 
   changed() {
+    const told = this.table.closest("details")?.querySelector("[data-inside-count]");
+    if (told && this.table.closest("[data-inside]")) told.textContent = String(this.rows().length);
     this.table.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+}
+
+/**
+ * Give what was made for the first row of a table the paths of another one, templates included.
+ * @param {Element} root
+ * @param {string} from
+ * @param {string} to
+ */
+function moved(root, from, to) {
+  const [old, id] = [from, to].map((path) => `f-${path.replace(/\./g, "-")}-`);
+  for (const node of [root, ...root.querySelectorAll("*")]) {
+    for (const { name, value } of [...node.attributes]) {
+      if (value.startsWith(from)) node.setAttribute(name, to + value.slice(from.length));
+      else if (value.includes(old)) node.setAttribute(name, value.replaceAll(old, id));
+    }
+    if (node instanceof HTMLTemplateElement) {
+      for (const each of node.content.children) moved(each, from, to);
+    }
   }
 }
 
