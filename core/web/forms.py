@@ -4,7 +4,6 @@ Names of controls are paths, `lines.0.rate`; what is parsed from them is exactly
 what REST takes, so that both doors end in the same operation with the same texts.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -47,9 +46,6 @@ INPUTS = {
     "barcode": "text",
     "duration": "text",
 }
-
-_LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?")
-_ROW = re.compile(r"\d{1,4}")
 
 
 #: Controls that can be written over without showing what they hold.
