@@ -76,7 +76,9 @@ def type_parcel(page):
     page.locator("[data-row='lines.0.parts.0'] [data-remove-row]").click()
     counts = page.locator("tr[data-inside] > td > details > summary [data-inside-count]")
     assert counts.all_text_contents() == ["1", "2"]
-    assert page.locator("[data-shows=pieces]").text_content() == "3"
+    # What is computed over them is seen while somebody types.
+    assert page.locator("[data-shows=pieces]").text_content() == "3.00"
+    assert page.locator("[data-shows='lines.1.worth']").text_content() == "7.50"
 
 
 def bare(record):
