@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from core.db import Database
-from core.migration.backfill import BATCH, Bookmark
+from core.migration.backfill import Bookmark
 from core.schema.model import RecordType, Release
 from core.tables.build import build_tables
 from core.tables.search import (
@@ -15,6 +15,9 @@ from core.tables.search import (
     search_table,
     set_state,
 )
+
+#: Records of one transaction: writers wait for a fifth of a second, readers never.
+BATCH = 5_000
 
 
 def build_search(db: Database, record_type: RecordType, bookmark: Bookmark | None = None) -> None:

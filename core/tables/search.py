@@ -8,6 +8,7 @@ GIN index); SQLite by the same numbers as words of a contentless FTS5 table, who
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
@@ -15,7 +16,7 @@ from sqlalchemy.engine import Connection
 from core.db import driver_failure, metadata
 from core.schema.model import Field, RecordType
 from core.tables.columns import ID
-from core.tables.grams import needed, numbered, pieces
+from core.tables.grams import needed, numbered, pieces, worded
 from core.tables.storage import has_column, storage_of
 
 search_table = sa.Table(
@@ -99,33 +100,47 @@ def put(
         _put_postgres(connection, type_name, contents, are_new=are_new)
 
 
-def _row(type_name: str, record_id: str, content: str) -> dict[str, Any]:
-    return {"record_type": type_name, "record_id": record_id, "content": content}
-
-
 def _put_postgres(
     connection: Connection, type_name: str, contents: Mapping[str, str], *, are_new: bool
 ) -> None:
     gone = [record_id for record_id, content in contents.items() if not content]
     if gone and not are_new:
         connection.execute(search_table.delete().where(_mine(type_name, gone)))
-    rows = [
-        _row(type_name, record_id, content) | {"grams": numbered(type_name, pieces(content))}
-        for record_id, content in contents.items()
-        if content
-    ]
+    rows = [(record_id, content) for record_id, content in contents.items() if content]
     if rows:
-        insert = postgresql.insert(search_table)
-        changed = {name: insert.excluded[name] for name in ("content", "grams")}
-        key = [search_table.c.record_type, search_table.c.record_id]
-        connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed), rows)
+        driver: Any = connection.connection.driver_connection
+        grams = [numbered(type_name, pieces(content)) for _, content in rows]
+        values = {
+            "type": type_name,
+            "ids": [record_id for record_id, _ in rows],
+            "contents": [content for _, content in rows],
+            # Arrays of different lengths are no array of PostgreSQL, so each is a text.
+            "grams": ["{" + ",".join(map(str, one)) + "}" for one in grams],
+        }
+        try:
+            driver.execute(_PUT, values)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise driver_failure(connection, _PUT, error) from error
+
+
+#: One statement for as many records as there are.
+_PUT = """
+INSERT INTO gx_search (record_type, record_id, content, grams)
+SELECT %(type)s, one.id, one.content, one.grams::integer[]
+FROM unnest(%(ids)s::text[], %(contents)s::text[], %(grams)s::text[]) AS one (id, content, grams)
+ON CONFLICT (record_type, record_id)
+DO UPDATE SET content = excluded.content, grams = excluded.grams
+"""
 
 
 def _mine(type_name: str, ids: Iterable[str]) -> sa.ColumnElement[bool]:
     return sa.and_(search_table.c.record_type == type_name, search_table.c.record_id.in_(ids))
 
 
-_FIND = "SELECT record_id, doc, content FROM gx_search WHERE record_type = ? AND record_id = ?"
+_FIND = (
+    "SELECT record_id, doc, content FROM gx_search WHERE record_type = ?"
+    " AND record_id IN (SELECT value FROM json_each(?))"
+)
 _HIGHEST = "SELECT coalesce(max(doc), 0) FROM gx_search"
 _INSERT = "INSERT INTO gx_search (doc, record_type, record_id, content) VALUES (?, ?, ?, ?)"
 _DELETE = "DELETE FROM gx_search WHERE doc = ?"
@@ -147,7 +162,7 @@ def _put_sqlite(
         }
         gone = [known[record_id] for record_id in changed if record_id in known]
         if gone:
-            taken = [(doc, _words(type_name, pieces(content))) for doc, content in gone]
+            taken = [(doc, worded(type_name, pieces(content))) for doc, content in gone]
             driver.executemany(_TAKE, taken)
             driver.executemany(_DELETE, [(doc,) for doc, _ in gone])
         fresh = [(record_id, content) for record_id, content in changed.items() if content]
@@ -156,18 +171,14 @@ def _put_sqlite(
             first = driver.execute(_HIGHEST).fetchone()[0] + 1
             rows = [(doc, type_name, *one) for doc, one in enumerate(fresh, start=first)]
             driver.executemany(_INSERT, rows)
-            driver.executemany(_ADD, [(row[0], _words(type_name, pieces(row[3]))) for row in rows])
+            driver.executemany(_ADD, [(row[0], worded(type_name, pieces(row[3]))) for row in rows])
     except connection.dialect.loaded_dbapi.Error as error:
         raise driver_failure(connection, _ADD, error) from error
 
 
 def _known(driver: Any, type_name: str, ids: Iterable[str]) -> dict[str, tuple[int, str]]:
-    rows = (driver.execute(_FIND, (type_name, one)).fetchone() for one in ids)
-    return {row[0]: (row[1], row[2]) for row in rows if row is not None}
-
-
-def _words(type_name: str, found: set[str]) -> str:
-    return " ".join(f"{number & 0xFFFFFFFF:x}" for number in numbered(type_name, found))
+    rows = driver.execute(_FIND, (type_name, msgspec.json.encode([*ids]).decode()))
+    return {record_id: (doc, content) for record_id, doc, content in rows}
 
 
 def candidates(
@@ -185,7 +196,7 @@ def candidates(
             "SELECT record_id FROM gx_search WHERE doc IN (SELECT rowid FROM gx_search_grams"
             " WHERE gx_search_grams MATCH ? LIMIT ?)"
         )
-        found = connection.exec_driver_sql(sql, (_words(type_name, wanted), most + 1))
+        found = connection.exec_driver_sql(sql, (worded(type_name, wanted), most + 1))
     else:
         statement = (
             sa.select(search_table.c.record_id)
