@@ -18,6 +18,7 @@ from core.tables.registry import Registries, Registry
 if TYPE_CHECKING:
     from core.extension.hooks import Hooks
     from core.migration.parts import Running
+    from core.records.together import Pending
 
 #: Which door a change came through; the history names it.
 Door = Literal["form", "api", "import", "bulk", "flow", "automation", "plugin", "cli"]
@@ -35,6 +36,7 @@ class Context:
         time_zone: the store day's zone where no store is linked.
         is_presumed: the release and the actor's rights are those that this process saw
             last; an answer counts once `confirm` found that they still hold.
+        pending: takes what changes leave behind where many are written together.
     """
 
     actor: Actor
@@ -51,6 +53,7 @@ class Context:
     connection: Connection | None = None
     is_writing: bool = False
     is_presumed: bool = False
+    pending: "Pending | None" = None
     warnings: list[Problem] = field(default_factory=list)
 
     @classmethod

@@ -66,7 +66,7 @@ class Database:
         try:
             if self.is_sqlite:
                 with self._silent.connect() as connection:
-                    _say(connection, "BEGIN")
+                    say(connection, "BEGIN")
                     yield connection
             else:
                 with self.engine.connect() as connection:
@@ -137,8 +137,8 @@ def _told(error: Exception) -> Exception:
     return error
 
 
-def _say(connection: Connection, words: str) -> None:
-    """Say what begins a transaction straight to the driver; every request does.
+def say(connection: Connection, words: str) -> None:
+    """Say what begins a transaction or marks a place in it straight to the driver.
 
     Raises:
         DBAPIError: the driver's error, as SQLAlchemy raises it.
@@ -205,7 +205,7 @@ def driver_failure(connection: Connection, sql: str, error: Exception) -> BaseEx
 def _set_durable(connection: Connection, durable: bool) -> None:
     """Have the next commit wait for the disk or not, where that changes."""
     if connection.info.get("gx_durable", False) != durable:
-        _say(connection, f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        say(connection, f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.info["gx_durable"] = durable
 
 
@@ -263,7 +263,7 @@ def _begin_ourselves(engine: Engine) -> None:
     def _begin(connection: Connection) -> None:
         words = connection.get_execution_options().get("gx_begin", "BEGIN")
         if words:
-            _say(connection, words if engine.name == "sqlite" else "BEGIN")
+            say(connection, words if engine.name == "sqlite" else "BEGIN")
 
 
 def _postgres_engine(url: sa.URL, pool_size: int) -> Engine:

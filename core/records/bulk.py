@@ -1,10 +1,8 @@
 """Many creations, changes and deletions in one call, with a result for each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
-
-from sqlalchemy.engine import Connection
 
 from core.context import Context
 from core.errors import (
@@ -20,6 +18,7 @@ from core.errors import (
 from core.i18n import N_
 from core.records.loading import printable, unknown_field
 from core.records.operations import create_many, delete_record, update_record
+from core.records.together import try_each, written_together
 from core.records.wire import to_wire
 
 Record = dict[str, Any]
@@ -51,29 +50,17 @@ def bulk(
     ctx.registry.record_type(type_name)
     if len(create) + len(update) + len(delete) > MOST:
         raise TooLarge(N_("At most {most} items."), most=MOST)
-    with ctx.writing() as connection:
+    with ctx.writing() as connection, written_together(ctx, connection):
         outcomes: list[tuple[str, int, Record | UserError]] = []
         if create:
             made = create_many(ctx, type_name, create)
             outcomes += [("create", index, one) for index, one in enumerate(made)]
-        for index, item in enumerate(update):
-            done = _tried(connection, partial(_update, ctx, type_name, item))
-            outcomes.append(("update", index, done))
-        for index, item in enumerate(delete):
-            done = _tried(connection, partial(_delete, ctx, type_name, item))
-            outcomes.append(("delete", index, done))
+        for action, act, items in (("update", _update, update), ("delete", _delete, delete)):
+            done = try_each(ctx, connection, [partial(act, ctx, type_name, one) for one in items])
+            outcomes += [(action, index, one) for index, one in enumerate(done)]
         if atomic:
             _refuse_together(outcomes)
     return {"results": [_result(ctx, type_name, *one) for one in outcomes]}
-
-
-def _tried(connection: Connection, act: Callable[[], Record]) -> Record | UserError:
-    """Return what `act` returns, or its refusal with all that it wrote taken back."""
-    try:
-        with connection.begin_nested():
-            return act()
-    except UserError as error:
-        return error
 
 
 def _update(ctx: Context, type_name: str, item: Any) -> Record:

@@ -6,7 +6,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
 from core.actor import SYSTEM
 from core.context import Context
 from core.errors import InUse, Problem
@@ -19,7 +18,7 @@ from core.records.attachments import release_files
 from core.records.binding import bound
 from core.records.children import attach
 from core.records.comments import forget_comments
-from core.records.events import announce, field_changes, history_event
+from core.records.events import announce, field_changes, history_event, remember
 from core.records.following import forget_followers
 from core.records.proposals import DROPPED, find_proposal, set_proposal_status
 from core.records.searching import index_removal
@@ -225,12 +224,12 @@ def _erase(
             continue  # the row itself comes last
         connection.execute(table.delete().where(table.c.record_id == values["id"]))
     connection.execute(tables.main.delete().where(tables.main.c.id == values["id"]))
-    index_removal(connection, record_type, values["id"])
+    index_removal(ctx, connection, record_type, values["id"])
     release_files(ctx, connection, record_type, values["id"])
 
     forget_comments(connection, record_type.name, values["id"])
     forget_followers(connection, record_type.name, values["id"])
     forget_forms(connection, record_type.name, values["id"])
-    audit.append(connection, [event])
+    remember(ctx, connection, [event])
     gone_for_good = (record_type.name, values["id"], record["version"])
     announce(ctx, connection, "record.deleted", [gone_for_good])

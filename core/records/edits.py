@@ -10,6 +10,7 @@ edit that is taken up where it stood.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ from core.jobs.handlers import HANDLERS, Event, Handler, Handlers
 from core.policies.access import Access, access
 from core.prebuilt import Prebuilt
 from core.records.queries import Query, asked_query
+from core.records.together import try_each, written_together
 from core.records.updating import Update
 from core.tables.columns import ID, JSON
 
@@ -319,9 +321,16 @@ def _batch(ctx: Context, edit: Edit) -> bool:
         rows = connection.execute(query).all()
         if not rows:
             return False
+        with written_together(ctx, connection):
+            rights = access(ctx, edit.record_type)
+            acts = [
+                partial(_changed, ctx, connection, rights, edit, record_id, version)
+                for _, record_id, version in rows
+            ]
+            outcomes = try_each(ctx, connection, acts, is_trial=edit.state == CHECKING)
         done = [
-            {"_at": at, **_tried(ctx, connection, edit, record_id, version)}
-            for at, record_id, version in rows
+            {"_at": at, **_outcome(ctx, edit, version, outcome)}
+            for (at, _, version), outcome in zip(rows, outcomes, strict=True)
         ]
         mine = sa.and_(columns.edit == edit.id, columns.position == sa.bindparam("_at"))
         connection.execute(
@@ -337,25 +346,33 @@ def _batch(ctx: Context, edit: Edit) -> bool:
     return True
 
 
-def _tried(
-    ctx: Context, connection: Connection, edit: Edit, record_id: str, version: int
+def _changed(
+    ctx: Context,
+    connection: Connection,
+    rights: Access,
+    edit: Edit,
+    record_id: str,
+    version: int,
+) -> int | None:
+    """Change one record; return its version now, None when a proposal was written."""
+    update = Update(ctx, connection, rights)
+    update.lock(record_id, version)
+    row = update.apply(edit.changes, "update", edit.reason)
+    return None if row is None else int(row["version"])
+
+
+def _outcome(
+    ctx: Context, edit: Edit, version: int, outcome: int | UserError | None
 ) -> dict[str, Any]:
-    """Return what became of one record; a refusal, or a trial, takes back all that it wrote."""
-    attempt = connection.begin_nested()
-    try:
-        update = Update(ctx, connection, access(ctx, edit.record_type))
-        update.lock(record_id, version)
-        row = update.apply(edit.changes, "update", edit.reason)
-    except UserError as error:
-        attempt.rollback()
-        return {"_outcome": REFUSED, "_error": _told(ctx, error), "_version": version}
-    is_changed = row is None or row["version"] != version
-    if edit.state == CHECKING:
-        attempt.rollback()
-    else:
-        attempt.commit()
-        version = version if row is None else row["version"]
-    return {"_outcome": CHANGED if is_changed else SAME, "_error": None, "_version": version}
+    """Return what to write down of a record that was seen in `version`."""
+    if isinstance(outcome, UserError):
+        return {"_outcome": REFUSED, "_error": _told(ctx, outcome), "_version": version}
+    is_kept = edit.state == CHECKING or outcome is None
+    return {
+        "_outcome": SAME if outcome == version else CHANGED,
+        "_error": None,
+        "_version": version if is_kept else outcome,
+    }
 
 
 def _told(ctx: Context, error: UserError) -> dict[str, Any]:

@@ -81,23 +81,32 @@ def history_event(
 def announce(
     ctx: Context, connection: Connection, topic: str, records: Iterable[tuple[str, str, int]]
 ) -> None:
-    """Write an outbox event for each (type name, id, version)."""
+    """Write an outbox event for each (type name, id, version), or have it wait for others."""
     at = instant_text(ctx.now)
     cause = {"cause": ctx.cause} if ctx.cause else {}
-    outbox.emit_many(
-        connection,
-        [
-            (
-                topic,
-                {
-                    "type": type_name,
-                    "id": record_id,
-                    "version": version,
-                    "actor": ctx.actor.id,
-                    "at": at,
-                    **cause,
-                },
-            )
-            for type_name, record_id, version in records
-        ],
-    )
+    events: list[tuple[str, Values]] = [
+        (
+            topic,
+            {
+                "type": type_name,
+                "id": record_id,
+                "version": version,
+                "actor": ctx.actor.id,
+                "at": at,
+                **cause,
+            },
+        )
+        for type_name, record_id, version in records
+    ]
+    if ctx.pending is None:
+        outbox.emit_many(connection, events)
+    else:
+        ctx.pending.events += events
+
+
+def remember(ctx: Context, connection: Connection, events: list[dict[str, Any]]) -> None:
+    """Write chained events to the history, or have them wait for others."""
+    if ctx.pending is None:
+        audit.append(connection, events)
+    else:
+        ctx.pending.history += events

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -38,6 +39,7 @@ from core.records.mapping import (
     mapping_by_header,
 )
 from core.records.rowfiles import open_rows
+from core.records.together import try_each, written_together
 from core.records.updating import change_record
 from core.schema.model import RecordType
 from core.schema.scopes import tables_of
@@ -248,7 +250,7 @@ class _Run:
         outcomes: Sequence[Any] = ()
         with suppress(_DryRun), self._ctx.writing() as connection:
             outcomes = self._insert(connection, [one.values for one in new]) if new else ()
-            outcomes = [*outcomes, *(self._change(connection, one) for one in known)]
+            outcomes = [*outcomes, *self._change(connection, known)]
             if self.journal is not None:
                 self.journal.note(connection, [*new, *known], outcomes)
             if self._report.dry_run and not self._own:
@@ -267,16 +269,14 @@ class _Run:
         else:
             self._report.updated += 1
 
-    def _change(self, connection: Connection, one: Gathered) -> Any:
-        """Change a stored record; return it, or why it was refused."""
-        record_id, version = one.stored or ("", 0)
-        try:
-            with connection.begin_nested():
-                row = change_record(
-                    self._ctx, self._type.name, record_id, one.values, version=version
-                )
-        except UserError as error:
-            return error
+    def _change(self, connection: Connection, known: list[Gathered]) -> Sequence[Any]:
+        """Change stored records; return each, or why it was refused."""
+        acts = [partial(self._changed, one, *(one.stored or ("", 0))) for one in known]
+        with written_together(self._ctx, connection):
+            return try_each(self._ctx, connection, acts)
+
+    def _changed(self, one: Gathered, record_id: str, version: int) -> Mapping[str, Any]:
+        row = change_record(self._ctx, self._type.name, record_id, one.values, version=version)
         # An effective document gets a proposal, which is the next version of it.
         return row or {"id": record_id, "version": version + 1}
 

@@ -163,6 +163,7 @@ def index_new(
 
 
 def index_change(
+    ctx: Context,
     connection: Connection,
     record_type: RecordType,
     record: Mapping[str, Any],
@@ -171,11 +172,22 @@ def index_change(
     """Index a record as it is now, if what `changed` is searched for."""
     fields = search_fields(record_type)
     if any(one.name in changed for one in fields) or (fields and "deleted_at" in changed):
-        contents = {record["id"]: content_of(fields, record)}
-        put(connection, record_type.name, contents)
+        _index(ctx, connection, record_type, {record["id"]: content_of(fields, record)})
 
 
-def index_removal(connection: Connection, record_type: RecordType, record_id: str) -> None:
+def index_removal(
+    ctx: Context, connection: Connection, record_type: RecordType, record_id: str
+) -> None:
     """Take a record that was deleted for good out of the index."""
     if search_fields(record_type):
-        put(connection, record_type.name, {record_id: ""})
+        _index(ctx, connection, record_type, {record_id: ""})
+
+
+def _index(
+    ctx: Context, connection: Connection, record_type: RecordType, contents: dict[str, str]
+) -> None:
+    """Bring contents into the index, or have them wait for others."""
+    if ctx.pending is None:
+        put(connection, record_type.name, contents)
+    else:
+        ctx.pending.contents.setdefault(record_type.name, {}).update(contents)

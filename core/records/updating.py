@@ -1,12 +1,12 @@
 """Changes of stored records: rows of their own, or the proposal of an effective document."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from core import audit
 from core.context import Context
 from core.errors import Conflict, Invalid, Problem
 from core.extension.hookspecs import Change
@@ -18,7 +18,7 @@ from core.records.attachments import bind_files
 from core.records.children import attach, give_all_ids, update_links, update_rows
 from core.records.conflicts import taken, taken_by
 from core.records.creating import forbidden_fields
-from core.records.events import announce, field_changes, history_event
+from core.records.events import announce, field_changes, history_event, remember
 from core.records.loading import NO_VALUE, as_written
 from core.records.placetypes import note_move
 from core.records.proposals import SUBMITTED, Proposal, find_proposal, save_proposal
@@ -375,13 +375,14 @@ def write_version(
     try:
         values = {**changed, **stamp}
         update = updating(table, connection.dialect, tuple(values))
-        with together(connection):
+        # What waits for others leaves one statement, which needs no pipeline.
+        with together(connection) if ctx.pending is None else nullcontext():
             update.run(connection, values | {"gx_id": before["id"]})
-            audit.append(connection, [event])
+            remember(ctx, connection, [event])
             for topic in topics:
                 announce(ctx, connection, topic, [(type_name, before["id"], record["version"])])
         note_move(connection, record_type, before, record)
-        index_change(connection, record_type, record, changed)
+        index_change(ctx, connection, record_type, record, changed)
     except IntegrityError as error:
         raise taken_by(ctx, record_type, error) from error
     return record

@@ -1,5 +1,6 @@
 """The same changes to many records: tried first, one result each, taken up after a crash."""
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -9,9 +10,12 @@ from core.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, TooLa
 from core.jobs.handlers import Event, Handlers
 from core.jobs.outbox import outbox
 from core.records import edits
+from core.records.bulk import bulk
 from core.records.edits import apply_edit, edit_results, find_edit, register, run_edit, start_edit
+from core.records.history import history_problems
 from core.records.operations import create_many, create_record, update_record
 from core.records.queries import Query, get_record
+from core.tables.search import search_table
 from tests.integration.records_world import a_member, world  # noqa: F401  a fixture
 
 
@@ -106,14 +110,14 @@ def test_a_large_edit_is_the_workers_and_resumes_after_a_crash(world, members, m
     def dies(*arguments):
         if len(done) == 3:
             raise KeyboardInterrupt
-        done.append(arguments[3])
+        done.append(arguments[4])
         return tried_one(*arguments)
 
-    tried_one = edits._tried
-    monkeypatch.setattr(edits, "_tried", dies)
+    tried_one = edits._changed
+    monkeypatch.setattr(edits, "_changed", dies)
     with pytest.raises(KeyboardInterrupt):
         handler.handle(world.context(), event)
-    monkeypatch.setattr(edits, "_tried", tried_one)
+    monkeypatch.setattr(edits, "_changed", tried_one)
     assert find_edit(ctx, tried.id).wire()["counts"] == {
         "open": 2,
         "changed": 2,
@@ -184,3 +188,35 @@ def test_edits_over_rest(client_as):
     for wrong in ("?outcome=x", "?limit=0", "?after=-1", "?x=1"):
         assert clerk.get(f"{edit}/results{wrong}").status_code == 422, wrong
     assert clerk.get("/api/v1/edits/nothing").status_code == 404
+
+
+def test_refusals_among_changes_leave_nothing_behind_and_the_others_all(world, members):
+    ctx = world.context("clerk")
+    with world.db.write() as connection:
+        connection.execute(outbox.delete())
+    note = create_record(ctx, "note", {"title": "one", "code": "1"})
+    create_record(ctx, "note", {"title": "two", "code": "1"})
+    refused = bulk(ctx, "note", update=[
+        {"id": note["id"], "version": 1, "code": "2"},
+        {"id": note["id"], "version": 2, "title": "two", "code": "1"},
+        {"id": note["id"], "version": 2, "title": "three"},
+    ])  # fmt: skip
+    assert [one["status"] for one in refused["results"]] == [200, 409, 200]
+    done = bulk(ctx, "member", update=[
+        {"id": members[0], "version": 1, "name": "first"},
+        {"id": members[1], "version": 1, "name": "second", "visits": -1},
+        {"id": members[2], "version": 1, "name": "third", "remark": "closed"},
+        {"id": members[0], "version": 2, "name": "again"},
+        {"id": members[3], "version": 1, "name": "fourth"},
+    ], delete=[{"id": members[3], "version": 2}])  # fmt: skip
+    assert [one["status"] for one in done["results"]] == [200, 422, 422, 200, 200, 204]
+    with world.db.read() as connection:
+        rows = connection.execute(sa.select(search_table.c.record_id, search_table.c.content))
+        indexed = dict(map(tuple, rows))
+        told = connection.execute(sa.select(outbox.c.payload).order_by(outbox.c.seq)).scalars()
+        versions = [(it["id"], it["version"]) for it in map(msgspec.json.decode, told)]
+    assert indexed == {members[0]: "again", members[1]: "Name 2", members[2]: "Name 3"}
+    assert [one for one in versions if one[0] in members] == [
+        (members[0], 2), (members[0], 3), (members[3], 2), (members[3], 3),
+    ]  # fmt: skip
+    assert list(history_problems(world.db, world.registries.current())) == []
