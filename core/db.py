@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 from sqlalchemy.pool import PoolProxiedConnection
 
-from core.errors import Malformed, Unavailable
+from core.errors import Malformed, ReleaseChanged, Unavailable
 from core.i18n import N_
 
 #: The product's own tables, named `gx_*`; every module declares its own here.
@@ -47,7 +47,9 @@ class Database:
             if self.url.drivername == "postgresql":
                 self.url = self.url.set(drivername="postgresql+psycopg")
             self.engine = _postgres_engine(self.url, pool_size)
+            sa.event.listen(self.engine, "checkout", self._plan_anew)
         self._writer = threading.Lock()
+        self._plans = 0
         self._silent = self.engine.execution_options(gx_begin="")
         self._immediate = self.engine.execution_options(gx_begin="BEGIN IMMEDIATE")
 
@@ -117,6 +119,28 @@ class Database:
         with self._silent.connect() as connection:
             yield connection
 
+    def forget_plans(self) -> None:
+        """Have every connection plan its statements anew before it is used again.
+
+        PostgreSQL refuses a statement that it planned when its columns had other types;
+        call it when the tables are others than before. SQLite plans anew by itself.
+        """
+        self._plans += 1
+
+    def plan_anew(self, connection: Connection) -> None:
+        """Have a connection that is in use forget its plans now, if it shall and did not."""
+        if not self.is_sqlite and connection.info.get(_PLANS, 0) != self._plans:
+            self._forget(connection.connection.driver_connection, connection.info)
+
+    def _plan_anew(self, driver: Any, record: Any, _pooled: Any) -> None:
+        if record.info.get(_PLANS, 0) != self._plans:
+            self._forget(driver, record.info)
+
+    def _forget(self, driver: Any, info: dict[Any, Any]) -> None:
+        # The driver forgets what it prepared when it sees this.
+        driver.execute("DEALLOCATE ALL", prepare=False)
+        info[_PLANS] = self._plans
+
     def dispose(self) -> None:
         """Close every pooled connection; call it before a fork and at exit."""
         self.engine.dispose()
@@ -130,6 +154,9 @@ def _told(error: Exception) -> Exception:
     if isinstance(error, OperationalError) and is_busy(error):
         return Unavailable()
     cause = error.orig if isinstance(error, StatementError) else error
+    if getattr(cause, "sqlstate", None) == "0A000" and "cached plan" in str(cause):
+        # Planned for columns of other types: a release came into force since.
+        return ReleaseChanged()
     if isinstance(cause, UnicodeEncodeError):
         # A lone surrogate, in whatever place nobody looked at it before.
         char = f"U+{ord(cause.object[cause.start]):04X}"
@@ -153,8 +180,8 @@ def say(connection: Connection, words: str) -> None:
 #: PostgreSQL's types that reading leaves as text: whoever needs values of them says so.
 TEXT_TYPES = ("date", "timestamptz", "numeric", "jsonb")
 
-#: Where a pooled connection keeps the cursor that reads them so.
-_CURSOR = "gx_cursor"
+#: Where a pooled connection keeps the cursor that reads them so, and how often it forgot.
+_CURSOR, _PLANS = "gx_cursor", "gx_plans"
 
 
 def reading_cursor(connection: Connection | PoolProxiedConnection) -> Any:

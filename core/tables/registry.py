@@ -172,9 +172,11 @@ class Registries:
         """Return the registry of the release in force, on `connection` if one is open anyway."""
         revision = self._revision() if connection is None else _read(connection)
         current = self._current
-        if current is not None and current.revision == revision:
-            return current
-        return self._swap(revision, connection)
+        if current is None or current.revision != revision:
+            current = self._swap(revision, connection)
+        if connection is not None:
+            self._db.plan_anew(connection)
+        return current
 
     def presumed(self) -> Registry | None:
         """Return the registry that was in force when this process last asked, if it ever did."""
@@ -225,6 +227,8 @@ class Registries:
                 release = self._load(revision.schema, connection)
                 dialect: Dialect = "sqlite" if self._db.is_sqlite else "postgresql"
                 fresh = Registry(release, revision, dialect, current)
+                if current is not None:
+                    self._db.forget_plans()
             if current is None or fresh.revision.schema >= current.revision.schema:
                 self._current = fresh
             return fresh

@@ -87,6 +87,29 @@ def test_write_after_a_rename_elsewhere_takes_the_new_name(stale, other):
     assert (refused.status_code, refused.json["problems"][0]["code"]) == (422, "field.unknown")
 
 
+def test_requests_after_a_change_of_type_elsewhere_have_the_new_type(site, other):
+    site.publish("customize: member\nfields: [{name: taste, type: text}]")
+    client = site.client("clerk")
+    made = client.post(MEMBER, json={"no": "M1", "name": "王小明", "taste": "7"}).json
+    record, headers = f"{MEMBER}/{made['id']}", {"If-Match": '"1"'}
+
+    def asked(taste):
+        one, listed = client.get(record), client.get(MEMBER)
+        assert (one.status_code, listed.status_code) == (200, 200)
+        assert one.json["taste"] == listed.json["items"][0]["taste"] == taste
+
+    # As often as it takes for the database to plan a statement once and for all.
+    for taste, how in (("7", "integer"), (7, "text")):
+        for _ in range(6):
+            asked(taste)
+        author = system_context(other.extensions[EXTENSION])
+        yaml = f"customize: member\nfields: [{{name: taste, type: {how}}}]"
+        publish_draft(author, create_draft(author, yaml=yaml), how)
+    changed = client.patch(record, json={"taste": "better"}, headers=headers)
+    assert (changed.status_code, changed.json["taste"]) == (200, "better")
+    asked("better")
+
+
 def test_right_taken_elsewhere_is_gone_at_the_next_write(site, stale, other):
     client, record = stale
     with other.app_context():
