@@ -195,6 +195,27 @@ def delete_comment(ctx: Context, type_name: str, record_id: str, comment_id: str
         _replace(ctx, connection, row, gone)
 
 
+def move_comments(
+    connection: Connection, type_name: str, sources: Sequence[str], target: str
+) -> dict[str, str]:
+    """Move what people said about records to another one; return comment -> whose it was."""
+    of_sources = comment.c.record_type == type_name, comment.c.record_id.in_(list(sources))
+    rows = connection.execute(sa.select(comment.c.id, comment.c.record_id).where(*of_sources))
+    moved = {row.id: row.record_id for row in rows}
+    connection.execute(comment.update().where(*of_sources).values(record_id=target))
+    return moved
+
+
+def return_comments(connection: Connection, moved: Mapping[str, str], target: str) -> None:
+    """Give comments that `move_comments` moved to `target` back to their records."""
+    rows = [{"_id": one, "_was": was} for one, was in moved.items()]
+    if rows:
+        mine = comment.c.id == sa.bindparam("_id"), comment.c.record_id == target
+        connection.execute(
+            comment.update().where(*mine).values(record_id=sa.bindparam("_was")), rows
+        )
+
+
 def forget_comments(connection: Connection, type_name: str, record_id: str) -> None:
     """Delete the comments of a record that is deleted for good."""
     of_record = comment.c.record_type == type_name, comment.c.record_id == record_id

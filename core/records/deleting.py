@@ -71,7 +71,7 @@ def _remove(
         check_open(values, proposal)
         if proposal is not None:
             set_proposal_status(connection, proposal.id, DROPPED)
-    _check_rule(ctx, connection, record_type, values["id"])
+    check_delete_rule(ctx, connection, record_type, values["id"])
     ctx.hooks.before_save(ctx, Change(record_type.name, "delete", values["id"], values, {}))
     _settle_pointers(ctx, connection, record_type.name, values["id"], depth)
     if record_type.soft_delete:
@@ -90,10 +90,10 @@ def _remove(
         _erase(ctx, connection, record_type, values, reason)
 
 
-def _check_rule(
+def check_delete_rule(
     ctx: Context, connection: Connection, record_type: RecordType, record_id: str
 ) -> None:
-    """Refuse what the type's `delete.allow_when` does not allow.
+    """Refuse the deletion of what the type's `delete.allow_when` does not allow.
 
     Raises:
         DeleteRefused: with the type's own message.

@@ -1,6 +1,6 @@
 """Who follows a record, and so is told when people talk about it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -86,6 +86,31 @@ def follower_ids(connection: Connection, type_name: str, record_id: str) -> list
     """Return the ids of the users who follow a record, whether they may see it still or not."""
     query = sa.select(follower.c.user).where(*_of(type_name, record_id))
     return sorted(connection.execute(query).scalars())
+
+
+def add_followers(
+    ctx: Context, connection: Connection, type_name: str, sources: Sequence[str], target: str
+) -> list[str]:
+    """Have those who follow other records follow `target` too; return who did not before."""
+    known = set(follower_ids(connection, type_name, target))
+    users = {user for one in sources for user in follower_ids(connection, type_name, one)}
+    fresh = sorted(users - known)[: max(0, MOST_FOLLOWERS - len(known))]
+    rows = [
+        {"record_type": type_name, "record_id": target, "user": user, "since": to_wire(ctx.now)}
+        for user in fresh
+    ]
+    if rows:
+        connection.execute(_insert[connection.dialect.name], rows)
+    return fresh
+
+
+def remove_followers(
+    connection: Connection, type_name: str, record_id: str, users: Sequence[str]
+) -> None:
+    """Have users follow a record no more."""
+    connection.execute(
+        follower.delete().where(*_of(type_name, record_id), follower.c.user.in_(list(users)))
+    )
 
 
 def forget_followers(connection: Connection, type_name: str, record_id: str) -> None:

@@ -103,6 +103,14 @@ def find_proposal(connection: Connection, type_name: str, record_id: str) -> Pro
     )
 
 
+def living_proposals(connection: Connection, type_name: str) -> list[tuple[str, str]]:
+    """Return (record id, JSON of all values) of a type's open and submitted proposals."""
+    query = sa.select(proposal.c.record_id, proposal.c["values"], proposal.c.base).where(
+        proposal.c.record_type == type_name, _living
+    )
+    return [(row[0], f"{row[1]} {row[2]}") for row in connection.execute(query)]
+
+
 def save_proposal(
     connection: Connection,
     found: Proposal | None,

@@ -21,6 +21,7 @@ from core.web.boards import Board, board_page
 from core.web.calendars import Calendar, calendar_page
 from core.web.listing import ListPage, list_page, may_edit_cells
 from core.web.look import Look, look, shown_somewhere
+from core.web.merging import may_merge
 from core.web.navigation import type_icon, type_label
 from core.web.page import page, pages
 from core.web.reading import SYSTEM_FIELDS, label_of
@@ -49,7 +50,8 @@ def show_list(ctx: Context, type_name: str) -> ResponseReturnValue:
         look=shown,
         view=shown.view,
         listed=listed,
-        may={name: rights.may(name) for name in ("create", "edit", "import", "export")},
+        may={name: rights.may(name) for name in ("create", "edit", "import", "export")}
+        | {"merge": may_merge(ctx, record_type)},
         searchable=_searchable(ctx, record_type, rights),
         options=_view_options(ctx, record_type, rights, shown),
     )

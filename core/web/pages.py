@@ -16,6 +16,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     importing,
     lists,
     lookups,
+    merging,
     notifications,
     prints,
     records,

@@ -17,6 +17,9 @@ ACTION_TEXTS = {
     "create": N_("created it"),
     "update": N_("changed it"),
     "delete": N_("deleted it"),
+    "merge": N_("merged others into it"),
+    "merged": N_("merged it into another"),
+    "unmerge": N_("undid a merge"),
     "restore": N_("restored it"),
     "import": N_("imported it"),
     "submit": N_("submitted it"),
@@ -62,6 +65,8 @@ ACTION_TONES = {
     "reject": "bad",
     "rejected": "bad",
     "delete": "bad",
+    "merge": "info",
+    "merged": "bad",
     "import": "info",
 }
 

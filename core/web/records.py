@@ -7,7 +7,7 @@ from flask import flash, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
 from core.context import Context
-from core.errors import Conflict, GuanxiError, Invalid, StaleVersion, UserError
+from core.errors import Conflict, GuanxiError, Invalid, NotFound, StaleVersion, UserError
 from core.i18n import N_, translate
 from core.policies.access import access
 from core.records.duplicating import copied_values
@@ -17,6 +17,7 @@ from core.schema.filetypes import FILE_TYPES
 from core.schema.model import RecordType
 from core.web.collision import merge
 from core.web.formvalues import changed_values
+from core.web.merging import merged_page
 from core.web.page import back_or, page, pages, problem_answer, problem_body, wants_json, went
 from core.web.posted import Posted, parse_form
 from core.web.recordview import RecordPage, load_page, new_page
@@ -78,7 +79,13 @@ def show_record(ctx: Context, type_name: str, record_id: str) -> ResponseReturnV
     record_type = ctx.registry.record_type(type_name)
     before = typed_before(ctx, record_type, record_id)
     if before is None:
-        shown = load_page(ctx, record_type, record_id)
+        try:
+            shown = load_page(ctx, record_type, record_id)
+        except NotFound:
+            merged = merged_page(ctx, type_name, record_id)
+            if merged is None:
+                raise
+            return merged
         shown.unsaved = unsaved_lines(ctx, type_name, record_id)
         return _render(shown)
     kept, posted = before

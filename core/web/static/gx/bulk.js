@@ -26,6 +26,13 @@ function told() {
   }
 }
 
+function merge() {
+  const rows = picked().map((each) => /** @type {HTMLElement} */ (each.closest("tr")));
+  const ids = rows.map((row) => `ids=${encodeURIComponent(row.dataset.id || "")}`);
+  if (ids.length < 2) toast(t("Pick two records or more."), "bad");
+  else location.assign(`/records/${bar?.dataset.type}/merge?${ids.join("&")}`);
+}
+
 function ask_changes() {
   if (!bar) return;
   const host = element("div", { class: "gx-grid" });
@@ -89,6 +96,7 @@ if (bar) {
     for (const box of boxes) box.checked = false;
     told();
   });
+  bar.querySelector("[data-bulk-merge]")?.addEventListener("click", merge);
   bar.querySelector("[data-bulk-open]")?.addEventListener("click", ask_changes);
   told();
 }
