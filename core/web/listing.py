@@ -95,15 +95,20 @@ class ListPage:
     caret: str = ""
 
 
-def list_page(ctx: Context, rights: Access, shown: Look) -> ListPage:
-    """Return one page of what is looked at; a question that is wrong is told in the page."""
+def list_page(
+    ctx: Context, rights: Access, shown: Look, *, limit: int = PAGE_SIZE, may_edit: bool = True
+) -> ListPage:
+    """Return one page of what is looked at; a question that is wrong is told in the page.
+
+    Cells say that they can be changed only with `may_edit`.
+    """
     record_type, view, wanted = rights.record_type, shown.view, shown.asked
     visible = shown_somewhere(rights)
     names = [name for name in view.columns if name in visible]
-    listed = ListPage([_column(ctx, rights, name, shown) for name in names])
+    listed = ListPage([_column(ctx, rights, name, shown, may_edit) for name in names])
     group = split_group(view.group_by)[0]
     wire_names = dict.fromkeys((*names, *((group,) if group else ())))
-    query = shown.query(wire_names, limit=PAGE_SIZE, after=wanted.after, count="capped")
+    query = shown.query(wire_names, limit=limit, after=wanted.after, count="capped")
     try:
         require_sound(record_type, view)
         found = list_wire(ctx, record_type.name, query)
@@ -133,14 +138,14 @@ def field_for(record_type: RecordType, name: str) -> Field | None:
     return record_type.field(name) or SYSTEM_FIELDS.get(name)
 
 
-def _column(ctx: Context, rights: Access, name: str, shown: Look) -> Column:
+def _column(ctx: Context, rights: Access, name: str, shown: Look, may_edit: bool = True) -> Column:
     record_type = rights.record_type
     field = field_for(record_type, name)
     kind = (field.result or field.type) if field else "text"
     is_sortable = name in rights.certain and _is_sortable(field)
     label = label_of(record_type, name, ctx.locale)
     attributes = _CELL.format(label)
-    if may_edit_cells(rights, field):
+    if may_edit and may_edit_cells(rights, field):
         attributes += _EDITED.format(name)
     column = Column(
         name,

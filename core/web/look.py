@@ -152,8 +152,11 @@ def _named(record_type: RecordType, views: tuple[View, ...], name: str) -> View:
             return view
     if name:
         raise NotFound
-    if views:
-        return views[0]
+    return views[0] if views else default_view(record_type)
+
+
+def default_view(record_type: RecordType) -> View:
+    """Return the list of a type that declares no view."""
     columns = tuple(each.name for each in record_type.fields if each.type not in NO_COLUMN)
     return View(name="", columns=columns[:_DEFAULT_COLUMNS])
 

@@ -26,7 +26,7 @@ from core.workflow.operations import submit, withdraw
 from core.workflow.reminding import remind
 
 #: Field types whose values no address fills in.
-NOT_PREFILLED = FILE_TYPES | {"table", "links", "multi_select"}
+NOT_PREFILLED = FILE_TYPES | {"table", "multi_select"}
 
 
 @pages.get("/records/<type_name>/new")
@@ -47,9 +47,11 @@ def new_record(ctx: Context, type_name: str) -> ResponseReturnValue:
 
 
 def _prefilled(record_type: RecordType) -> dict[str, Any]:
-    """Return what the address fills in: `?member=ID` for fields that take one value."""
+    """Return what the address fills in: `?member=ID`, several times where there are many."""
     return {
-        field.name: request.args[field.name]
+        field.name: (
+            request.args.getlist(field.name) if field.type == "links" else request.args[field.name]
+        )
         for field in record_type.fields
         if field.name in request.args and field.type not in NOT_PREFILLED
     }

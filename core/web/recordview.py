@@ -1,53 +1,42 @@
 """What the record page draws: the form, its state, its timeline and what refers to it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from core.clock import to_wire as to_text
 from core.context import Context
-from core.errors import Forbidden
-from core.i18n import pick
 from core.policies.access import Access, access
 from core.records.comments import list_comments
 from core.records.following import follows
 from core.records.history import record_history
-from core.records.queries import CAP, Query, get_record, list_wire
+from core.records.queries import get_record
 from core.records.wire import to_wire
-from core.schema.model import Field, RecordType
+from core.schema.model import RecordType
 from core.web.collision import Collision
 from core.web.display import option_tone, value_text
 from core.web.forms import Control, FormRights, TabView, form_tabs
 from core.web.liveconditions import live_conditions
-from core.web.navigation import type_icon, type_label
+from core.web.navigation import type_label
 from core.web.reading import UNTOLD, Difference, Event, differences, make_reading, timeline
+from core.web.related import Related, related_lists
 from core.web.titles import title_name
 from core.workflow.evidence import list_events
 from core.workflow.models import instance
 from core.workflow.run import open_instance
 
-#: Related records shown on the page; the rest is behind a link to their list.
-_RELATED = 5
-
-
-@dataclass(slots=True)
-class Related:
-    """Records of another type that link to this one."""
-
-    label: str
-    icon: str
-    items: list[tuple[str, str, str]]
-    more: str
-    href: str
-    new_href: str
-
 
 @dataclass(slots=True)
 class RecordPage:
-    """One record, or a new one, as its page shows it."""
+    """One record, or a new one, as its page shows it.
+
+    Attributes:
+        related: gives the lists of what links to it; a form that is saved needs none of them.
+    """
 
     record_type: RecordType
     label: str
@@ -68,7 +57,7 @@ class RecordPage:
     is_followed: bool = False
     proposal: list[Difference] = dataclass_field(default_factory=list)
     proposal_status: str = ""
-    related: list[Related] = dataclass_field(default_factory=list)
+    related: Callable[[], list[Related]] = list
     error: dict[str, Any] | None = None
     collisions: list[Collision] = dataclass_field(default_factory=list)
     unsaved: list[dict[str, Any]] = dataclass_field(default_factory=list)
@@ -186,7 +175,7 @@ def load_page(
         shown.is_editable = bool(form_rights.editable)
         shown.events = load_timeline(ctx, record_type, record_id)
         shown.is_followed = follows(ctx, record_type.name, record_id)
-        shown.related = _related(ctx, record_type, record_id)
+        shown.related = partial(related_lists, ctx, record_type, record_id)
     return shown
 
 
@@ -308,60 +297,3 @@ def _flow_events(ctx: Context, type_name: str, record_id: str) -> list[Mapping[s
         ids = list(connection.execute(query).scalars())
         found = [event for each in ids for event in list_events(connection, each)]
     return [event for event in found if event["verb"] not in UNTOLD]
-
-
-def _related(ctx: Context, record_type: RecordType, record_id: str) -> list[Related]:
-    found = []
-    for field in record_type.fields:
-        if field.type == "backlink":
-            panel = _panel(ctx, field, record_id)
-            if panel is not None:
-                found.append(panel)
-    return found
-
-
-def _panel(ctx: Context, field: Field, record_id: str) -> Related | None:
-    type_name, _, link = field.of.partition(".")
-    target = ctx.registry.release.type(type_name)
-    if target is None or "." in link:
-        return None
-    rights = access(ctx, type_name)
-    if not rights.may("view") or link not in rights.certain:
-        return None
-    name = title_name(target)
-    names = ("id", name, "status") if target.field("status") else ("id", name)
-    clause = f"{link} == '{record_id}'"
-    try:
-        listed = list_wire(
-            ctx,
-            type_name,
-            Query(
-                filter=clause, fields=names, sort=("-created_at",), limit=_RELATED, count="capped"
-            ),
-        )
-    except Forbidden:
-        return None
-    reading = make_reading(ctx, target.fields, listed.items)
-    title, status = target.field(name), target.field("status")
-    items = [
-        (
-            record["id"],
-            (value_text(title, record.get(name), reading) if title else "") or record["id"],
-            value_text(status, record.get("status"), reading) if status else "",
-        )
-        for record in listed.items
-    ]
-    return Related(
-        label=pick(field.label, ctx.locale) or type_label(target, ctx.locale),
-        icon=type_icon(target),
-        items=items,
-        more=_counted(listed.count),
-        href=f"/records/{type_name}/?filter={clause.replace(' ', '%20')}",
-        new_href=f"/records/{type_name}/new?{link}={record_id}" if rights.may("create") else "",
-    )
-
-
-def _counted(count: int | None) -> str:
-    if not count:
-        return ""
-    return f"{CAP}+" if count > CAP else str(count)
