@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from core.context import Context
 from core.errors import (
     Invalid,
     Malformed,
     Problem,
+    Taken,
     TooLarge,
     UserError,
     VersionRequired,
@@ -17,7 +20,12 @@ from core.errors import (
 )
 from core.i18n import N_
 from core.records.loading import printable, unknown_field
-from core.records.operations import create_many, delete_record, update_record
+from core.records.operations import (
+    create_many,
+    create_record,
+    delete_record,
+    update_record,
+)
 from core.records.together import try_each, written_together
 from core.records.wire import to_wire
 
@@ -53,7 +61,7 @@ def bulk(
     with ctx.writing() as connection, written_together(ctx, connection):
         outcomes: list[tuple[str, int, Record | UserError]] = []
         if create:
-            made = create_many(ctx, type_name, create)
+            made = _created(ctx, connection, type_name, create)
             outcomes += [("create", index, one) for index, one in enumerate(made)]
         for action, act, items in (("update", _update, update), ("delete", _delete, delete)):
             done = try_each(ctx, connection, [partial(act, ctx, type_name, one) for one in items])
@@ -61,6 +69,20 @@ def bulk(
         if atomic:
             _refuse_together(outcomes)
     return {"results": [_result(ctx, type_name, *one) for one in outcomes]}
+
+
+def _created(
+    ctx: Context, connection: Connection, type_name: str, items: Sequence[Any]
+) -> Sequence[Record | UserError]:
+    """Return what became of each item; one that is taken stops no other, and no change."""
+    (made,) = try_each(ctx, connection, [partial(create_many, ctx, type_name, items)])
+    if isinstance(made, Taken):
+        # It was alone, so that its write was the look-up; or somebody else wrote meanwhile.
+        alone = [partial(create_record, ctx, type_name, one) for one in items]
+        return try_each(ctx, connection, alone)
+    if isinstance(made, UserError):
+        raise made
+    return made
 
 
 def _update(ctx: Context, type_name: str, item: Any) -> Record:

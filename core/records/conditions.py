@@ -95,6 +95,7 @@ class FieldConditions:
         locked: reasons for which it cannot be changed.
         options: option -> when it may be chosen.
         limits: what rules leave of the options.
+        archived: options that nobody newly chooses.
     """
 
     visible: Condition | None = None
@@ -103,6 +104,7 @@ class FieldConditions:
     locked: list[Condition] = attribute(default_factory=list)
     options: dict[str, Condition] = attribute(default_factory=dict)
     limits: list[Limit] = attribute(default_factory=list)
+    archived: frozenset[str] = frozenset()
 
     def is_hidden(self, row: Mapping[str, Any], env: Env, situation: Situation) -> bool:
         """Return whether the field does not exist for a record with these values."""
@@ -221,6 +223,9 @@ class Conditions:
         if one.read_only_when:
             found = self._condition("read_only_when", one.read_only_when)
             self._of(one.name).locked.append(found)
+        archived = frozenset(option.value for option in one.options if option.archived)
+        if archived:
+            self._of(one.name).archived = archived
         for option, text in one.options_when.items():
             self._of(one.name).options[option] = self._condition("options_when", text)
 

@@ -146,7 +146,9 @@ class Rules:
         ]
         self._hiding = [(name, one) for name, one in told.items() if one.visible or one.shown]
         self._locking = [(name, one.locked) for name, one in told.items() if one.locked]
-        self._choosing = [(name, one) for name, one in told.items() if one.options or one.limits]
+        self._choosing = [
+            (name, one) for name, one in told.items() if one.options or one.limits or one.archived
+        ]
 
     def complete(self, subject: Subject, env: Env, problems: list[Problem]) -> None:
         """Fill in defaults and formulas of the record and its rows."""
@@ -388,10 +390,15 @@ class Rules:
         value = subject.values.get(name)
         if is_empty(value):
             return
-        if subject.before is not None and subject.before.get(name) == value:
+        held = None if subject.before is None else subject.before.get(name)
+        if held == value:
             return
+        archived = conditions.archived.difference(held if isinstance(held, list) else (held,))
         for chosen in value if isinstance(value, list) else (value,):
-            if not conditions.is_offered(str(chosen), subject.seen, env, situation):
+            is_offered = chosen not in archived
+            if not (
+                is_offered and conditions.is_offered(str(chosen), subject.seen, env, situation)
+            ):
                 text = N_("{option} cannot be chosen here.")
                 problems.append(
                     Problem(subject.path + name, "field.option", text, {"option": chosen})
