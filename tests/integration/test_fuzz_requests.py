@@ -52,11 +52,11 @@ def campaign(site, known, operations, count):
 def test_no_request_over_rest_breaks_anything(site, known):
     operations = operations_of(site.client("admin").get("/api/v1/_openapi").json)
     assert len(operations) > 100
-    campaign(site, known, operations, 120 if site.backend == "sqlite" else 40)
+    campaign(site, known, operations, 60 if site.backend == "sqlite" else 20)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_no_request_to_pages_breaks_anything(site, known):
     operations = pages_of(site.app)
     assert len(operations) > 50
-    campaign(site, known, operations, 80 if site.backend == "sqlite" else 20)
+    campaign(site, known, operations, 40 if site.backend == "sqlite" else 10)

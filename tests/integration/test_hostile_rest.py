@@ -280,3 +280,15 @@ def test_idempotency_keys_of_odd_characters_are_refused(site, key):
     body = {"no": "K", "name": "K"}
     assert_refused(site.client("clerk").post(f"{API}/records/member", json=body, headers=headers))
     assert fingerprint(site) == before
+
+
+def test_bodies_of_very_many_values_are_refused_before_they_are_built(site):
+    admin = site.client("admin")
+    for body in (b'{"a":[' + b"[]," * 400_000 + b"[]]}", b"[" + b"1," * 600_000 + b"1]"):
+        effort = Effort()
+        answer = admin.post(f"{API}/records/trap", data=body, headers=JSON)
+        assert (answer.status_code, answer.json["code"]) == (413, "too_large")
+        assert effort.seconds < 1
+    brackets = '\\"[{' * 60
+    good = admin.post(f"{API}/records/trap", json={"code": "A", "t00": brackets})
+    assert (good.status_code, good.json["t00"]) == (201, brackets)
