@@ -5,15 +5,18 @@ order of numbers is the order of commits and a refusal gives its numbers back.
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from core.db import metadata
-from core.schema.model import Field
+from core.schema.model import Field, RecordType
+from core.schema.scopes import tables_of
 
 counter = sa.Table(
     "gx_counter",
@@ -53,6 +56,49 @@ def next_number(connection: Connection, key: str, *, count: int = 1) -> int:
 def sequence_key(type_name: str, field: Field, day: date) -> str:
     """Return the key of the counter that numbers `field` on `day`."""
     return f"sequence:{type_name}:{field.id}:{day.strftime(_PERIOD[field.reset])}"
+
+
+def row_sequences(record_type: RecordType) -> tuple[tuple[str, Field], ...]:
+    """Return the sequences among the columns of table fields, each with its table's path."""
+    return tuple(
+        (path, one)
+        for path, table in tables_of(record_type)
+        for one in table.fields
+        if one.type == "sequence"
+    )
+
+
+def number_rows(
+    connection: Connection,
+    type_name: str,
+    sequences: Iterable[tuple[str, Field]],
+    records: Iterable[tuple[Mapping[str, Any] | None, Mapping[str, Any]]],
+    day: date,
+) -> None:
+    """Draw the numbers of rows that come in now; `records` are as they were and as they will be.
+
+    Rows of before a sequence was added stay without.
+    """
+    pairs = list(records)
+    for path, field in sequences:
+        rows: list[Any] = []
+        for before, after in pairs:
+            known = {row["id"] for row in rows_at(before or {}, path) if "id" in row}
+            fresh = (row for row in rows_at(after, path) if row.get("id") not in known)
+            rows += [row for row in fresh if row.get(field.name) is None]
+        if not rows:
+            continue
+        first = next_number(connection, sequence_key(type_name, field, day), count=len(rows))
+        for number, row in enumerate(rows, start=first):
+            row[field.name] = format_number(field.number, number, day)
+
+
+def rows_at(values: Mapping[str, Any], path: str) -> Iterable[Any]:
+    """Return the rows of the table field at `lines` or `lines.parts`; the record without one."""
+    rows: Iterable[Any] = (values,)
+    for name in path.split(".") if path else ():
+        rows = [one for row in rows for one in row.get(name) or ()]
+    return rows
 
 
 def format_number(pattern: str, number: int, day: date) -> str:

@@ -22,7 +22,7 @@ from core.prebuilt import inserting, together
 from core.records.attachments import bind_files
 from core.records.children import give_all_ids, insert_links, insert_rows
 from core.records.conflicts import taken, taken_by
-from core.records.counters import format_number, next_number, sequence_key
+from core.records.counters import format_number, next_number, number_rows, sequence_key
 from core.records.environment import RecordEnv
 from core.records.events import announce, field_changes, history_event
 from core.records.placetypes import note_move
@@ -165,9 +165,12 @@ class Batch:
 
     def _draw_numbers(self, candidates: Sequence[Candidate]) -> None:
         sequences = [one for one in self._type.fields if one.type == "sequence"]
-        if not sequences or not candidates:
+        numbered = self._validator.numbered
+        if not (sequences or numbered) or not candidates:
             return
         env = RecordEnv(self._ctx, self._connection)
+        pairs = [(None, one.values) for one in candidates]
+        number_rows(self._connection, self._type.name, numbered, pairs, env.today)
         for field in sequences:
             key = sequence_key(self._type.name, field, env.today)
             first = next_number(self._connection, key, count=len(candidates))

@@ -17,7 +17,9 @@ from core.prebuilt import together, updating
 from core.records.attachments import bind_files
 from core.records.children import attach, give_all_ids, update_links, update_rows
 from core.records.conflicts import taken, taken_by
+from core.records.counters import number_rows
 from core.records.creating import forbidden_fields
+from core.records.environment import RecordEnv
 from core.records.events import announce, field_changes, history_event, remember
 from core.records.loading import NO_VALUE, as_written
 from core.records.placetypes import note_move
@@ -315,6 +317,10 @@ def write_record(
         Taken: another record has one of its unique values.
     """
     tables = ctx.registry.tables[record_type.name]
+    numbered = compile_validator(ctx.registry, record_type.name).numbered
+    if numbered:
+        day = RecordEnv(ctx, connection).today
+        number_rows(connection, record_type.name, numbered, [(before, after)], day)
     for name, table in tables.children.items():
         if name in after and after[name] != before[name]:
             inner = tables.inner.get(name)

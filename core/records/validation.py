@@ -17,6 +17,7 @@ from core.expression import Expression, compile_expression
 from core.expression.types import Kind
 from core.records.attachments import Attachments
 from core.records.conditions import Compile, Conditions, Moment, Situation
+from core.records.counters import row_sequences, rows_at
 from core.records.environment import RecordEnv
 from core.records.loading import Loading
 from core.records.references import References
@@ -63,6 +64,7 @@ class Validator:
         needs: table and links fields that must be loaded before the rules run; the rest is
             read by the rules themselves where they ask for it.
         computed: fields whose values are computed for whoever reads them.
+        numbered: sequences among the columns of table fields, with their tables' paths.
         columns: what is said about the columns of each table field, by its path.
     """
 
@@ -74,6 +76,7 @@ class Validator:
         "columns",
         "computed",
         "needs",
+        "numbered",
         "record_type",
         "wire",
     )
@@ -122,6 +125,7 @@ class Validator:
         self.computed = frozenset(
             one.name for one in record_type.fields if one.type in COMPUTED and not one.stored
         )
+        self.numbered = row_sequences(record_type)
         self._followed = _followed(record_type, self._rules.paths)
 
     @property
@@ -247,7 +251,7 @@ class Validator:
             ids: set[Any] = set()
             for candidate in candidates:
                 values = candidate.values
-                ids.update(row.get(name) for row in _rows_at(values, table))
+                ids.update(row.get(name) for row in rows_at(values, table))
             env.prefetch(target, ids - {None})
 
 
@@ -280,8 +284,11 @@ def copied_rows(rows: Iterable[Mapping[str, Any]], inner: Iterable[str]) -> list
 def _known_rows(table: Field, rows: Iterable[Mapping[str, Any]]) -> list[Values]:
     """Return rows of our own as if they were stored, which is to say with their ids."""
     inner = [one for one in table.fields if one.type == "table"]
+    numbers = [one.name for one in table.fields if one.type == "sequence"]
     return [
-        {"id": row["id"], **{one.name: _known_rows(one, row.get(one.name) or ()) for one in inner}}
+        {"id": row["id"]}
+        | {name: row.get(name) for name in numbers}
+        | {one.name: _known_rows(one, row.get(one.name) or ()) for one in inner}
         for row in rows
     ]
 
@@ -380,14 +387,6 @@ def _followed(record_type: RecordType, paths: Iterable[str]) -> dict[tuple[str, 
                 break
             holder = field
     return found
-
-
-def _rows_at(values: Mapping[str, Any], path: str) -> Iterable[Mapping[str, Any]]:
-    """Return the rows of the table field at `path`; the record itself without one."""
-    rows: Iterable[Mapping[str, Any]] = (values,)
-    for name in path.split(".") if path else ():
-        rows = [one for row in rows for one in row.get(name) or ()]
-    return rows
 
 
 def compile_validator(registry: Registry, type_name: str) -> Validator:

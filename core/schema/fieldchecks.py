@@ -12,6 +12,7 @@ from core.schema.fieldtypes import FieldError, field_type, field_type_names
 from core.schema.filetypes import FILE_TYPES, is_media_range, size_in_bytes
 from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType
 from core.schema.peopletypes import DEPARTMENTS, SINGLE_LINKS
+from core.schema.rowchecks import check_column
 from core.schema.scopes import column_scope, named_scope, row_scope, tables_of
 from core.schema.texttypes import check_characters, compile_pattern
 from core.schema.writtentypes import UNMASKED
@@ -28,8 +29,6 @@ RESERVED = frozenset(
 )
 #: What further is taken inside a table field.
 RESERVED_IN_ROWS = RESERVED | {"position", "row_id"}
-#: What can stand in a table field.
-NOT_IN_ROWS = frozenset({"links", "lookup", "sequence"})
 #: Kinds of fields whose values can be told apart by an index.
 NOT_INDEXED = FILE_TYPES | frozenset(
     {
@@ -37,12 +36,6 @@ NOT_INDEXED = FILE_TYPES | frozenset(
         *("users", "address", "location", "secret", "condition", "expression", "lookup"),
     }
 )
-#: Kinds of fields that never stand in a table field, and why.
-NEVER_IN_ROWS = {
-    "backlink": N_("Nothing links to a row of a table field, so a backlink finds nothing there."),
-    "secret": N_("A secret stands in the record itself: its rows are shown and exported whole."),
-}
-
 _ALWAYS = frozenset(
     {"id", "was", "name", "type", "label", "help", "visible_when", "sensitive", "deprecated"}
 )
@@ -101,11 +94,7 @@ def _check_rows(draft: Draft, table: Field, node: Node, owner: tuple[str, ...]) 
             text = N_("A table field stands in a record or in its rows, and no deeper.")
             draft.add(place.at("type"), "too_deep", text)
             continue
-        if column.type in NEVER_IN_ROWS:
-            draft.add(place.at("type"), "not_in_rows", NEVER_IN_ROWS[column.type])
-        elif column.type in NOT_IN_ROWS:
-            text = N_("A field of type {type} inside a table field is not yet supported.")
-            draft.add(place.at("type"), "not_yet", text, type=column.type)
+        check_column(draft, column, place, table)
         if column.mask:
             text = N_("A column has no mask of its own: its table is shown or hidden as a whole.")
             draft.add(place.at("mask"), "not_in_rows", text)

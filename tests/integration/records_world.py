@@ -179,6 +179,7 @@ fields:
         max_rows: 20
         fields:
           - {name: serial, type: text, required: true, pattern: "[A-Z0-9-]+"}
+          - {name: number, type: sequence, number: "N{0000}"}
           - {name: worth, type: money}
           - {name: fragile, type: boolean, default: false}
           - {name: care, type: text, visible_when: "fragile == true", when_hidden: clear, required_when: "fragile == true"}

@@ -34,12 +34,12 @@ def a_parcel(number=1, **rest):
 
 
 def bare(rows):
-    """Return rows without their ids, for comparing what they hold."""
+    """Return rows without their ids and numbers, for comparing what they hold."""
     return [
         {
             name: bare(cell) if isinstance(cell, list) else cell
             for name, cell in row.items()
-            if name != "id"
+            if name not in {"id", "number"}
         }
         for row in rows
     ]
@@ -165,6 +165,38 @@ def test_problems_inside_rows_are_told_where_they_were_written(world):
     with pytest.raises(Invalid) as refused:
         create_record(ctx, "parcel", a_parcel(2, lines=many))
     assert codes(refused) == [("lines", "check.failed")]
+
+
+def test_rows_are_numbered_once_when_they_come_in(world):
+    ctx = world.context("clerk")
+
+    def numbers(record):
+        return [[one["number"] for one in line["parts"]] for line in record["lines"]]
+
+    first, second = create_many(ctx, "parcel", [a_parcel(1), a_parcel(2)])
+    assert (numbers(first), numbers(second)) == (
+        [["N0001", "N0002"], []],
+        [["N0003", "N0004"], []],
+    )
+    lamp, rug = first["lines"]
+    inside = {"upsert": [a_part("L-3"), {"id": lamp["parts"][0]["id"], "worth": "3"}]}
+    change = [{"id": rug["id"], "parts": [a_part("R-1")]}, {"id": lamp["id"], "parts": inside}]
+    changed = update_record(ctx, "parcel", first["id"], {"lines": change}, version=1)
+    assert numbers(changed) == [["N0001", "N0002", "N0005"], ["N0006"]]
+    event = record_history(ctx, "parcel", first["id"])[0]["changes"]["lines"]["changed"]
+    assert {one["number"] for line in event for one in line["parts"]["added"]} == {
+        "N0005",
+        "N0006",
+    }
+    with pytest.raises(Invalid) as refused:
+        create_record(
+            ctx,
+            "parcel",
+            a_parcel(3, lines=[{"article": "a", "parts": [a_part("A", number="X")]}]),
+        )
+    assert codes(refused) == [("lines.0.parts.0.number", "field.read_only")]
+    copy = duplicate_record(ctx, "parcel", first["id"], {"no": "P4"})
+    assert numbers(copy) == [["N0007", "N0008", "N0009"], ["N0010"]]
 
 
 def test_conditions_inside_rows_see_their_row_and_record(world):

@@ -52,7 +52,7 @@ FIELDS = {
     "{name: x, type: rich_text, pattern: a}": (7, 32, "schema.not_for_type"),
     "{name: x, type: table, fields: [{name: y, type: secret}]}": (7, 53, "schema.not_in_rows"),
     "{name: x, type: table, fields: [{name: y, type: lookup, through: z, field: name}, "
-    "{name: z, type: link, target: person}]}": (7, 53, "schema.not_yet"),
+    "{name: z, type: link, target: person}]}": (7, 53, "schema.not_in_rows"),
     "{name: x, type: nubmer}": (7, 21, "schema.unknown"),
     "{name: x, type: text, min: 3}": (7, 27, "schema.not_for_type"),
     "{name: x, type: integer, options: []}": (7, 30, "schema.not_for_type"),
@@ -126,8 +126,10 @@ FIELDS = {
     "{name: x, type: table, fields: [{name: y, type: links, target: person}]}": (
         7,
         53,
-        "schema.not_yet",
+        "schema.not_in_rows",
     ),
+    "{name: x, type: table, fields: [{name: y, type: sequence, number: '{0}'}, "
+    "{name: z, type: formula, formula: CONCAT(y)}]}": (7, 113, "schema.reads_number"),
     "{name: x, type: table, fields: [{name: position, type: integer}]}": (
         7,
         44,
