@@ -17,6 +17,7 @@ fields:
   - {name: parent, type: link, target: dossier}
   - {name: store, type: link, target: store}
   - {name: paper, type: file}
+  - {name: children, type: backlink, of: dossier.parent}
 views:
   - {name: all, columns: [code, note, parent], sort: [code]}
 policies:
@@ -37,6 +38,7 @@ actions:
 
 API = "/api/v1/records/dossier"
 NOWHERE = "01890000-0000-7000-8000-000000000000"
+NO_MERGE = "01890000-0000-7000-8000-000000000001"
 
 #: Route -> what a cashier is answered for a record of their own, of a colleague at the same
 #: store, of another store, and for none; the last two must be the same to the letter.
@@ -60,6 +62,8 @@ JSON_ROUTES = {
     ("/automations/<name>", "POST"): (202, 202, 404, 404),
     ("/print/<name>", "GET"): (200, 200, 404, 404),
     ("/unmask", "POST"): (200, 200, 404, 404),
+    ("/merges", "GET"): (200, 200, 404, 404),
+    ("/merge", "POST"): (422, 422, 422, 422),
     # What ends something comes last.
     ("/comments/<comment_id>", "DELETE"): (204, 403, 404, 404),
     ("", "DELETE"): (204, 204, 404, 404),
@@ -85,6 +89,9 @@ PAGE_ROUTES = {
     ("/unmask", "POST"): (200, 200, 404, 404),
     ("/versions/<int:version>", "GET"): (200, 200, 404, 404),
     ("/withdraw", "POST"): (404, 404, 404, 404),
+    ("/merges", "GET"): (200, 200, 404, 404),
+    ("/merges/<merge_id>/undo", "POST"): (404, 404, 404, 404),
+    ("/related/<name>", "GET"): (200, 200, 404, 404),
     ("/delete", "POST"): (303, 303, 404, 404),
 }
 BODIES = {
@@ -94,6 +101,7 @@ BODIES = {
     "/comments/<comment_id>": {"text": "hello"},
     "/duplicate": {"code": "COPY"},
     "/unmask": {"field": "note"},
+    "/merge": {"records": []},
 }
 FORMS = {
     "": {"note": "changed"},
@@ -150,13 +158,22 @@ def of_record(site, start):
 
 def url_of(rest, record, *, name):
     record_id, comment_id = record
-    for part, value in (("comment_id", comment_id), ("name", name), ("int:version", "1")):
+    for part, value in (
+        ("comment_id", comment_id),
+        ("merge_id", NO_MERGE),
+        ("name", name),
+        ("int:version", "1"),
+    ):
         rest = rest.replace(f"<{part}>", value)
     return f"/records/dossier/{record_id}{rest}"
 
 
 def name_of(rest):
-    return {"/cells/<name>": "note", "/automations/<name>": "ring"}.get(rest, "form")
+    return {
+        "/cells/<name>": "note",
+        "/automations/<name>": "ring",
+        "/related/<name>": "children",
+    }.get(rest, "form")
 
 
 def plain(answer, record):
@@ -266,6 +283,7 @@ def test_an_id_in_a_body_is_checked_like_one_in_an_address(site, records):
             ),
             ("PATCH", f"{own}/comments/{comment_id}", {"text": "x"}),
             ("POST", f"{own}/duplicate", {"code": "TWO", "parent": record_id}),
+            ("POST", f"{own}/merge", {"records": [item]}),
             ("GET", f"{API}?filter=parent == '{record_id}'", None),
         ):
             answer = client.open(url, method=method, json=body, headers={"If-Match": '"1"'})
@@ -275,15 +293,7 @@ def test_an_id_in_a_body_is_checked_like_one_in_an_address(site, records):
                 shown[-1] = (202, plain(results, record))
         told[kind] = shown
     assert told["other store"] == told["missing"]
-    assert [status for status, _text in told["missing"]] == [
-        422,
-        422,
-        200,
-        202,
-        404,
-        404,
-        422,
-        200,
-    ]
+    statuses = [status for status, _text in told["missing"]]
+    assert statuses == [422, 422, 200, 202, 404, 404, 422, 404, 200]
     changed = {name for name, rows in fingerprint(site).items() if rows != before[name]}
     assert changed <= {"gx_edit", "gx_edit_item"}
