@@ -1,7 +1,7 @@
 """Everything that uses a record type, a field or an option, and how much a change touches."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -12,6 +12,8 @@ from core.db import metadata
 from core.errors import NotFound
 from core.migration.facts import count_open_instances
 from core.schema.automationtexts import expressions_of, names_field
+from core.schema.dashboards import Card, Dashboard
+from core.schema.dashboardtexts import named_fields
 from core.schema.diff import Change
 from core.schema.model import Field, Flow, Policy, RecordType, Release, View
 from core.schema.scopes import table_at, tables_of
@@ -19,7 +21,7 @@ from core.schema.scopes import table_at, tables_of
 #: Kinds of users of a field, as answers name them.
 KINDS = (
     "views", "saved_views", "rules", "checks", "expressions", "flows", "automations",
-    "policies", "links",
+    "dashboards", "policies", "links",
 )  # fmt: skip
 
 _TOUCHING = frozenset(
@@ -46,7 +48,7 @@ def impact(
     """
     used: dict[str, set[str]] = {kind: set() for kind in (*KINDS, "api_fields")}
     touched = set()
-    saved = _saved_views(connection)
+    saved = _saved_uses(connection)
     for change in changes:
         touched.add(str(change.old) if change.kind == "rename_type" else change.type)
         if change.kind not in _TOUCHING or not set(change.properties or "x") - _COSMETIC:
@@ -56,7 +58,7 @@ def impact(
         if record_type is None:
             continue
         name = _former_name(record_type, change)
-        for kind, place in (*uses(running, record_type, name), *_saved(saved, type_name, name)):
+        for kind, place in (*uses(running, record_type, name), *saved(type_name, name)):
             used[kind].add(place)
         if change.kind in _SEEN_OUTSIDE:
             used["api_fields"].add(f"{type_name}.{name}" if name else type_name)
@@ -84,7 +86,7 @@ def list_uses(
     word = option or field
     for kind, place in (
         *uses(release, record_type, word),
-        *_saved(_saved_views(connection), type_name, word),
+        *_saved_uses(connection)(type_name, word),
     ):
         found[kind].add(place)
     return {kind: sorted(places) for kind, places in found.items()}
@@ -133,6 +135,9 @@ def _own_uses(release: Release, record_type: RecordType, word: str) -> Iterator[
         if flow.document == record_type.name and _flow_uses(flow, word):
             yield "flows", flow.flow
     yield from _automations(release, record_type.name, word)
+    for dashboard in release.dashboards.values():
+        if any(_card_uses(card, record_type.name, word) for card in dashboard.cards):
+            yield "dashboards", dashboard.dashboard
 
 
 def _automations(release: Release, type_name: str, name: str) -> Iterator[Use]:
@@ -161,6 +166,9 @@ def _type_uses(release: Release, name: str) -> Iterator[Use]:
     for automation in release.automations.values():
         if name in {automation.type, *(action.type for action in automation.actions)}:
             yield "automations", automation.automation
+    for dashboard in release.dashboards.values():
+        if any(card.type == name for card in dashboard.cards):
+            yield "dashboards", dashboard.dashboard
     yield from (("policies", one.name) for one in release.policies if name in one.types)
 
 
@@ -180,6 +188,12 @@ def _view_uses(view: View, name: str) -> bool:
     named |= {view.group_by.partition(".")[0], view.date_field}
     colors = (rule.when for rule in view.color_when)
     return name in named or _mentions(name, view.filter, *colors)
+
+
+def _card_uses(card: Card, type_name: str, name: str) -> bool:
+    if card.type != type_name:
+        return _mentions(name, card.filter) if f".{name}" in card.filter else False
+    return _mentions(name, card.filter, *named_fields(card))
 
 
 def _policy_uses(policy: Policy, name: str) -> bool:
@@ -234,6 +248,30 @@ def _links_to(other: RecordType, record_type: RecordType, name: str) -> Iterator
         reads = reads or (other.name == record_type.name and one.through == name)
         if one.of == of or taken or reads or (other.name == record_type.name and one.of == name):
             yield "links", f"{other.name}.{one.name}"
+
+
+def _saved_uses(connection: Connection) -> Callable[[str, str], Iterator[Use]]:
+    """Return what tells which of the things that people saved use a type, or a field of it."""
+    views, dashboards = _saved_views(connection), _saved_dashboards(connection)
+
+    def found(type_name: str, name: str) -> Iterator[Use]:
+        yield from _saved(views, type_name, name)
+        for label, cards in dashboards:
+            if any(
+                _card_uses(card, type_name, name) if name else card.type == type_name
+                for card in cards
+            ):
+                yield "dashboards", label
+
+    return found
+
+
+def _saved_dashboards(connection: Connection) -> list[tuple[str, tuple[Card, ...]]]:
+    table = metadata.tables.get("gx_dashboard")
+    if table is None or not sa.inspect(connection).has_table(table.name):
+        return []
+    rows = connection.execute(sa.select(table.c.label, table.c.content))
+    return [(label, msgspec.convert(content, Dashboard).cards) for label, content in rows]
 
 
 def _saved_views(connection: Connection) -> list[tuple[str, str, Any]]:

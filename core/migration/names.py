@@ -1,4 +1,4 @@
-"""Names in what people stored, followed through a rename: saved views and written conditions."""
+"""Names in what people stored, followed through a rename: views, dashboards and conditions."""
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -16,7 +16,7 @@ _WRITTEN = frozenset({"condition", "expression"})
 
 
 def follow_names(connection: Connection, old: Release, new: Release) -> None:
-    """Rewrite saved views and stored expressions for what `new` calls otherwise than `old`.
+    """Rewrite what people stored for what `new` calls otherwise than `old`.
 
     It runs before the columns get their new names, in the same transaction.
     """
@@ -24,6 +24,7 @@ def follow_names(connection: Connection, old: Release, new: Release) -> None:
     if not renames:
         return
     _in_views(connection, renames)
+    _in_dashboards(connection, renames)
     for record_type in old.types.values():
         written = [one for one in record_type.fields if one.type in _WRITTEN]
         tables = build_tables(record_type)
@@ -45,6 +46,18 @@ def _in_views(connection: Connection, renames: Renames) -> None:
         (view,) = tree["views"]
         if view != content:
             changed = {"content": view, "version": table.c.version + 1}
+            connection.execute(table.update().where(table.c.id == identity).values(changed))
+
+
+def _in_dashboards(connection: Connection, renames: Renames) -> None:
+    table = metadata.tables.get("gx_dashboard")
+    if table is None or not sa.inspect(connection).has_table(table.name):
+        return
+    for identity, content in connection.execute(sa.select(table.c.id, table.c.content)).all():
+        tree = {**content, "cards": [dict(card) for card in content.get("cards", ())]}
+        renames.apply(tree)
+        if tree != {"cards": [], **content}:
+            changed = {"content": tree, "version": table.c.version + 1}
             connection.execute(table.update().where(table.c.id == identity).values(changed))
 
 

@@ -14,15 +14,15 @@ import sqlalchemy as sa
 
 from core.context import Context
 from core.errors import Invalid, Problem
-from core.expression.sql import sql_value
 from core.policies.access import Access, access
 from core.policies.bounded import compiled
 from core.prebuilt import Prebuilt
+from core.records.groupvalues import group_value
 from core.records.queries import Query, asked_query
 from core.records.selection import Selection
 from core.records.wire import wire_of
 from core.schema.model import Field, View
-from core.schema.viewchecks import BUCKETS, kind_of, split_group, view_flaws
+from core.schema.viewchecks import kind_of, split_group, view_flaws
 from core.tables.storage import storage_of
 
 #: Groups of one answer.
@@ -36,7 +36,8 @@ class Group:
     """One group, ready for JSON.
 
     Attributes:
-        value: what its records share: a value in wire form, or `2026-03` for parts of a date.
+        value: what its records share: a value in wire form, or `2026-03` for parts of a date, of a
+            week its Monday.
         totals: field -> its total in wire form, None where no record has a value.
     """
 
@@ -68,7 +69,7 @@ def group_records(
         ctx: who asks.
         type_name: the records' type.
         query: filter and search of the list.
-        by: a field, or `FIELD.day`, `FIELD.month`, `FIELD.year` of a date.
+        by: a field, or a part of a date such as `FIELD.month` (`core.schema.buckets`).
         totals: field to `sum`, `avg`, `min` or `max`.
 
     Raises:
@@ -137,22 +138,11 @@ def _statements(
 
 
 def _value(ctx: Context, rights: Access, by: str) -> sa.ColumnElement[Any]:
-    """Return what is grouped by; parts of a date as its text, in the store day's zone."""
     name, bucket = split_group(by)
-    record_type, registry = rights.record_type, ctx.registry
-    table = registry.tables[record_type.name].main
-    if not bucket:
-        return table.c[name]
-    day: sa.ColumnElement[Any] = table.c[name]
-    if kind_of(record_type, name) == "datetime":
-        expression = registry.expression(record_type.name, f"DATE({name})")
-        day = sql_value(expression, registry.columns(record_type.name))
-    text = day if ctx.db.is_sqlite else sa.func.to_char(day, sa.literal_column("'YYYY-MM-DD'"))
-    return sa.func.substr(
-        sa.type_coerce(text, sa.Text()),
-        sa.literal_column("1"),
-        sa.literal_column(str(BUCKETS[bucket])),
-    )
+    record_type = rights.record_type
+    column = ctx.registry.tables[record_type.name].main.c[name]
+    is_instant = kind_of(record_type, name) == "datetime"
+    return group_value(ctx, record_type.name, column, bucket, is_instant=is_instant)
 
 
 class _Reader:
@@ -173,7 +163,7 @@ class _Reader:
         for name, how, field in self._totals:
             found = told.pop()
             if how == "avg":
-                found = _mean(found, told.pop(), field)
+                found = mean(found, told.pop(), field)
             totals[name] = self._dumped(name, found, how)
         if self._by:
             value = self._wire.value(self._by, value)
@@ -185,7 +175,7 @@ class _Reader:
         return format(Decimal(value), "f")
 
 
-def _mean(total: Any, count: int, field: Field | None) -> Decimal | None:
+def mean(total: Any, count: int, field: Field | None) -> Decimal | None:
     """Return a mean with two digits more than its values have."""
     if not count:
         return None

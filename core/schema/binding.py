@@ -18,6 +18,7 @@ from core.errors import Problem
 from core.expression.types import nearest
 from core.i18n import N_
 from core.schema import automations, model
+from core.schema.dashboards import Dashboard
 from core.schema.prints import Print
 from core.schema.yamlnodes import Node
 
@@ -71,6 +72,7 @@ SHAPES: Mapping[type, Shape] = {
     model.Flow: Shape(hidden=frozenset({"layer"})),
     automations.Automation: Shape(hidden=frozenset({"layer", "since"})),
     Print: Shape(hidden=frozenset({"layer"})),
+    Dashboard: Shape(hidden=frozenset({"layer"})),
 }
 
 

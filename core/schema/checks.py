@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from core.i18n import N_
 from core.schema.automationchecks import check_automations
+from core.schema.dashboardchecks import check_dashboards
 from core.schema.draft import Draft
 from core.schema.fieldchecks import check_fields
 from core.schema.flowchecks import check_flows
@@ -35,6 +36,7 @@ def check_release(draft: Draft, running: Release) -> None:
     check_flows(draft, running)
     check_automations(draft, running)
     check_prints(draft)
+    check_dashboards(draft)
 
 
 def _check_ids(draft: Draft) -> None:

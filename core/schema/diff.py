@@ -21,6 +21,7 @@ Kind = Literal[
     "add_role", "drop_role", "change_role",
     "add_automation", "drop_automation", "change_automation",
     "add_print", "drop_print", "change_print",
+    "add_dashboard", "drop_dashboard", "change_dashboard",
 ]  # fmt: skip
 
 #: Attributes that place a field rather than describe it.
@@ -76,6 +77,8 @@ def diff(old: Release | None, new: Release) -> tuple[Change, ...]:
     automations = before.automations, new.automations
     changes.extend(_named(*automations, "automation", lambda name: {"type": name}))
     changes.extend(_named(before.prints, new.prints, "print", lambda name: {"type": name}))
+    dashboards = before.dashboards, new.dashboards
+    changes.extend(_named(*dashboards, "dashboard", lambda name: {"type": name}))
     changes.extend(_named(*roles, "role", lambda name: {"type": name}))
     return tuple(changes)
 

@@ -9,6 +9,7 @@ from core.expression import Expression, ExpressionError, Scope, compile_expressi
 from core.expression.types import Kind, nearest
 from core.i18n import N_
 from core.schema.automations import Automation
+from core.schema.dashboards import Dashboard
 from core.schema.model import Field, Flow, Policy, RecordType, Role
 from core.schema.prints import Print
 from core.schema.scopes import scope_in
@@ -25,7 +26,7 @@ class Draft:
     Attributes:
         problems: what is wrong so far.
         types: the live record types.
-        nodes: record type name, `flow NAME` or `automation NAME` -> its tree.
+        nodes: record type name, `flow NAME`, `automation NAME`, … -> its tree.
         field_nodes: field id -> its tree; fields that the product adds have none.
     """
 
@@ -40,6 +41,7 @@ class Draft:
     roles: list[Role] = field(default_factory=list)
     automations: dict[str, Automation] = field(default_factory=dict)
     prints: dict[str, Print] = field(default_factory=dict)
+    dashboards: dict[str, Dashboard] = field(default_factory=dict)
 
     def node_of(self, type_name: str, one: Field) -> Node:
         """Return the tree of a field, or that of its type when the product added the field."""

@@ -8,7 +8,16 @@ import inspect
 import re
 from collections.abc import Mapping
 
-from core.schema import automations, changemodel, loader, model, prints, rightsguide
+from core.schema import (
+    automations,
+    changemodel,
+    dashboardguide,
+    dashboards,
+    loader,
+    model,
+    prints,
+    rightsguide,
+)
 
 Keys = Mapping[str, tuple[str, str]]
 
@@ -212,6 +221,7 @@ KEYS: Mapping[type, Keys] = {
         "color": ("The colour.", "red"),
     },
     **rightsguide.KEYS,
+    **dashboardguide.KEYS,
     changemodel.FieldChange: {
         "retype": ("A field's values become values of another type.", "{field: age, to: integer}"),
         "merge": ("Several fields become one.", "{fields: [first, last], into: full_name}"),
@@ -453,6 +463,8 @@ PLACES: Mapping[type, str] = {
     prints.PrintPage: "print · page",
     prints.PrintBlock: "print · blocks",
     prints.PrintCell: "print · blocks · cells",
+    dashboards.Dashboard: "dashboard",
+    dashboards.Card: "dashboard · cards",
 }
 
 

@@ -12,6 +12,7 @@ from msgspec import inspect
 from core.schema import guide
 from core.schema.automations import Automation
 from core.schema.binding import LABEL_KEYS, MAX_TEXT, keys_of, required_keys
+from core.schema.dashboards import Card, Dashboard
 from core.schema.fieldtypes import field_type_names
 from core.schema.loader import CHANGES, KINDS
 from core.schema.model import ACTIONS, Field, Policy, RecordType, View
@@ -25,7 +26,7 @@ _LABEL = {
     "additionalProperties": {"type": "string"},
 }
 #: Models that a change may state in part.
-_PARTIAL = (Automation, Field, RecordType, View)
+_PARTIAL = (Automation, Card, Dashboard, Field, RecordType, View)
 
 
 def json_schema() -> dict[str, Any]:
@@ -41,8 +42,8 @@ def json_schema() -> dict[str, Any]:
 
 
 def _document(kind: str, model: type, definitions: dict[str, Any]) -> dict[str, Any]:
-    # The site may state a part of an automation that a plugin ships.
-    partial = kind in {*CHANGES, "automation"}
+    # The site may state a part of an automation or dashboard that a plugin ships.
+    partial = kind in {*CHANGES, "automation", "dashboard"}
     made = _struct(model, definitions, partial=partial)
     others = {"record_type", "extend", "customize"} - {kind}
     properties = {name: one for name, one in made["properties"].items() if name not in others}

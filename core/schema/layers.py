@@ -16,12 +16,12 @@ import msgspec
 
 from core.errors import Problem, SchemaError
 from core.i18n import N_
-from core.schema.automationmerging import merge_automations
 from core.schema.automations import Automation
 from core.schema.binding import Binder
 from core.schema.checks import check_release
 from core.schema.completion import complete_type
 from core.schema.conversions import plan_conversions
+from core.schema.dashboards import Dashboard
 from core.schema.draft import Draft, unknown
 from core.schema.fieldtypes import field_type_names
 from core.schema.identity import Known, resolve_ids
@@ -30,6 +30,7 @@ from core.schema.merging import TypeDraft, merge_types
 from core.schema.model import Field, Flow, Policy, RecordType, Release, Role
 from core.schema.prints import Print
 from core.schema.results import resolve_results
+from core.schema.shippedmerging import cards_overlaid, merge_shipped
 from core.schema.yamlnodes import Node, Source
 
 #: Keys that say what a document is, and are no attributes of a record type.
@@ -106,7 +107,7 @@ class _Builder:
                 self._add_policies(draft, document)
             elif document.kind == "roles":
                 self._add_roles(draft, document)
-        for name, (layer, node) in merge_automations(documents, self._problems).items():
+        for name, (layer, node) in merge_shipped(documents, "automation", self._problems).items():
             known = self.running.automations.get(name)
             since = self._number if known is None else known.since
             values = self._values(node, Automation, frozenset())
@@ -114,6 +115,7 @@ class _Builder:
             if automation is not None:
                 draft.automations[name] = automation
                 draft.nodes[f"automation {name}"] = node
+        self._add_dashboards(draft, documents)
         return draft
 
     def release(self, draft: Draft) -> Release:
@@ -131,6 +133,7 @@ class _Builder:
             positions=tuple(draft.positions),
             automations=dict(sorted(draft.automations.items())),
             prints=dict(sorted(draft.prints.items())),
+            dashboards=dict(sorted(draft.dashboards.items())),
         )
 
     def _add_type(self, draft: Draft, merged: TypeDraft) -> None:
@@ -241,6 +244,15 @@ class _Builder:
             self._problems.append(place.problem(f"duplicate_{kind}", twice, name=name))
         found[name] = made
         draft.nodes[f"{kind} {name}"] = document.node
+
+    def _add_dashboards(self, draft: Draft, documents: list[Document]) -> None:
+        merged = merge_shipped(documents, "dashboard", self._problems, cards_overlaid)
+        for name, (layer, node) in merged.items():
+            values = self._values(node, Dashboard, frozenset())
+            made = _model(values | {"layer": layer}, Dashboard)
+            if made is not None:
+                draft.dashboards[name] = made
+                draft.nodes[f"dashboard {name}"] = node
 
     def _add_policies(self, draft: Draft, document: Document) -> None:
         for at, values in enumerate(document.values.get("policies", ())):

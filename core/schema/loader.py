@@ -11,6 +11,7 @@ from core.expression.types import nearest
 from core.i18n import N_
 from core.schema.automations import Automation
 from core.schema.binding import Binder
+from core.schema.dashboards import Card, Dashboard
 from core.schema.model import Field, Flow, Label, Model, Policy, RecordType, Role, Section, View
 from core.schema.prints import Print
 from core.schema.yamlnodes import MAX_BYTES, Node, Source, read_node
@@ -45,9 +46,10 @@ KINDS: Mapping[str, type] = {
     "roles": RoleList,
     "automation": Automation,
     "print": Print,
+    "dashboard": Dashboard,
 }
 #: Kinds of documents that this version does not have.
-PLANNED_KINDS = frozenset({"dashboard", "calendar", "account_kind"})
+PLANNED_KINDS = frozenset({"calendar", "account_kind"})
 #: Kinds that only change a record type which another document declares.
 CHANGES = frozenset({"extend", "customize"})
 
@@ -105,8 +107,8 @@ def _partial(kind: str, source: Source) -> frozenset[type]:
     """Return the models that a document may state in part, since it changes another's."""
     if kind in CHANGES:
         return frozenset({RecordType, Field, View, Section})
-    # Whether the site's document changes a plugin's automation is seen when they are merged.
-    return frozenset({Automation}) if source.layer == "site" else frozenset()
+    # Whether the site's document changes one of a plugin is seen when they are merged.
+    return frozenset({Automation, Card, Dashboard}) if source.layer == "site" else frozenset()
 
 
 def _kind(node: Node, problems: list[Problem]) -> str | None:

@@ -11,6 +11,7 @@ import msgspec
 
 from core.schema.automations import Automation
 from core.schema.changemodel import FieldChange, OnFailure
+from core.schema.dashboards import Dashboard
 from core.schema.modelbase import Label as Label  # noqa: PLC0414  others import it from here
 from core.schema.modelbase import Model as Model  # noqa: PLC0414  others import it from here
 from core.schema.prints import Print
@@ -265,7 +266,7 @@ class View(Model, frozen=True, kw_only=True):
     Attributes:
         sort: field names, descending with a leading `-`.
         group_by: field whose values make the groups of a list or the columns of a board;
-            `FIELD.day`, `.month` and `.year` group a list by parts of a date.
+            `FIELD.day`, `.week`, `.month`, `.quarter` and `.year` group a list by parts of a date.
         totals: field -> what is told of it for each group and for all.
         date_field: the date that a calendar shows records by.
         shared_with: roles that get the view; empty is everybody who sees the type.
@@ -426,6 +427,7 @@ class Release(Model, frozen=True, kw_only=True):
     positions: tuple[Role, ...] = ()
     automations: dict[str, Automation] = {}
     prints: dict[str, Print] = {}
+    dashboards: dict[str, Dashboard] = {}
 
     def type(self, name: str) -> RecordType | None:
         """Return the live (not archived) record type called `name`, or None."""

@@ -11,6 +11,7 @@ from typing import Any
 from core.expression import ExpressionError, Scope, rename_names
 from core.schema.automationtexts import rename_in_automation
 from core.schema.cascades import cascading_scope
+from core.schema.dashboardtexts import rename_in_dashboard
 from core.schema.model import Field, RecordType, Release
 from core.schema.peopletypes import DEPARTMENTS
 from core.schema.printtexts import rename_in_print
@@ -48,13 +49,7 @@ class Renames:
 
     def apply(self, tree: Tree) -> None:
         """Change every mention in a document."""
-        automation = self.release.automations.get(str(tree.get("automation", "")))
-        if automation is not None:
-            rename_in_automation(tree, self.release, automation, self)
-            return
-        printed = self.release.prints.get(str(tree.get("print", "")))
-        if printed is not None:
-            rename_in_print(tree, self.release, printed.type, self)
+        if self._apply_beside(tree):
             return
         first = next(iter(tree), "")
         name = tree.get(first) if isinstance(tree.get(first), str) else ""
@@ -71,6 +66,22 @@ class Renames:
                 for type_name in policy["types"]:
                     self._rename_policy(policy, str(type_name))
         self._rename_types(tree, first)
+
+    def _apply_beside(self, tree: Tree) -> bool:
+        """Change a document of a kind that stands beside forms; return whether it was one."""
+        automation = self.release.automations.get(str(tree.get("automation", "")))
+        printed = self.release.prints.get(str(tree.get("print", "")))
+        if automation is not None:
+            rename_in_automation(tree, self.release, automation, self)
+        elif printed is not None:
+            rename_in_print(tree, self.release, printed.type, self)
+        elif "dashboard" in tree:
+            known = self.release.dashboards.get(str(tree["dashboard"]))
+            types = {card.name: card.type for card in known.cards} if known else {}
+            rename_in_dashboard(tree, self.release, types, self)
+        else:
+            return False
+        return True
 
     def _old_type(self, name: str) -> str:
         """Return the old name of a type that the document already calls by its new one."""

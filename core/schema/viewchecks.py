@@ -6,6 +6,7 @@ from typing import Any
 
 from core.expression.types import nearest
 from core.i18n import N_
+from core.schema.buckets import BUCKETS
 from core.schema.filetypes import FILE_TYPES
 from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType, View
 from core.schema.results import ORDERED, SUMMABLE
@@ -21,8 +22,6 @@ NOT_SORTABLE = FILE_TYPES | frozenset(
 BOARD_TYPES = frozenset({"select", "boolean", "link", "department"})
 #: What a calendar can show records by.
 DAY_TYPES = frozenset({"date", "datetime"})
-#: How a day can be grouped, as the end of `group_by: FIELD.month`, and how much of it counts.
-BUCKETS = {"day": 10, "month": 7, "year": 4}
 
 _SYSTEM_TYPES = {
     "id": "text",
@@ -123,7 +122,7 @@ def _grouping(record_type: RecordType, view: View, known: set[str]) -> Iterator[
         text = N_("A list cannot be grouped by {name}.")
         yield Flaw(("group_by",), "not_groupable", text, params)
     elif bucket and (bucket not in BUCKETS or kind not in DAY_TYPES):
-        text = N_("Only dates are grouped by day, month or year, not {name}.")
+        text = N_("Only dates are grouped by day, week, month, quarter or year, not {name}.")
         yield Flaw(("group_by",), "not_groupable", text, params)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from markupsafe import Markup
@@ -16,9 +16,10 @@ from core.policies.access import Access
 from core.records.colours import record_colours
 from core.records.grouping import Group, Groups, group_records
 from core.records.queries import CAP, Query, list_wire
+from core.schema.buckets import bucket_text
 from core.schema.model import Field, RecordType, View
 from core.schema.peopletypes import SINGLE_LINKS
-from core.schema.viewchecks import BUCKETS, is_stored, kind_of, split_group
+from core.schema.viewchecks import is_stored, kind_of, split_group
 from core.web.display import NUMBERS, Reading, colour_tone, is_badge, option_tone, value_text
 from core.web.forms import COMPUTED
 from core.web.look import NO_COLUMN, Look, require_sound, shown_somewhere
@@ -222,7 +223,7 @@ class _Drawer:
             return value
         if kind_of(self._type, self._name) == "datetime":
             value = datetime.fromisoformat(value).astimezone(self._ctx.time_zone).isoformat()
-        return value[: BUCKETS[self._bucket]]
+        return bucket_text(date.fromisoformat(value[:10]), self._bucket)
 
     def _head(self, value: Any, group: Group | None) -> GroupHead:
         if value is None:

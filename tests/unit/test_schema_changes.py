@@ -257,7 +257,7 @@ def test_json_schema_accepts_the_shipped_files(path):
         ("{flow: a, version: 1, document: b, steps: [{id: x, approvers: {role: [y]}}]}", True),
         ("{flow: a, version: 1, document: b, steps: [{id: x}]}", False),
         ("{roles: [{name: x}]}", True),
-        ("{dashboard: x}", False),
+        ("{calendar: x}", False),
     ],
 )
 def test_json_schema_says_what_the_loader_says(text, good):

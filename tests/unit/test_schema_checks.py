@@ -289,7 +289,7 @@ def test_own_status_of_a_document_needs_every_state():
 
 
 def test_planned_kinds_are_refused_as_not_yet_supported():
-    for kind in ("dashboard", "calendar", "account_kind"):
+    for kind in ("calendar", "account_kind"):
         assert problems(f"{kind}: x\n", Source("core", "thing.yaml", HEAD)) == [
             (1, 1, "schema.not_yet"),
         ]
