@@ -22,16 +22,19 @@ from core.i18n import N_
 from core.ids import is_id, new_id
 from core.policies.access import Access, access
 from core.policies.guarded import guarded_columns
+from core.records.audience import (
+    audience_problems,
+    check_audience,
+    gets,
+    is_configurator,
+    is_meant_for,
+)
 from core.records.grouping import group_records
-from core.records.plugin_settings import ADMINISTRATORS
 from core.records.queries import Query, asked_query
 from core.records.selection import read_filter
 from core.schema.model import RecordType, View
 from core.schema.viewchecks import view_flaws
 from core.tables.columns import ID, JSON
-
-#: What `shared_with` says of a view for everybody.
-EVERYBODY = "*"
 
 _LONGEST_LABEL = 60
 _LONGEST_COLOR = 20
@@ -105,12 +108,7 @@ class SavedView:
 
 def schema_views(ctx: Context, record_type: RecordType) -> tuple[View, ...]:
     """Return the schema's views of a type that are meant for the actor's roles."""
-    everything = ctx.actor.is_system or bool(ctx.actor.roles & ADMINISTRATORS)
-    return tuple(
-        view
-        for view in record_type.views
-        if everything or not view.shared_with or ctx.actor.roles & set(view.shared_with)
-    )
+    return tuple(view for view in record_type.views if is_meant_for(ctx, view.shared_with))
 
 
 def saved_views(ctx: Context, type_name: str) -> list[SavedView]:
@@ -124,7 +122,7 @@ def saved_views(ctx: Context, type_name: str) -> list[SavedView]:
     with ctx.reading() as connection:
         rows = connection.execute(query.order_by(view_table.c.label, view_table.c.id)).mappings()
         found = [_view(ctx, dict(row)) for row in rows]
-    return [one for one in found if _is_for(ctx, one)]
+    return [one for one in found if gets(ctx, one.owner, one.shared_with)]
 
 
 def find_view(ctx: Context, type_name: str, view_id: str) -> SavedView:
@@ -236,7 +234,7 @@ def _find(ctx: Context, connection: Connection, type_name: str, view_id: str) ->
     if row is None:
         raise NotFound
     found = _view(ctx, dict(row))
-    if not _is_for(ctx, found):
+    if not gets(ctx, found.owner, found.shared_with):
         raise NotFound
     return found
 
@@ -251,22 +249,7 @@ def _view(ctx: Context, row: Mapping[str, Any]) -> SavedView:
         shared_with=tuple(row["shared_with"]),
         view=msgspec.convert(content, View),
         version=row["version"],
-        may_change=row["owner"] == ctx.actor.id or _is_configurator(ctx),
-    )
-
-
-def _is_configurator(ctx: Context) -> bool:
-    return ctx.actor.is_system or bool(ctx.actor.roles & ADMINISTRATORS)
-
-
-def _is_for(ctx: Context, found: SavedView) -> bool:
-    """Return whether the actor gets a view: a private one is nobody else's, whoever asks."""
-    shared = set(found.shared_with)
-    return (
-        found.owner == ctx.actor.id
-        or EVERYBODY in shared
-        or bool(shared & ctx.actor.roles)
-        or (bool(shared) and _is_configurator(ctx))
+        may_change=row["owner"] == ctx.actor.id or is_configurator(ctx),
     )
 
 
@@ -303,10 +286,10 @@ def _read(
         Problem(".".join(map(str, flaw.path)), f"view.{flaw.code}", flaw.text, flaw.params)
         for flaw in view_flaws(rights.record_type, view)
     ]
-    problems += _audience_problems(ctx, shared_with)
+    problems += audience_problems(ctx, shared_with)
     if problems:
         raise Invalid(problems=problems)
-    _check_audience(ctx, set(shared_with) - set(shared_before))
+    check_audience(ctx, set(shared_with) - set(shared_before))
     _try(ctx, rights, view)
     return label, shared_with, view
 
@@ -329,26 +312,6 @@ def _sizes(view: View) -> list[Problem]:
             path = f"color_when.{at}.color"
             found.append(Problem(path, "view.color", N_("This is not a colour.")))
     return found
-
-
-def _audience_problems(ctx: Context, shared_with: Iterable[str]) -> list[Problem]:
-    known = {role.name for role in ctx.registry.release.roles} | {EVERYBODY, *ctx.actor.roles}
-    text = N_("There is no role {name}.")
-    return [
-        Problem("shared_with", "view.role", text, {"name": name[:80]})
-        for name in shared_with
-        if name not in known and not _is_configurator(ctx)
-    ]
-
-
-def _check_audience(ctx: Context, added: set[str]) -> None:
-    """Refuse to share with roles that the actor does not hold, unless a configurator shares.
-
-    Raises:
-        Forbidden: the actor may not.
-    """
-    if added - ctx.actor.roles and not _is_configurator(ctx):
-        raise Forbidden(N_("You can share views with your own roles only."))
 
 
 def _try(ctx: Context, rights: Access, view: View) -> None:

@@ -3,6 +3,7 @@
 from core.rest import (
     automations,
     comments,
+    dashboards,
     edits,
     files,
     formlinks,
@@ -19,6 +20,7 @@ from core.rest.exchange import rest
 __all__ = [
     "automations",
     "comments",
+    "dashboards",
     "edits",
     "files",
     "formlinks",

@@ -10,12 +10,13 @@ from core.errors import UserError
 from core.i18n import N_, pick, translate
 from core.policies.access import Access
 from core.records.colours import record_colours
+from core.records.filtertexts import joined, value_filter
 from core.records.grouping import Groups, group_records
 from core.records.queries import Query, list_wire
 from core.schema.model import Field
 from core.web.display import Reading, colour_tone, option_tone, value_text
 from core.web.listing import field_for, may_edit_cells
-from core.web.look import Look, joined, require_sound, shown_somewhere
+from core.web.look import Look, require_sound, shown_somewhere
 from core.web.page import problem_body
 from core.web.reading import label_of, make_reading
 from core.web.titles import find_titles
@@ -97,7 +98,7 @@ def _columns(
             totals=_totals(ctx, rights, view.totals, group.totals if group else {}),
         )
         if group:
-            where = _where(field, value)
+            where = value_filter(field.name, value)
             query = shown.query(names, limit=CARDS)
             query = replace(query, filter=joined(query.filter, where), sort=view.sort)
             column.cards = _cards(ctx, rights, shown, names, query)
@@ -135,16 +136,6 @@ def _posted(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-def _where(field: Field, value: Any) -> str:
-    """Return the condition of one column's records."""
-    if value is None:
-        return f"{field.name} is empty"
-    if isinstance(value, bool):
-        return f"{field.name} == {_posted(value)}"
-    quoted = str(value).replace("\\", "\\\\").replace("'", "\\'")
-    return f"{field.name} == '{quoted}'"
 
 
 def _cards(

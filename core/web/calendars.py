@@ -4,20 +4,20 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
-from core.clock import to_wire
 from core.context import Context
 from core.errors import UserError
 from core.i18n import N_, translate
 from core.policies.access import Access
 from core.records.colours import record_colours
+from core.records.filtertexts import days_filter, joined
 from core.records.queries import MOST, list_wire
 from core.schema.viewchecks import kind_of
 from core.web.display import colour_tone, value_text
 from core.web.listing import field_for
-from core.web.look import Look, joined, require_sound, shown_somewhere
+from core.web.look import Look, require_sound, shown_somewhere
 from core.web.page import problem_body
 from core.web.reading import label_of, make_reading
 
@@ -152,7 +152,7 @@ def _entries(
     visible = shown_somewhere(rights)
     names = [each for each in view.columns if each in visible]
     query = shown.query(dict.fromkeys((*names, name)), limit=MOST)
-    where = _between(name, span, ctx.time_zone if is_instant else None)
+    where = days_filter(name, *span, ctx.time_zone if is_instant else None)
     query = replace(query, filter=joined(query.filter, where), sort=(name,))
     items: list[dict[str, Any]] = []
     while True:
@@ -181,18 +181,6 @@ def _entries(
 def _entry(record_id: str, texts: Iterable[str], at: str, tone: str) -> Entry:
     title, *notes = [text for text in texts if text] or ["—"]
     return Entry(record_id, title, at, " · ".join(notes), tone)
-
-
-def _between(name: str, span: tuple[date, date], zone: tzinfo | None) -> str:
-    """Return the condition of the days of a span; `zone` is that of an instant's day."""
-    first, last = span
-    if zone is None:
-        return f"{name} >= '{first.isoformat()}' and {name} <= '{last.isoformat()}'"
-    start, end = (
-        to_wire(datetime.combine(day, time(), zone).astimezone(UTC))
-        for day in (first, last + timedelta(days=1))
-    )
-    return f"{name} >= '{start}' and {name} < '{end}'"
 
 
 def _place(value: str, zone: tzinfo | None) -> tuple[date, str]:

@@ -11,6 +11,7 @@ from flask import request
 from core.context import Context
 from core.errors import Invalid, NotFound, Problem
 from core.policies.access import Access
+from core.records.filtertexts import joined
 from core.records.queries import Query
 from core.records.views import SavedView, saved_views, schema_views
 from core.schema.model import RecordType, View
@@ -159,12 +160,6 @@ def default_view(record_type: RecordType) -> View:
     """Return the list of a type that declares no view."""
     columns = tuple(each.name for each in record_type.fields if each.type not in NO_COLUMN)
     return View(name="", columns=columns[:_DEFAULT_COLUMNS])
-
-
-def joined(*filters: str) -> str:
-    """Return the filters that are not empty as one, all of which must hold."""
-    present = [each for each in filters if each]
-    return present[0] if len(present) == 1 else " and ".join(f"({each})" for each in present)
 
 
 def shown_somewhere(rights: Access) -> frozenset[str]:

@@ -86,6 +86,12 @@ ROUTES = {
     ("/records/<type_name>/<record_id>/automations/<name>", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/print/<name>", "GET"): (401, 404, 404),
     ("/records/<type_name>/edits", "POST"): (401, 404, 404),
+    ("/dashboards", "GET"): (401, 200, 200),
+    ("/dashboards", "POST"): (401, 422, 422),
+    ("/dashboards/<name>", "GET"): (401, 404, 404),
+    ("/dashboards/<name>", "PATCH"): (401, 404, 404),
+    ("/dashboards/<name>", "DELETE"): (401, 404, 404),
+    ("/dashboards/<name>/cards/<card>", "GET"): (401, 404, 404),
     ("/records/<type_name>/groups", "GET"): (401, 404, 404),
     ("/views/<type_name>", "GET"): (401, 404, 404),
     ("/views/<type_name>", "POST"): (401, 404, 404),
@@ -95,6 +101,7 @@ ROUTES = {
 }
 PARTS = {
     "name": "nothing",
+    "card": "nothing",
     "type_name": "nothing",
     "record_id": NOWHERE,
     "comment_id": NOWHERE,
@@ -134,7 +141,7 @@ def url_of(rule, parts=PARTS):
 #: Routes that every signed-in person has: what they reach with them is their own, or is
 #: asked for in the body, or record by record.
 OPEN = {
-    "/edits/<edit_id>", "/edits/<edit_id>/apply", "/edits/<edit_id>/results", "/files",
+    "/dashboards", "/dashboards/<name>", "/dashboards/<name>/cards/<card>", "/edits/<edit_id>", "/edits/<edit_id>/apply", "/edits/<edit_id>/results", "/files",
     "/files/<file_id>", "/files/<file_id>/about", "/hooks/<name>", "/hooks/<name>/<token>",
     "/instances/<instance_id>", "/links", "/links/<link_id>", "/notices", "/notices/read",
     "/requests/<path:key>", "/tasks", "/tasks/<task_id>", "/tasks/<task_id>/<verb>",
