@@ -131,6 +131,7 @@ def _groups(ctx: Context) -> list[Group]:
             (
                 Item("home", text(N_("Workbench")), "/", "home"),
                 Item("tasks", text(N_("Audit queue")), "/tasks/", "inbox"),
+                Item("dashboards", text(N_("Dashboards")), "/dashboards/", "chart-bar"),
             ),
         )
     ]

@@ -268,6 +268,9 @@ def multiline(text: Any) -> Markup:
 
 #: Texts that scripts show; they are sent with each page in its language.
 BROWSER_TEXTS = (
+    N_("Chart: {label}. The table below says the same."),
+    N_("Try again"),
+    N_("This card could not be fetched."),
     N_("Conditions"),
     N_("As text"),
     N_("How they go together"),

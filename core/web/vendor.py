@@ -24,6 +24,9 @@ TARGET = Path(__file__).parent / "static" / "vendor"
 FILES = {
     "@tabler/core/dist/css/tabler.min.css": "tabler.min.css",
     "@tabler/icons/LICENSE": "tabler-icons.LICENSE.txt",
+    "echarts/dist/echarts.common.min.js": "echarts.min.js",
+    "echarts/LICENSE": "echarts.LICENSE.txt",
+    "echarts/NOTICE": "echarts.NOTICE.txt",
 }
 
 #: Icons put into the one sprite, by their names in @tabler/icons' outline set.
@@ -46,6 +49,9 @@ ICONS = (
     "calendar",
     "calendar-event",
     "category",
+    "chart-bar",
+    "chart-line",
+    "chart-pie",
     "check",
     "chevron-down",
     "chevron-left",

@@ -10,6 +10,7 @@ from core.context import Context
 from core.i18n import N_, translate
 from core.policies.access import access
 from core.records.queries import Query, list_wire
+from core.web.dashboards import workbench_cards
 from core.web.display import value_text
 from core.web.navigation import type_icon, type_label, visible_types
 from core.web.page import page, pages
@@ -39,6 +40,8 @@ class Board:
     started: list[dict[str, Any]]
     notices: list[dict[str, Any]]
     quick: list[dict[str, str]]
+    figures: list[dict[str, Any]]
+    charts: list[dict[str, Any]]
 
 
 @pages.get("/")
@@ -50,6 +53,7 @@ def show_workbench(ctx: Context) -> ResponseReturnValue:
         started = list_tasks(ctx, box="started", limit=_ROWS, with_counts=False)
         g.gx_waiting = waiting["counts"]["todo"]  # the menu shows it too
         drafts = _drafts(ctx)
+        cards = workbench_cards(ctx)
         board = Board(
             name=ctx.actor.name,
             today=ctx.today.isoformat(),
@@ -60,6 +64,8 @@ def show_workbench(ctx: Context) -> ResponseReturnValue:
             started=[_started(ctx, row) for row in started["items"]],
             notices=_notices(ctx),
             quick=_quick(ctx),
+            figures=[one for one in cards if one["drawn"]["card"].chart == "number"],
+            charts=[one for one in cards if one["drawn"]["card"].chart != "number"],
         )
     return render_template("gx/workbench.html", board=board)
 
