@@ -79,6 +79,14 @@ def live_conditions(
     }
 
 
+def stored_links(record_type: RecordType, rights: FormRights, record: Mapping[str, Any]) -> Json:
+    """Return where a record's links lead, for a form that shows what was typed instead."""
+    links = {
+        one.fetch_from.partition(".")[0] for one in record_type.fields if one.fetch_mode
+    } & rights.viewable
+    return {name: record.get(name) for name in sorted(links)}
+
+
 def _kinds(table: Field) -> Json:
     """Return the kind of each column of a table field inside another, for what reads them."""
     return {one.name: {"kind": one.result or one.type} for one in table.fields}

@@ -20,7 +20,7 @@ from core.schema.model import RecordType
 from core.web.collision import Collision
 from core.web.display import option_tone, value_text
 from core.web.forms import Control, FormRights, TabView, form_tabs
-from core.web.liveconditions import live_conditions
+from core.web.liveconditions import live_conditions, stored_links
 from core.web.navigation import type_label
 from core.web.reading import UNTOLD, Difference, Event, differences, make_reading, timeline
 from core.web.related import Related, related_lists
@@ -167,6 +167,8 @@ def load_page(
         shown = _page(
             ctx, record_type, {**record, **(typed or {})}, rights=form_rights, problems=problems
         )
+        if typed:
+            shown.conditions["stored"] = stored_links(record_type, form_rights, record)
         shown.form_values = record
         _identify(ctx, shown, live, proposal)
         shown.may = _may(rights, record_type, live, proposal)

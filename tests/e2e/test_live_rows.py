@@ -130,3 +130,11 @@ def test_computed_values_are_shown_before_saving_as_they_are_stored(site, person
     assert (shows(page, "total"), shows(page, "member_phone")) == ("1,281.00 CNY", "13800001111")
     page.locator("tr[data-row='lines.1'] [data-remove-row]").click()
     assert (shows(page, "total"), shows(page, "lines.0.amount")) == ("81.00 CNY", "81.00 CNY")
+    page.wait_for_selector("[data-state]:text-matches('暂存|Kept')")
+    page.goto("/")
+    page.click("#unsaved a[href*='/records/quote/']")
+    page.locator("[data-shows=total]:text-is('81.00 CNY')").wait_for()
+    assert (shows(page, "lines.0.amount"), shows(page, "member_phone")) == (
+        "81.00 CNY",
+        "13800001111",
+    )

@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -62,6 +62,7 @@ CARD_TYPES = {
 }
 TYPES = {"order": ORDER_TYPES, "member": MEMBER_TYPES, "card": CARD_TYPES}
 SCOPE = Scope(ORDER_TYPES, TYPES.__getitem__, {"current_user": Type("text")}, "order")
+LINE_SCOPE = replace(SCOPE, fields=LINE_TYPES, name="order.lines", outer=SCOPE)
 
 metadata = sa.MetaData()
 
@@ -263,10 +264,14 @@ class Node:
             encoding="utf-8",
         )
 
-    def run(self, trees: list[Any], found: World) -> list[list[Any]]:
+    def run(
+        self, trees: list[Any], found: World, pairs: Sequence[tuple[Any, Any]] = ()
+    ) -> list[list[Any]]:
+        """Compute trees for every order, or for `pairs` of a line and its order."""
         batch = {
             "trees": trees,
             "rows": [_wired(row) for row in found.orders],
+            "pairs": [[_wired(row), _wired(outer)] for row, outer in pairs] or None,
             "env": {
                 "today": found.today.isoformat(),
                 "now": wire(found.now),

@@ -100,6 +100,18 @@ def test_targets_random_expressions_agree(seed, node, databases):
             assert values[n] == python[n], f"{name}: {one.text}"
 
 
+@settings(max_examples=campaigns.examples(8), suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**63))
+def test_conditions_of_rows_in_their_record_agree_in_python_and_the_browser(seed, node):
+    random = Random(seed)
+    world, writer = worlds.world(random, RECORDS), Writer(random)
+    pairs = [(row, one) for one in world.orders for row in one["lines"]]
+    texts = [writer.inside(random.choice(KINDS_WRITTEN), random.randint(1, 3)) for _ in range(20)]
+    drawn = [compile_expression(one, worlds.LINE_SCOPE) for one in texts if len(one) < 1000]
+    python = [[_wire(one.evaluate(pair, world), one) for pair in pairs] for one in drawn]
+    assert node.run([one.to_json() for one in drawn], world, pairs) == python or not pairs
+
+
 PARTS = Scope(
     fields={
         "place": Type("structure", fields={"city": TEXT, "street": TEXT}),

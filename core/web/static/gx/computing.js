@@ -54,7 +54,7 @@ export function compute(rules, row, first, known, world) {
     const rule = rules.fields[name];
     if (rule.fetch?.mode === "if_empty") continue; // people type it, once it is filled in
     const reads = rule.fetch ? [rule.fetch.link] : rule.reads;
-    if (first && reads.every((/** @type {string} */ each) => isSame(row, first, each))) row[name] = known[name] ?? null;
+    if (first && reads.every((/** @type {string} */ each) => each in first && isSame(row, first, each))) row[name] = known[name] ?? null;
     else put(row, name, rounded(value(rule.fetch?.tree || rule.formula, row, world), rule));
   }
 }

@@ -12,7 +12,7 @@ import { Why } from "./why.js";
 /** @typedef {{label: string, tree: any[], field?: string, options?: Record<string, string>}} Part */
 /**
  * @typedef {{fields: Record<string, any>, computed: string[], sections: Record<string, any>, steps: any[],
- *   values: Values, cells: Record<string, Record<string, Values>>, follows: Record<string, string[]>}} Rules
+ *   values: Values, stored?: Values, cells: Record<string, Record<string, Values>>, follows: Record<string, string[]>}} Rules
  */
 /** @typedef {{line: HTMLTableRowElement, row: Values}} Cells a row of a sheet, computed */
 
@@ -47,12 +47,13 @@ export class Conditions {
     const tables = Object.entries(rules.fields).filter(([, rule]) => rule.columns);
     this.tables = tables.map(([name]) => name);
     const isStored = Boolean(form.dataset.record);
-    for (const name of isStored ? this.tables : []) {
+    // What came with the page may have been typed before: then only the links tell what is stored.
+    for (const name of isStored && !rules.stored ? this.tables : []) {
       for (const one of this.typed.rows(name) || []) {
         if (one.id) this.firstRows.set(one.id, { ...one.values, ...rules.cells[name]?.[one.id] });
       }
     }
-    if (isStored) this.first = this.row(true);
+    if (isStored) this.first = rules.stored || this.row(true);
     this.why = new Why(form, this);
     /** @type {Values | null} */
     this.last = null;
