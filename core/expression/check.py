@@ -118,7 +118,8 @@ class Checker(Calls):
                 name=name,
                 nearest=meant,
             )
-        return self.fail(node, "unknown_field", N_("There is no field {name}."), name=name)
+        text = N_("There is no field {name}. A text stands in quotes: '{name}'.")
+        return self.fail(node, "unknown_field", text, name=name)
 
     def use(self, owner: str, name: str, start: int, end: int, option: str | None = None) -> None:
         """Note that a field, or an option of it, is used."""

@@ -146,6 +146,10 @@ def _text(written: str, start: int, end: int) -> Token:
     return Token("text", value, start, end)
 
 
+#: Punctuation of Chinese keyboards that looks like that of expressions.
+FULL_WIDTH = dict(zip("，“”‘’（）＝＋－［］", ",\"\"''()=+-[]", strict=True))
+
+
 def _bad(text: str, position: int, start: int | None = None) -> Problem:
     char = text[position]
     place = position if start is None else start
@@ -153,6 +157,9 @@ def _bad(text: str, position: int, start: int | None = None) -> Problem:
         return problem(place, "open_text", N_("This text has no closing quote."))
     if start is None and char == "=":
         return problem(place, "single_equals", N_("Write == to compare."))
+    if char in FULL_WIDTH:
+        text = N_("Type {plain} here, not the full-width {char}.")
+        return problem(place, "bad_character", text, plain=FULL_WIDTH[char], char=char)
     shown = char if char.isprintable() else f"U+{ord(char):04X}"
     return problem(
         place, "bad_character", N_("The character {char} is not allowed here."), char=shown

@@ -228,6 +228,9 @@ class Binder:
 
     def mapping(self, node: Node, kind: inspect.DictType, path: str) -> Any:
         """Read a mapping with keys of one kind; one of text to text is a label or conditions."""
+        if node.kind == "scalar" and path.rpartition(".")[2] in LABEL_KEYS:
+            text = N_("Write it by language, such as {example}.")
+            return self.wrong(node, "bad_type", text, path, example=_LABEL)
         if not self._expect(node, "map", path):
             return msgspec.UNSET
         values = {}
@@ -288,6 +291,7 @@ LABEL_KEYS = frozenset(
     ]
 )
 
+_LABEL = "{zh: 会员, en: Member}"
 _KINDS = {
     "scalar": N_("This must be text."),
     "list": N_("This must be a list."),

@@ -186,10 +186,60 @@ def _place(source: Source, line: int, column: int) -> Node:
     return Node("scalar", source, line, column)
 
 
+#: What the library says -> what a person can do about it.
+_ADVICE = {
+    r"character '\\t'": N_("Indent with spaces; this is a tab."),
+    r"expected ',' or '([}\]])'": N_("A comma or a closing {found} is missing before this."),
+    r"expected <block end>": N_("This is not in line with what stands above."),
+    r"could not find expected ':'": N_("A colon and a blank are missing before this."),
+}
+#: Punctuation of Chinese keyboards that looks like YAML's.
+_FULL_WIDTH: dict[str, str | int | None] = dict(
+    zip("，：“”‘’｛｝［］", ",:\"\"''{}[]", strict=True)
+)
+
+
 def _syntax_problem(source: Source, error: MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
-    place = _place(source, mark.line + 1, mark.column + 1) if mark else _place(source, 1, 1)
-    return place.problem("yaml", _NOT_YAML, reason=str(error.problem or error.context)[:200])
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    typed = _full_width(source, line)
+    if typed is not None:
+        at, offset, char = typed
+        text = N_("Type {plain} here, not the full-width {char}.")
+        place = _place(source, at + 1, offset + 1)
+        return place.problem("yaml", text, plain=_FULL_WIDTH[char], char=char)
+    place, said = _place(source, line + 1, column + 1), str(error.problem or error.context)
+    for pattern, text in _ADVICE.items():
+        found = re.search(pattern, said)
+        if found:
+            return place.problem("yaml", text, found="".join(found.groups()))
+    return place.problem("yaml", _NOT_YAML, reason=said[:200])
+
+
+def _full_width(source: Source, line: int) -> tuple[int, int, str] | None:
+    """Return where full-width punctuation broke a line, or the one before it.
+
+    It may stand in texts as well: what counts is whether the other kind reads further.
+    """
+    lines = _decoded(source).split("\n")
+    for at in range(max(line - 1, 0), min(line + 1, len(lines))):
+        plain = lines[at].translate(str.maketrans(_FULL_WIDTH))
+        if plain != lines[at] and _reads_past(
+            source, [*lines[:at], plain, *lines[at + 1 :]], line
+        ):
+            offset = next(place for place, char in enumerate(lines[at]) if char in _FULL_WIDTH)
+            return at, offset, lines[at][offset]
+    return None
+
+
+def _reads_past(source: Source, lines: list[str], line: int) -> bool:
+    try:
+        _Reader(source, []).read("\n".join(lines))
+    except MarkedYAMLError as error:
+        return error.problem_mark is not None and error.problem_mark.line > line
+    except (Refused, YAMLError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+    return True
 
 
 def _decoded(source: Source) -> str:

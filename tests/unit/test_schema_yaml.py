@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.schema.binding import Binder
+from core.schema.model import Field
 from core.schema.yamlnodes import MAX_BYTES, Source, read_node
 from core.testing import campaigns
 
@@ -97,6 +99,30 @@ def test_reading_a_file_at_the_limit_is_accepted():
     node, problems = read_node(Source("site", "x.yaml", text))
     assert problems == []
     assert len(node.entries["a"].text) == MAX_BYTES - 5
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "told"),
+    [
+        ("a: {zh: 主题， en: x}\n", (1, 11), "Type , here, not the full-width ，."),
+        ("a: 1\nmenu： x\nb: 2\n", (2, 5), "Type : here, not the full-width ：."),
+        ("a: {zh: 大，小\nb: 1\n", (2, 2), "A comma or a closing } is missing before this."),
+        ("a:\n\tb: 1\n", (2, 1), "Indent with spaces; this is a tab."),
+        ("- a: 1\n b: 2\n", (2, 2), "This is not in line with what stands above."),
+    ],
+)
+def test_usual_slips_are_said_where_they_are_and_what_to_do(text, place, told):
+    _node, [problem] = read_node(Source("site", "x.yaml", text))
+    assert (problem.code, (problem.line, problem.column)) == ("schema.yaml", place)
+    assert problem.text.format_map(problem.params) == told
+
+
+def test_a_label_without_a_language_says_how_it_is_written():
+    node, _problems = read_node(Source("site", "x.yaml", "name: a\ntype: text\nlabel: 主题\n"))
+    binder = Binder()
+    binder.struct(node, Field)
+    [problem] = binder.problems
+    assert problem.params == {"example": "{zh: 会员, en: Member}"}
 
 
 @settings(max_examples=campaigns.examples(150))
