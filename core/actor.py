@@ -49,6 +49,8 @@ class Actor:
         stores: ids of the store records the person works for; empty means none.
         locale: the language chosen, or `""` to follow the browser.
         scope: what a link allows in the place of policies; None for people.
+        viewer: id of the administrator who sees as this person and changes nothing; "" for
+            the person.
         places: where the person works and holds which position.
         stamp: changes when the password changes or the user is deactivated; tokens carry it.
     """
@@ -60,6 +62,7 @@ class Actor:
     locale: str = ""
     stamp: str = ""
     scope: Scope | None = None
+    viewer: str = ""
     places: Places = field(default=NOWHERE, compare=False)
 
     @property

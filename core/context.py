@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from core.actor import Actor
 from core.clock import Clock
 from core.db import Database
-from core.errors import Problem, ReleaseChanged
+from core.errors import Forbidden, Problem, ReleaseChanged
 from core.tables.registry import Registries, Registry
 
 if TYPE_CHECKING:
@@ -116,7 +116,10 @@ class Context:
 
         Raises:
             ReleaseChanged: another release is in force than the one this context was made with.
+            Forbidden: somebody sees as another person.
         """
+        if self.actor.viewer:
+            raise Forbidden
         if self.is_writing and self.connection is not None:
             yield self.connection
             return

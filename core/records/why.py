@@ -58,8 +58,8 @@ def explain_field(ctx: Context, type_name: str, record_id: str, name: str) -> Re
         if name.partition(".")[0] in hidden:
             raise Forbidden
         hidden |= frozenset(seen.get("masked", ()))
-        reader = _Reader(ctx, rights, RecordEnv(ctx, _connection(ctx)), hidden)
-        stored = _stored(ctx, type_name, record_id)
+        reader = Reader(ctx, rights, RecordEnv(ctx, _connection(ctx)), hidden)
+        stored = stored_record(ctx, type_name, record_id)
         if len(about.seen(stored)) <= len(about.rows):
             raise _unknown(name)
         return {**reader.explain(about, stored), "field": name}
@@ -113,8 +113,12 @@ def _connection(ctx: Context) -> sa.Connection:
     return ctx.connection
 
 
-def _stored(ctx: Context, type_name: str, record_id: str) -> Record:
-    """Return everything that rules see of a record."""
+def stored_record(ctx: Context, type_name: str, record_id: str) -> Record:
+    """Return everything that rules see of a record, within a transaction under way.
+
+    Raises:
+        NotFound: there is no such record.
+    """
     tables = ctx.registry.tables[type_name]
     connection = _connection(ctx)
     query = sa.select(tables.main).where(tables.main.c.id == record_id)
@@ -127,7 +131,7 @@ def _stored(ctx: Context, type_name: str, record_id: str) -> Record:
 
 
 @dataclass(slots=True)
-class _Reader:
+class Reader:
     """Explains one record to one person."""
 
     ctx: Context
@@ -195,13 +199,14 @@ class _Reader:
                 "name": one.name,
                 "text": one.text,
                 "holds": one.holds(row, self.env),
-                "parts": self._parts(one.expression, row),
+                "parts": self.parts(one.expression, row),
             }
             for one in conditions
             if one.applies(situation)
         ]
 
-    def _parts(self, expression: Expression | None, row: Any) -> list[Record]:
+    def parts(self, expression: Expression | None, row: Any) -> list[Record]:
+        """Return what a condition read: each `text` with its `value`, or `no_access`."""
         if expression is None:
             return []
         denied = self._denied(expression, row)

@@ -26,7 +26,7 @@ def place_condition(policy: Policy, record_type: RecordType) -> str:
     if name not in PLACE_LISTS:
         return "false"  # a policy for many types says nothing about one without the place
     held = sorted(policy.who.positions) or [""]
-    told = [f"`{policy.at}` in {name}({repr(one) if one else ''})" for one in held]
+    told = [f"{policy.at} in {name}({repr(one) if one else ''})" for one in held]
     return " or ".join(told)
 
 

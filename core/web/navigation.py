@@ -164,6 +164,7 @@ def _administration(ctx: Context, text: Any) -> list[Item]:
     if ctx.actor.roles & BUILDERS:
         items += [
             Item("releases", text(N_("Releases")), "/releases/", "versions"),
+            Item("rights", text(N_("Rights")), "/rights/", "shield"),
             Item("plugins", text(N_("Plugins")), "/plugins/", "plug"),
             Item("automations", text(N_("Automations")), "/automations/", "rocket"),
         ]

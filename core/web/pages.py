@@ -20,16 +20,19 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     lookups,
     merging,
     notifications,
+    peopleplaces,
     prints,
     records,
     related,
     releases,
+    rights,
     session_pages,
     sheets,
     tasks,
     unmasking,
     unsaved,
     versions,
+    viewas,
     workbench,
 )
 from core.web.comments import said
@@ -45,8 +48,11 @@ def install(app: Flask) -> None:
         record_buttons=automations.record_buttons,
         said=said,
         unread_notices=notifications.unread_notices,
+        may_view_as=viewas.may_view_as,
+        viewed_name=viewas.viewed_name,
     )
     guard_inherited(app)
+    viewas.guard_views(app)
     keep_redirects_local(app)
     app.register_blueprint(pages)
     # Flask-AppBuilder claims the start address with a page of its own; links to it stay good.

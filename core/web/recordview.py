@@ -21,7 +21,7 @@ from core.web.collision import Collision
 from core.web.display import option_tone, value_text
 from core.web.forms import Control, FormRights, TabView, form_tabs
 from core.web.liveconditions import live_conditions, stored_links
-from core.web.navigation import type_label
+from core.web.navigation import BUILDERS, type_label
 from core.web.reading import UNTOLD, Difference, Event, differences, make_reading, timeline
 from core.web.related import Related, related_lists
 from core.web.titles import title_name
@@ -172,6 +172,7 @@ def load_page(
         shown.form_values = record
         _identify(ctx, shown, live, proposal)
         shown.may = _may(rights, record_type, live, proposal)
+        shown.may["explain"] = bool(ctx.actor.roles & BUILDERS)
         if shown.may["withdraw"]:
             shown.may |= _flow_rights(ctx, record_type.name, record_id)
         shown.is_editable = bool(form_rights.editable)
