@@ -256,6 +256,7 @@ def _sqlite_engine(url: sa.URL, pool_size: int) -> Engine:
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
         # Statements repeat for the life of a release; the default of 500 is too few.
         query_cache_size=2000,
+        hide_parameters=True,  # errors and logs would name the values
         json_serializer=_to_json,
         json_deserializer=msgspec.json.decode,
     )
@@ -302,6 +303,7 @@ def _postgres_engine(url: sa.URL, pool_size: int) -> Engine:
         pool_reset_on_return=None,
         isolation_level="AUTOCOMMIT",
         query_cache_size=2000,
+        hide_parameters=True,  # errors and logs would name the values
         json_serializer=_to_json,
         json_deserializer=msgspec.json.decode,
         connect_args={

@@ -6,7 +6,6 @@ for an empty request where gunicorn's threads cost 0.9 and waitress 1.0.
 """
 
 import gc
-import logging
 import multiprocessing
 import os
 import signal
@@ -31,6 +30,7 @@ from core.cli.console import (
 )
 from core.context import Context
 from core.jobs.worker import Worker
+from core.logs import to_stderr
 from core.security.services import EXTENSION, Services
 
 #: Requests that one process works on at once; more only wait for each other's CPU.
@@ -54,7 +54,7 @@ def serve(host: str, port: int, workers: int, *, no_worker: bool) -> None:
     from granian.log import LogLevels  # noqa: PLC0415  slow
     from granian.server import Server  # noqa: PLC0415  slow
 
-    _log_to_stderr()
+    to_stderr()
     _require_free(host, port)
     _served, _with_worker = open_app(), not no_worker
     services: Services = _served.extensions[EXTENSION]
@@ -135,7 +135,7 @@ def _sender_of(services: Services) -> Sender:
 @refusing
 def worker() -> None:
     """Deliver jobs until it is told to stop."""
-    _log_to_stderr()
+    to_stderr()
     services = open_services()
     if not services.registries.current().release.number:
         raise Refusal(NOT_INSTALLED)
@@ -149,10 +149,3 @@ def worker() -> None:
     done.wait()
     delivering.stop()
     sending.stop()
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        level=os.environ.get("GUANXI_LOG", "WARNING").upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
