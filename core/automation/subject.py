@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from core.audit import history
 from core.context import Context
 from core.records.children import attach
-from core.records.past import ASIDE, undone
+from core.records.past import ASIDE, earlier
 from core.records.wire import wire_of
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field, RecordType
@@ -107,8 +107,9 @@ def subject_at(
     wire = {"id": record_id} if now is None else wire_of(ctx.registry, type_name).record(now)
 
     def at(number: int) -> Record:
-        then = undone(connection, record_type, wire, number)
-        return {**(now or {"id": record_id}), **from_wire(record_type, then)}
+        then = earlier(connection, ctx.registry, record_type, wire, number)
+        values = {**dict.fromkeys(then.unfit), **then.values}
+        return {**(now or {"id": record_id}), **from_wire(record_type, values)}
 
     old = at(version - 1) if version > 1 else None
     if now is None:

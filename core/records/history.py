@@ -16,6 +16,7 @@ from core.ids import is_id
 from core.policies.access import Access, access
 from core.policies.masks import Masker, masker
 from core.records.binding import bound
+from core.records.pastschema import PastTypes, names_today
 from core.schema.writtentypes import MASK
 from core.tables.registry import Registry
 
@@ -48,18 +49,26 @@ def record_history(
         events = audit.list_events(
             connection, names=names, record_id=record_id, limit=min(limit, MOST)
         )
+        past = PastTypes(connection, ctx.registry, rights.record_type)
+        then = {one["release"]: past.at(one["release"]) for one in events}
     sees_all = rights.certain >= rights.names
     masks = {name: masker(rights.record_type.field(name)) for name in rights.surely}
     for event in events:
         event["no_access"] = []
         if not sees_all:
             changes = event["changes"]
+            # Rights are on the fields of today, whatever these were called then.
+            today = names_today(then[event["release"]], rights.record_type)
+            shown = {name: it for name in changes if (it := today.get(name, "")) in rights.surely}
             event["changes"] = {
-                name: change if name in rights.certain else masked_change(masks[name], change)
-                for name, change in changes.items()
-                if name in rights.surely
+                name: (
+                    changes[name]
+                    if it in rights.certain
+                    else masked_change(masks[it], changes[name])
+                )
+                for name, it in shown.items()
             }
-            event["no_access"] = sorted(changes.keys() - rights.surely)
+            event["no_access"] = sorted(changes.keys() - shown.keys())
     return events
 
 

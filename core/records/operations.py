@@ -11,13 +11,13 @@ from sqlalchemy.engine import Connection
 
 from core.context import Context
 from core.errors import Invalid, Problem
-from core.i18n import N_
+from core.i18n import N_, pick, translate
 from core.policies.access import Access, Sight, access
 from core.records.children import attach
 from core.records.creating import Batch, Outcome, insert_many, new_candidate
 from core.records.deleting import remove_record
 from core.records.environment import RecordEnv, has_computed
-from core.records.past import values_at
+from core.records.past import Lost, earlier, writable
 from core.records.projection import veil_of
 from core.records.queries import read_back
 from core.records.updating import Update, change_record
@@ -118,7 +118,8 @@ def restore_record(
     """Take a record back to the values of an earlier version; a deleted one lives again.
 
     Going back is a change like any other: the same rights and rules, a new version;
-    an effective document gets a proposal.
+    an effective document gets a proposal. Values follow their fields through the releases
+    since; what has no place any more is told among the context's warnings.
 
     Args:
         ctx: the context.
@@ -146,13 +147,23 @@ def restore_record(
         tables = ctx.registry.tables[type_name]
         attach(connection, ctx.registry, type_name, [stored], (*tables.children, *tables.links))
         wire = wire_of(ctx.registry, type_name)
-        changes = values_at(connection, rights.record_type, wire.record(stored), to_version)
+        current = wire.record(stored)
+        then = earlier(connection, ctx.registry, rights.record_type, current, to_version)
+        changes = writable(rights.record_type, then.values)
         for name in tables.children:
             if name in changes:
                 inner = wire.inner.get(name, ())
                 changes[name] = _known_rows(changes[name], stored[name], inner)
         update.apply(changes, "restore", reason)
+        ctx.warnings.extend(_told_lost(ctx, one) for one in then.lost)
         return read_back(ctx, type_name, record_id)
+
+
+def _told_lost(ctx: Context, lost: Lost) -> Problem:
+    """Return what is said of a value that does not come back."""
+    label = pick(lost.field.label, ctx.locale, lost.field.name)
+    params = {"label": label, "why": translate(lost.why, ctx.locale)}
+    return Problem(lost.field.name, "restore.lost", N_("{label} is not restored: {why}"), params)
 
 
 def _known_rows(

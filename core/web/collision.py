@@ -149,5 +149,5 @@ def _tables_before(
     if not names:
         return {}
     with ctx.reading() as connection:
-        earlier = values_at(connection, record_type, current, version)
+        earlier = values_at(connection, ctx.registry, record_type, current, version)
     return {name: earlier[name] or [] for name in names if name in earlier}

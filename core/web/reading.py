@@ -7,6 +7,7 @@ from typing import Any
 from core.context import Context
 from core.i18n import N_, translate
 from core.policies.masks import is_masked
+from core.records.pastschema import PastTypes
 from core.schema import model
 from core.schema.model import Field, RecordType
 from core.web.display import Reading, field_label, links_in, value_text
@@ -146,6 +147,11 @@ def make_reading(
     wanted: set[tuple[str, str]] = set()
     for record in records:
         wanted |= links_in(fields, record)
+    return read_titles(ctx, wanted)
+
+
+def read_titles(ctx: Context, wanted: set[tuple[str, str]]) -> Reading:
+    """Return how to read values that link to the records `wanted`: (record type, id)."""
     return Reading(ctx.locale, ctx.time_zone, find_titles(ctx, wanted), role_labels(ctx))
 
 
@@ -215,9 +221,16 @@ def timeline(
 ) -> list[Event]:
     """Return history and flow events as the lines of a timeline."""
     events = list(events)
-    sides = [side for event in events for side in changed_sides(event.get("changes") or {})]
-    reading = make_reading(ctx, record_type.fields + record_type.archived_fields, sides)
-    return [_line(record_type, event, reading) for event in events]
+    with ctx.reading() as connection:
+        past = PastTypes(connection, ctx.registry, record_type)
+        # Each event is told in the words of the release under which it happened.
+        then = [past.at(one["release"]) if "release" in one else record_type for one in events]
+    wanted: set[tuple[str, str]] = set()
+    for event, kind in zip(events, then, strict=True):
+        for side in changed_sides(event.get("changes") or {}):
+            wanted |= links_in((*kind.fields, *kind.archived_fields), side)
+    reading = read_titles(ctx, wanted)
+    return [_line(kind, event, reading) for event, kind in zip(events, then, strict=True)]
 
 
 def _text(record_type: RecordType, event: Mapping[str, Any], action: str, reading: Reading) -> str:
