@@ -37,8 +37,9 @@ class Veil:
 
     def lay(self, record: Record, wire: Wire, *, as_wire: bool) -> None:
         """Take what the reader may not see out of a record and name it."""
-        for name in self.hidden & record.keys():
-            del record[name]
+        if self.hidden:
+            for name in self.hidden & record.keys():
+                del record[name]
         for name, mask in self.masks:
             value = record.get(name)
             if value is not None:
