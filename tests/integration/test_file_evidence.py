@@ -60,7 +60,6 @@ def test_file_without_a_recorded_content_is_named(kept, services):
 
 
 def test_verify_fails_on_a_changed_content(kept, site):
-    assert ran("verify", environ=site.environ)[0] == 0
     kept.write_bytes(b"x" * 36)
     code, out, err = ran("verify", environ=site.environ)
     assert (code, "FAILED   contents of" in out, "was changed" in err) == (1, True, True)
