@@ -224,6 +224,8 @@ def _rule_texts(record_type: RecordType) -> Iterator[tuple[str, str, str]]:
         yield "checks", f"checks.{number}", " ".join((check.check, *check.fields))
     for number, together in enumerate(record_type.unique_together):
         yield "checks", f"unique_together.{number}", " ".join(together.fields)
+    for number, alike in enumerate(record_type.duplicates):
+        yield "checks", f"duplicates.{number}", " ".join(alike.fields)
     for part in ("rules", "stages"):
         for number, rule in enumerate(getattr(record_type, part)):
             plain = msgspec.json.encode(rule).decode()

@@ -28,6 +28,7 @@ from core.policies.access import access
 from core.records.creating import insert_many
 from core.records.csvreading import Row, read_header
 from core.records.gathering import Gathered, Gatherer, batch
+from core.records.importalike import Alike, AlikeRecords, compare
 from core.records.importjournal import Journal
 from core.records.importreport import Report, ReportFile, RowProblem
 from core.records.linkkeys import LinkKeys, key_field
@@ -98,13 +99,14 @@ class _Seen:
         self._database.close()
 
 
-def run_import(
+def run_import(  # noqa: PLR0913  each is a choice of who imports
     ctx: Context,
     type_name: str,
     path: Path,
     *,
     mapping: ImportMapping | None = None,
     update: bool = False,
+    alike: Alike = "",
     dry_run: bool = False,
     progress: Watch | None = None,
     report_path: Path | None = None,
@@ -119,6 +121,7 @@ def run_import(
         mapping: what to do with the columns; without one their names say it.
         update: change the records whose keys exist instead of skipping them; the columns
             of the file are what is changed, and an empty cell empties the field.
+        alike: what to do with new records that look like stored ones, by the type's `duplicates`.
         dry_run: check everything and write nothing.
         progress: called once per batch.
         report_path: where to write what was refused, as CSV.
@@ -135,12 +138,8 @@ def run_import(
     record_type = ctx.registry.record_type(type_name)
     source = open_rows(path, [name for name, _table in tables_of(record_type)])
     rows = source.rows()
-    header, zone = read_header(next(rows)), ctx.time_zone.key
-    if mapping is None:
-        escaped = source.is_escaped
-        mapper, ignored = mapping_by_header(record_type, header, zone, is_escaped=escaped)
-    else:
-        mapper, ignored = compile_mapping(mapping, record_type, header, zone), []
+    header = read_header(next(rows))
+    mapper, ignored = _mapper(ctx, record_type, mapping, header, is_escaped=source.is_escaped)
     report = Report(dry_run=dry_run, ignored_columns=tuple(ignored))
     file = ReportFile(report_path, ctx.locale)
 
@@ -149,16 +148,34 @@ def run_import(
             progress(Progress(report.rows, source.position, source.size))
 
     journal = None if dry_run else Journal(ctx, type_name, name or path.name)
+    compared = compare(ctx, type_name, alike, mapper.key)
     try:
         with _Seen() as seen:
             run = _Run(ctx, record_type, mapper, report, file, seen)
-            run.journal, run.is_updating = journal, is_updating
+            run.journal, run.is_updating, run.compared = journal, is_updating, compared
             run.go(rows, tell)
     finally:
         file.close()
+        if compared is not None:
+            compared.close()
         if journal is not None:
             journal.end(report)
     return report
+
+
+def _mapper(
+    ctx: Context,
+    record_type: RecordType,
+    mapping: ImportMapping | None,
+    header: list[str],
+    *,
+    is_escaped: bool,
+) -> tuple[RowMapper, list[str]]:
+    """Return what to do with the columns of a file, and those that are left aside."""
+    zone = ctx.time_zone.key
+    if mapping is None:
+        return mapping_by_header(record_type, header, zone, is_escaped=is_escaped)
+    return compile_mapping(mapping, record_type, header, zone), []
 
 
 class _Run:
@@ -183,6 +200,7 @@ class _Run:
         self._own_key = key_field(record_type)
         self.journal: Journal | None = None
         self.is_updating = False
+        self.compared: AlikeRecords | None = None
 
     def go(self, rows: Iterator[Row], tell: Callable[[], None]) -> None:
         """Import every row."""
@@ -243,6 +261,7 @@ class _Run:
         for one in fresh:
             if one.problems:
                 self._refuse(one.problems)
+        good = self._unlike(good)
         if not good:
             return
         new = [one for one in good if one.stored is None]
@@ -257,6 +276,19 @@ class _Run:
                 _undo()
         for one, outcome in zip([*new, *known], outcomes, strict=True):
             self._count(one, outcome)
+
+    def _unlike(self, records: list[Gathered]) -> list[Gathered]:
+        """Return the records to be written after a look at those that they look like."""
+        if self.compared is None:
+            return records
+        wanted, told = self.compared.settle(records)
+        for one, problem, is_refused in told:
+            if is_refused:
+                self._refuse([self._at_row(one, problem)])
+            else:
+                self._report.alike += 1
+                self._note(self._at_row(one, problem))
+        return wanted
 
     def _count(self, one: Gathered, outcome: Any) -> None:
         """Count what became of a record."""

@@ -28,6 +28,7 @@ class Report:
         updated: records changed.
         unchanged: records whose values were those of the file already.
         skipped: records whose key existed already.
+        alike: records that looked like stored ones, skipped or not.
         refused: records, or rows, that were not taken.
         ignored_columns: columns of computed and system fields.
         problems: the first of them.
@@ -41,6 +42,7 @@ class Report:
     updated: int = 0
     unchanged: int = 0
     skipped: int = 0
+    alike: int = 0
     refused: int = 0
     ignored_columns: tuple[str, ...] = ()
     problems: list[RowProblem] = field(default_factory=list)

@@ -150,6 +150,30 @@ def _check_constraints(draft: Draft, record_type: RecordType, node: Node) -> Non
                 draft.add(place.at(n), "not_unique", text, name=name)
 
 
+def _check_duplicates(draft: Draft, record_type: RecordType, node: Node) -> None:
+    """Check that the fields of `duplicates` can be compared, one of them exactly."""
+    names = [one.name for one in record_type.fields]
+    for at, rule in enumerate(record_type.duplicates):
+        place = node.at("duplicates", at)
+        _check_names(draft, place.at("fields"), rule.fields, names)
+        _check_names(draft, place.at("fuzzy"), rule.fuzzy, rule.fields)
+        for n, name in enumerate(rule.fields):
+            found = record_type.field(name)
+            if found is not None and not (
+                can_be_unique(found.type, stored=found.stored) and found.sensitive != "secret"
+            ):
+                text = N_("{name} cannot be compared with that of other records.")
+                draft.add(place.at("fields", n), "not_compared", text, name=name)
+        for n, name in enumerate(rule.fuzzy):
+            found = record_type.field(name)
+            if found is not None and found.type != "text":
+                text = N_("Only texts can be alike; {name} is none.")
+                draft.add(place.at("fuzzy", n), "not_alike", text, name=name)
+        if not set(rule.fields) - set(rule.fuzzy):
+            text = N_("One of the fields must be the same, not only alike.")
+            draft.add(place.at("fields"), "all_fuzzy", text)
+
+
 def can_be_unique(type_name: str, *, stored: bool) -> bool:
     """Return whether a field has a column that a unique index can hold."""
     if type_name in {"formula", "rollup", "lookup"}:
@@ -240,6 +264,7 @@ _TYPE_CHECKS: tuple[Callable[[Draft, RecordType, Node], None], ...] = (
     _check_layout,
     _check_views,
     _check_constraints,
+    _check_duplicates,
     check_rules,
     check_stages,
     _check_own_policies,

@@ -51,10 +51,8 @@ KEYS: Mapping[type, Keys] = {
             "[{name: vip, when: \"level == 'gold'\", then: [{require: [reason]}]}]",
         ),
         "stages": ("What a record needs in one state.", "[{state: done, require: [result]}]"),
-        "unique_together": (
-            "Combinations that no two records share.",
-            "[{fields: [member, day]}]",
-        ),
+        "unique_together": ("Combinations that no two share.", "[{fields: [member, day]}]"),
+        "duplicates": ("Fields by which two records are probably one.", "[{fields: [phone]}]"),
         "delete": (
             "When a record may be deleted.",
             '{allow_when: "uses == 0", message: {zh: 已使用, en: It is in use}}',
@@ -187,6 +185,10 @@ KEYS: Mapping[type, Keys] = {
     model.UniqueTogether: {
         "fields": ("The fields.", "[member, day]"),
         "no_reuse": ("Deleted records count too.", "true"),
+    },
+    model.DuplicateRule: {
+        "fields": ("The fields that must all be filled in and mean the same.", "[name, birthday]"),
+        "fuzzy": ("Those of them that need only be alike.", "[name]"),
     },
     model.DeleteRule: {
         "allow_when": ("It may be deleted while this holds.", '"uses == 0"'),
@@ -433,6 +435,7 @@ PLACES: Mapping[type, str] = {
     model.Action: "rules · then",
     model.Stage: "stages",
     model.UniqueTogether: "unique_together",
+    model.DuplicateRule: "duplicates",
     model.DeleteRule: "delete",
     model.Tab: "layout",
     model.Section: "layout · sections",

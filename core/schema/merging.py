@@ -132,7 +132,7 @@ class _Change:
         self._merge("views", overlaid)
         self._merge("policies", overlaid)
         self._merge("rules", overlaid)
-        for name in ("checks", "stages", "unique_together", "changes"):
+        for name in ("checks", "stages", "unique_together", "duplicates", "changes"):
             self._append(name, over.listed(name))
         self._lay_out(over)
         self._archive(over)

@@ -229,6 +229,20 @@ class UniqueTogether(Model, frozen=True, kw_only=True):
     no_reuse: bool = False
 
 
+class DuplicateRule(Model, frozen=True, kw_only=True):
+    """Fields by which two records are probably one: all are filled in, and mean the same.
+
+    Case, width, blanks, punctuation and the ways to write a telephone number do not matter.
+    Nothing is refused because of it: it is told.
+
+    Attributes:
+        fuzzy: those of the fields that need only be alike, as names with a letter wrong are.
+    """
+
+    fields: tuple[str, ...]
+    fuzzy: tuple[str, ...] = ()
+
+
 class DeleteRule(Model, frozen=True, kw_only=True):
     """When a record may be deleted, and what is said when it may not."""
 
@@ -342,6 +356,7 @@ class RecordType(Model, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] = ()
     stages: tuple[Stage, ...] = ()
     unique_together: tuple[UniqueTogether, ...] = ()
+    duplicates: tuple[DuplicateRule, ...] = ()
     delete: DeleteRule | None = None
     layout: tuple[Tab, ...] = ()
     views: tuple[View, ...] = ()

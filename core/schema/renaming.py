@@ -258,9 +258,10 @@ class Renames:
             self._rename_policy(policy, name)
 
     def _rename_rules(self, tree: Tree, name: str) -> None:
-        for key in ("checks", "unique_together"):
+        for key in ("checks", "unique_together", "duplicates"):
             for rule in _maps(tree, key):
                 self._rename_in(rule.get("fields"), name)
+                self._rename_in(rule.get("fuzzy"), name)
         for rule in _maps(tree, "rules"):
             for action in _maps(rule, "then"):
                 self._rename_action(action, name)

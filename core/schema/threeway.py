@@ -29,7 +29,7 @@ _KEYED = {
 #: What a thing is, not what it is like.
 _IDENTITY = frozenset({"id", "name", "value", "type", "was", "record_type", "customize"})
 #: What the site adds to without taking the place of anything.
-_ADDED = frozenset({"checks", "unique_together", "changes", "stages", "archive"})
+_ADDED = frozenset({"checks", "unique_together", "duplicates", "changes", "stages", "archive"})
 
 Tree = dict[str, Any]
 #: Conflict key -> `mine`, `theirs`, or `{"value": …}`.

@@ -4,7 +4,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flask import Response, render_template, request, send_file
 from flask.typing import ResponseReturnValue
@@ -15,6 +15,8 @@ from core.errors import Conflict, Malformed, NotFound, UserError
 from core.i18n import N_, translate
 from core.ids import is_id, new_id
 from core.policies.access import access
+from core.records.duplicates import rules_for
+from core.records.importalike import Alike
 from core.records.importing import Report, run_import
 from core.records.importjournal import Undone, list_imports, undo_import
 from core.records.mapping import ImportMapping, load_mapping
@@ -91,10 +93,16 @@ def _run(ctx: Context, type_name: str, target: Path, *, dry_run: bool) -> Report
             path,
             mapping=_mapping(request.files.get("mapping")),
             update=request.form.get("existing") == "update",
+            alike=_alike(),
             dry_run=dry_run,
             report_path=target,
             name=upload.filename or "",
         )
+
+
+def _alike() -> Alike:
+    choice = request.form.get("alike", "")
+    return cast("Alike", choice if choice in {"report", "skip", "update"} else "")
 
 
 @pages.post("/import/<type_name>/<import_id>/undo")
@@ -191,6 +199,8 @@ def shown_report(
         changed = N_("would be changed") if report.dry_run else N_("changed")
         figures.insert(2, (report.updated, text(changed)))
         figures.insert(3, (report.unchanged, text(N_("were like that already"))))
+    if report.alike:
+        figures.append((report.alike, text(N_("look like others"))))
     if report.left_out:
         figures.append((report.left_out, text(N_("left out by the mapping"))))
     problems = [
@@ -204,7 +214,13 @@ def shown_report(
     stopped = report.stopped
     if stopped is not None:
         problems.append({"line": "", "path": "", "message": text(stopped.text, **stopped.params)})
-    return {"dry_run": report.dry_run, "figures": figures, "problems": problems, "key": key}
+    return {
+        "dry_run": report.dry_run,
+        "figures": figures,
+        "problems": problems,
+        "key": key,
+        "has_alike": bool(report.alike),
+    }
 
 
 def _render(ctx: Context, record_type: RecordType, **values: Any) -> str:
@@ -228,4 +244,6 @@ def _render(ctx: Context, record_type: RecordType, **values: Any) -> str:
         dry_run=values["dry_run"],
         imports=list_imports(ctx, record_type.name),
         existing=request.form.get("existing", "skip"),
+        alike=request.form.get("alike", ""),
+        compares=bool(rules_for(ctx, record_type.name)),
     )

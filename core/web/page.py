@@ -384,6 +384,8 @@ BROWSER_TEXTS = (
     N_("Save"),
     N_("all that match"),
     N_("{count} picked"),
+    N_("Pick two records or more."),
+    N_("There are records that look like this one:"),
     N_("Choose a field"),
     N_("Try it first"),
     N_("Change all that match"),

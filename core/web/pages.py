@@ -11,6 +11,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     choices,
     comments,
     dashboards,
+    duplicates,
     edits,
     expressions,
     files,

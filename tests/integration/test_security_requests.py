@@ -28,6 +28,8 @@ ROUTES = {
     ("/records/<type_name>/<record_id>/why", "GET"): (401, 404, 404),
     ("/records/<type_name>/bulk", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/duplicate", "POST"): (401, 404, 404),
+    ("/records/<type_name>/duplicates", "GET"): (401, 404, 404),
+    ("/records/<type_name>/similar", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/merge", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/merges", "GET"): (401, 404, 404),
     ("/records/<type_name>/merges/<merge_id>/undo", "POST"): (401, 404, 404),
