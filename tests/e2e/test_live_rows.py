@@ -1,7 +1,9 @@
 """Forms while somebody types: cells of child tables, computed values, what a link brings along."""
 
 import os
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -34,6 +36,10 @@ fields:
       - {name: reason, type: text, label: {zh: 原因, en: Reason}, required_when: "stage == 'lost' or member.status == 'frozen'"}
   - {name: total, type: rollup, of: lines, take: amount, how: sum, label: {zh: 合计, en: Total}}
   - {name: tax, type: formula, formula: "total * 0.065", currency: CNY, label: {zh: 税, en: Tax}}
+  - {name: at, type: datetime, label: {zh: 时间, en: Time}}
+  - {name: day, type: formula, formula: "DAY(at)", precision: 0, label: {zh: 日, en: Day}}
+rules:
+  - {name: ended, on: change, when: "stage == 'lost'", then: [{set: at, to: "NOW()"}]}
 policies:
   - {name: clerks, who: {role: clerk}, actions: ["*"]}
 """
@@ -138,3 +144,17 @@ def test_computed_values_are_shown_before_saving_as_they_are_stored(site, person
         "81.00 CNY",
         "13800001111",
     )
+
+
+def test_times_are_the_stores_whatever_the_browsers_clock_says(site, person):
+    site.publish(QUOTE)
+    page = person("clerk").page
+    page.goto("/records/quote/new")
+    page.fill("[name=at]", "2026-03-02T23:30:00")
+    assert shows(page, "day") == "2"
+    page.focus("[name=stage]")
+    page.select_option("[name=stage]", "lost")
+    told = page.evaluate("JSON.parse(document.getElementById('environment').textContent)")
+    now = datetime.fromisoformat(told["now"]).astimezone(ZoneInfo(told["zone"]))
+    assert page.input_value("[name=at]")[:16] == now.strftime("%Y-%m-%dT%H:%M")
+    assert shows(page, "day") == str(now.day)

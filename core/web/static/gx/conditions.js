@@ -2,6 +2,7 @@
 // the same again when it saves: this only spares people the round trip.
 import { rateText } from "./core.js";
 import { compute, equal, isSame, show, value } from "./computing.js";
+import { environment } from "./environment.js";
 import { fill } from "./fill.js";
 import { FormValues } from "./formvalues.js";
 import { follower } from "./linked.js";
@@ -15,9 +16,6 @@ import { Why } from "./why.js";
  *   values: Values, stored?: Values, cells: Record<string, Record<string, Values>>, follows: Record<string, string[]>}} Rules
  */
 /** @typedef {{line: HTMLTableRowElement, row: Values}} Cells a row of a sheet, computed */
-
-/** What expressions know of the world: the store day and who asks, as the server says. */
-const environment = JSON.parse(document.getElementById("environment")?.textContent || "{}");
 
 /** Kinds of fields whose control shows something else than their value. */
 const NOT_FILLED = new Set(["link", "links", "user", "users", "table", "file", "files", "image"]);

@@ -121,6 +121,19 @@ export function fromWall(wall, zone) {
   return inYears(wall - (before < after ? before : after));
 }
 
+/** @param {string} text as a `datetime-local` control has it @param {string} zone @returns {string | null} RFC 3339 */
+export function fromLocal(text, zone) {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?$/.test(text)) return null;
+  const found = fromWall(instant(`${text.length === 16 ? `${text}:00` : text}Z`), zone);
+  return found === null ? null : instantText(found);
+}
+
+/** @param {string} text RFC 3339 @param {string} zone @returns {string} as a `datetime-local` control has it */
+export function toLocal(text, zone) {
+  const at = instant(text);
+  return instantText(at + offset(at, zone)).slice(0, 19);
+}
+
 /** @param {bigint} at @param {string} zone @returns {string | null} */
 export const storeDay = (at, zone) => dayText(Number(floorDivide(at + offset(at, zone), DAY_MICROS)));
 

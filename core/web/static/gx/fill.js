@@ -1,4 +1,6 @@
 // Puts a value into a field's controls, whatever kind they are.
+import { toLocal } from "./days.js";
+import { environment } from "./environment.js";
 
 /**
  * @param {HTMLFormElement} form
@@ -15,7 +17,8 @@ export function fill(form, path, other) {
   for (const control of controls) {
     if (control.type === "checkbox") {
       control.checked = Array.isArray(other.value) ? other.value.includes(control.value) : other.value === true;
-    } else if (control.type !== "hidden" || control.dataset.chosen !== undefined) control.value = other.value ?? "";
+    } else if (control.type === "datetime-local") control.value = other.value ? toLocal(other.value, environment.zone) : "";
+    else if (control.type !== "hidden" || control.dataset.chosen !== undefined) control.value = other.value ?? "";
   }
   place?.querySelector("[data-upload]")?.dispatchEvent(new CustomEvent("gx-put", { detail: other.value }));
   const search = /** @type {HTMLInputElement | null} */ (place?.querySelector("[data-search]") ?? null);

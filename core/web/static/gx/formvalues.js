@@ -1,5 +1,8 @@
 // The form as a record in wire form; what was not touched since is not read again.
 
+import { fromLocal } from "./days.js";
+import { environment } from "./environment.js";
+
 /** @typedef {Record<string, any>} Values */
 /** @typedef {{line: HTMLTableRowElement, id: string, values: Values, isBlank: boolean}} Line */
 
@@ -144,10 +147,7 @@ function read(path, kind, root) {
   const text = control.value.trim();
   // A secret that is stored is not shown, but it is there.
   if (text === "") return control.dataset.set === undefined ? null : "•••";
-  if (kind === "datetime") {
-    const instant = new Date(text);
-    return Number.isNaN(instant.getTime()) ? null : instant.toISOString();
-  }
+  if (kind === "datetime") return fromLocal(text, environment.zone);
   return NUMERIC.has(kind) && !isNumber(text) ? null : text;
 }
 
