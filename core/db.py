@@ -119,6 +119,21 @@ class Database:
         with self._silent.connect() as connection:
             yield connection
 
+    @contextmanager
+    def patient(self) -> Iterator[Connection]:
+        """Yield a connection of PostgreSQL outside any transaction that may take its time.
+
+        It is for what holds up nobody, however long it waits and works.
+        """
+        with self.autocommit() as connection:
+            connection.exec_driver_sql("SET lock_timeout = 0")
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("RESET lock_timeout")
+                connection.exec_driver_sql("RESET statement_timeout")
+
     def forget_plans(self) -> None:
         """Have every connection plan its statements anew before it is used again.
 
@@ -229,6 +244,47 @@ def driver_failure(connection: Connection, sql: str, error: Exception) -> BaseEx
     return failure
 
 
+class TookLong(Exception):
+    """A statement took longer than `briefly` allows; another way may be faster."""
+
+
+#: How much a statement may do `briefly`: steps of SQLite's machine, some 50 ms; on
+#: PostgreSQL what it may take.
+_BRIEF_STEPS, _BRIEF_TIME = 500_000, "80ms"
+
+
+@contextmanager
+def briefly(connection: Connection) -> Iterator[None]:
+    """End a prebuilt statement that reads when it has done much.
+
+    In a transaction of PostgreSQL, which this would end too, it goes on.
+
+    Raises:
+        TookLong: it was ended.
+    """
+    driver: Any = connection.connection.driver_connection
+    try:
+        if connection.dialect.name == "sqlite":
+            driver.set_progress_handler(lambda: True, _BRIEF_STEPS)
+            try:
+                yield
+            finally:
+                driver.set_progress_handler(None, 0)
+        elif driver.pgconn.transaction_status:
+            yield
+        else:
+            say(connection, f"SET statement_timeout = '{_BRIEF_TIME}'")
+            try:
+                yield
+            finally:
+                say(connection, "RESET statement_timeout")
+    except OperationalError as error:
+        cause = error.orig
+        if str(cause) == "interrupted" or getattr(cause, "sqlstate", None) == "57014":
+            raise TookLong from error
+        raise
+
+
 def _set_durable(connection: Connection, durable: bool) -> None:
     """Have the next commit wait for the disk or not, where that changes."""
     if connection.info.get("gx_durable", False) != durable:
@@ -308,7 +364,7 @@ def _postgres_engine(url: sa.URL, pool_size: int) -> Engine:
         json_deserializer=msgspec.json.decode,
         connect_args={
             "options": "-c timezone=UTC -c datestyle=ISO"
-            f" -c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s"
+            f" -c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s -c jit=off"
         },
     )
 

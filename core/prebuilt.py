@@ -57,6 +57,7 @@ class Prebuilt:
         "_dialect",
         "_has_run",
         "_open",
+        "_options",
         "readers",
         "sql",
         "texts",
@@ -64,9 +65,24 @@ class Prebuilt:
     )
 
     def __init__(
-        self, statement: Any, dialect: Dialect, names: Iterable[str] | None = None
+        self,
+        statement: Any,
+        dialect: Dialect,
+        names: Iterable[str] | None = None,
+        *,
+        is_planned_once: bool = True,
     ) -> None:
-        """Compile `statement`; `names` are the columns that an INSERT or UPDATE sets."""
+        """Compile `statement`.
+
+        Args:
+            statement: what SQLAlchemy is to render.
+            dialect: for which database.
+            names: the columns that an INSERT or UPDATE sets.
+            is_planned_once: PostgreSQL keeps a plan; without it each call is planned for its
+                own values, where they decide which way is fast.
+        """
+        plans = dialect.name != "sqlite" and not is_planned_once
+        self._options = {"prepare": False} if plans else {}
         compiled = statement.compile(
             dialect=dialect, column_keys=None if names is None else list(names)
         )
@@ -137,7 +153,7 @@ class Prebuilt:
         for place, name, convert in self._open:
             value = values[name]
             arguments[place] = value if convert is None else convert(value)
-        return driver.execute(self.sql, arguments)
+        return driver.execute(self.sql, arguments, **self._options)
 
     def _learn(self, description: Any) -> None:
         """Find out what makes Python values of the columns that the driver describes."""

@@ -13,8 +13,7 @@ given up after `LOCK_MILLISECONDS`, so that readers behind it go on, and tried a
 
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -334,18 +333,5 @@ def _take_alone(db: Database, release: Release, step: Step) -> None:
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_MILLISECONDS}ms'")
             Taker(connection, release).take(step)
         return
-    with _patient(db) as connection:
+    with db.patient() as connection:
         Taker(connection, release, concurrently=True).take(step)
-
-
-@contextmanager
-def _patient(db: Database) -> Iterator[Connection]:
-    """Yield a connection that may wait and work for long, since it holds up nobody."""
-    with db.autocommit() as connection:
-        connection.exec_driver_sql("SET lock_timeout = 0")
-        connection.exec_driver_sql("SET statement_timeout = 0")
-        try:
-            yield connection
-        finally:
-            connection.exec_driver_sql("RESET lock_timeout")
-            connection.exec_driver_sql("RESET statement_timeout")

@@ -35,7 +35,7 @@ def build_search(db: Database, record_type: RecordType, bookmark: Bookmark | Non
             rows = connection.execute(query, {"cursor": cursor}).mappings().all()
             if not rows:
                 set_state(connection, record_type.name, fingerprint(record_type))
-                return
+                break
             put(
                 connection,
                 record_type.name,
@@ -44,6 +44,10 @@ def build_search(db: Database, record_type: RecordType, bookmark: Bookmark | Non
             cursor = str(rows[-1]["id"])
             if bookmark:
                 bookmark(connection, cursor)
+    if not db.is_sqlite:
+        # Else the first searches do what the server does by itself some time later.
+        with db.patient() as alone:
+            alone.exec_driver_sql("VACUUM (ANALYZE) gx_search")
 
 
 def drop_search(db: Database, type_name: str) -> None:

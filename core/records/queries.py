@@ -7,13 +7,14 @@ field, then those that have none, so that each half can use the index.
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.context import Context
+from core.db import TookLong, briefly
 from core.errors import Malformed, NotFound
 from core.i18n import N_
 from core.ids import is_id
@@ -26,11 +27,12 @@ from core.records.cursor import decode_cursor, encode_cursor
 from core.records.expanding import expand_records
 from core.records.projection import Projection, has_lookups
 from core.records.proposals import find_proposal
-from core.records.searching import find_search
+from core.records.searching import Search, find_search
 from core.records.selection import Selection, check_fields, read_filter
 from core.records.wire import dump_mapping
 from core.schema.writtentypes import MASK
 from core.tables.releases import REVISION_TEXT
+from core.tables.search import finds_few
 
 Record = dict[str, Any]
 
@@ -179,9 +181,10 @@ def _list(ctx: Context, type_name: str, query: Query, *, as_wire: bool) -> Page:
     if not 1 <= query.limit <= MOST:
         raise Malformed(N_("The limit must be from 1 to {most}."), most=MOST)
     asked = asked_query(ctx, rights, query, limit=query.limit + 1)
-    selection, cursor = asked.selection, None
+    cursor = None
     with ctx.reading() as connection:
-        prebuilt, rows = _rows(connection, asked, query)
+        asked, prebuilt, rows = _found(ctx, connection, rights, asked, query)
+        selection = asked.selection
         ctx.confirm(connection, rows[-1][-1] if rows else None)
         if len(rows) > query.limit:
             del rows[query.limit :]
@@ -200,10 +203,16 @@ class Asked:
 
     selection: Selection
     values: dict[str, Any]
+    search: Search | None = None
 
 
-def asked_query(ctx: Context, rights: Access, query: Query, *, limit: int) -> Asked:
-    """Return the compiled question; the literal words and bounds are bound later."""
+def asked_query(
+    ctx: Context, rights: Access, query: Query, *, limit: int, search: Search | None = None
+) -> Asked:
+    """Return the compiled question; the literal words and bounds are bound later.
+
+    `search` says how the query's words are looked for, where that is known already.
+    """
     if query.expand:
         check_fields(rights.record_type, query.expand, "expand")
     # Equal rights on this type do not mean equal rights on those it links to.
@@ -211,7 +220,8 @@ def asked_query(ctx: Context, rights: Access, query: Query, *, limit: int) -> As
     type_name = rights.record_type.name
     asked = read_filter(ctx, type_name, query.filter) if query.filter else None
     shape = asked.opened.shape if asked else None
-    search = find_search(ctx, rights, query.search) if query.search else None
+    if query.search and search is None:
+        search = find_search(ctx, rights, query.search)
     sought = search.shape if search else None
     key = ("records.list", type_name, roles, shape, query.sort, query.fields, sought, query.via)
     selection = compiled(
@@ -231,7 +241,28 @@ def asked_query(ctx: Context, rights: Access, query: Query, *, limit: int) -> As
         values.update(asked.opened.values)
     if search is not None:
         values.update(search.values)
-    return Asked(selection, values)
+    return Asked(selection, values, search)
+
+
+def _found(
+    ctx: Context, connection: Connection, rights: Access, asked: Asked, query: Query
+) -> tuple[Asked, Prebuilt, list[Row]]:
+    """Return the rows of a page, and how they were asked for in the end.
+
+    A list is walked in its order until the page is full, which is over at once where many
+    records match. Where that takes longer, all that the index finds are looked at, if
+    these are not nearly all that there are.
+    """
+    search = asked.search
+    if search is not None and search.ids is None and search.key is not None:
+        try:
+            with briefly(connection):
+                return asked, *_rows(connection, asked, query)
+        except TookLong:
+            if finds_few(connection, search.key):
+                whole = replace(search, by_index=True)
+                asked = asked_query(ctx, rights, query, limit=query.limit + 1, search=whole)
+    return asked, *_rows(connection, asked, query)
 
 
 def _rows(connection: Connection, asked: Asked, query: Query) -> tuple[Prebuilt, list[Row]]:

@@ -20,14 +20,24 @@ from core.policies.access import Access
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import Field, RecordType
 from core.schema.texttypes import check_characters
-from core.tables.search import candidates, content_of, is_built, put, search_fields
+from core.tables.search import (
+    candidates,
+    content_of,
+    index_key,
+    indexed_ids,
+    is_built,
+    like_pattern,
+    put,
+    search_fields,
+)
 
 #: Longest text that is searched for, and how many words of it.
 LONGEST = 100
 MOST_WORDS = 8
 
 #: With more candidates than this, matches are so frequent that the list is walked in its
-#: order until the page is full; with fewer, each of them is looked at.
+#: order until the page is full, for a moment (`core.db.briefly`); with fewer, or where the
+#: page is not full by then, each of them is looked at.
 _MOST_CANDIDATES = 4_000
 
 
@@ -37,25 +47,32 @@ class Search:
 
     Attributes:
         words: each must be in some field.
-        ids: the records that may hold them; None where the list itself is walked.
+        ids: the records that may hold them; None where these are many or not known.
+        key: what finds the records in the index; None where it knows nothing.
+        by_index: all that the index finds are looked at; else the list is walked in its
+            order until the page is full.
     """
 
     words: tuple[str, ...] = ()
     ids: tuple[str, ...] | None = None
+    key: Any = None
+    by_index: bool = False
 
     @property
-    def shape(self) -> tuple[int, bool]:
-        """Return what the statement depends on: the number of words, and whether ids are known."""
-        return len(self.words), self.ids is not None
+    def shape(self) -> tuple[int, bool, bool]:
+        """Return what the statement depends on: the number of words, and how they are found."""
+        return len(self.words), self.ids is not None, self.by_index
 
     @property
     def values(self) -> dict[str, Any]:
         """Return the parameters of the conditions of `search_conditions`."""
         found: dict[str, Any] = {
-            f"search{index}": _pattern(word) for index, word in enumerate(self.words)
+            f"search{index}": like_pattern(word) for index, word in enumerate(self.words)
         }
         if self.ids is not None:
             found["search_ids"] = msgspec.json.encode(self.ids).decode()
+        if self.by_index:
+            found["search_key"] = self.key
         return found
 
 
@@ -72,8 +89,9 @@ def find_search(ctx: Context, rights: Access, text: str) -> Search:
     with ctx.reading() as connection:
         if not search_fields(record_type) or not _is_ready(ctx, connection, record_type):
             return Search(words)
+        key = index_key(connection, record_type.name, words)
         found = candidates(connection, record_type.name, words, most=_MOST_CANDIDATES)
-    return Search(words, None if found is None else tuple(found))
+    return Search(words, None if found is None else tuple(found), key)
 
 
 def _is_ready(ctx: Context, connection: Connection, record_type: RecordType) -> bool:
@@ -98,13 +116,6 @@ def _words(text: str) -> tuple[str, ...]:
         many = N_("At most {limit} words.")
         raise Invalid(problems=[Problem("search", "query.too_long", many, {"limit": MOST_WORDS})])
     return words
-
-
-def _pattern(word: str) -> str:
-    """Return the LIKE pattern that finds `word` anywhere, taken literally."""
-    for special in "\\%_":
-        word = word.replace(special, "\\" + special)
-    return f"%{word}%"
 
 
 def search_conditions(
@@ -133,9 +144,14 @@ def search_conditions(
             else sa.func.json_array_elements_text(sa.cast(ids, sa.JSON)).table_valued("value")
         )
         found.append(table.c.id.in_(sa.select(rows.c.value)))
-    for index in range(len(search.words)):
-        word = sa.bindparam(f"search{index}", type_=sa.Text())
-        found.append(sa.or_(*(table.c[name].ilike(word, escape="\\") for name in allowed)))
+    words: list[sa.BindParameter[str]] = [
+        sa.bindparam(f"search{index}", type_=sa.Text()) for index in range(len(search.words))
+    ]
+    if search.by_index:
+        found.append(table.c.id.in_(indexed_ids(dialect, words)))
+    found += (
+        sa.or_(*(table.c[name].ilike(word, escape="\\") for name in allowed)) for word in words
+    )
     return found
 
 

@@ -111,12 +111,14 @@ class Selection:
         self.readers = [key.read for key in self._keys]
         self.signature = ",".join(f"{'-' * key.is_down}{key.name}" for key in self._keys)
         self._statements: dict[tuple[str, bool], Prebuilt] = {}
+        # How frequent the words are decides how a list is best gone through.
+        self._is_planned_once = search is None or search.ids is not None
 
     def statement(self, half: str, *, after: bool) -> Prebuilt:
         """Return the statement of one half: `values` or `nulls` of the leading field."""
         found = self._statements.get((half, after))
         if found is None:
-            found = Prebuilt(self._build(half, after=after), self._engine_dialect)
+            found = self._prebuilt(self._build(half, after=after))
             self._statements[half, after] = found
         return found
 
@@ -136,9 +138,12 @@ class Selection:
         """Return the statement that counts the matches, at most as many as `limit` if capped."""
         found = self._statements.get(("count", is_capped))
         if found is None:
-            found = Prebuilt(self._counting(is_capped=is_capped), self._engine_dialect)
+            found = self._prebuilt(self._counting(is_capped=is_capped))
             self._statements["count", is_capped] = found
         return found
+
+    def _prebuilt(self, statement: sa.Select[Any]) -> Prebuilt:
+        return Prebuilt(statement, self._engine_dialect, is_planned_once=self._is_planned_once)
 
     def _counting(self, *, is_capped: bool) -> sa.Select[Any]:
         if not is_capped:

@@ -5,7 +5,8 @@ GIN index); SQLite by the same numbers as words of a contentless FTS5 table, who
 `rowid` is `doc`. Whoever writes a record writes its row in the same transaction.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from core.db import driver_failure, metadata
+from core.prebuilt import Prebuilt
 from core.schema.model import Field, RecordType
 from core.tables.columns import ID
 from core.tables.grams import needed, numbered, pieces, worded
@@ -181,31 +183,91 @@ def _known(driver: Any, type_name: str, ids: Iterable[str]) -> dict[str, tuple[i
     return {record_id: (doc, content) for record_id, doc, content in rows}
 
 
+def like_pattern(text: str) -> str:
+    """Return the LIKE pattern that finds `text` anywhere, taken literally."""
+    for special in "\\%_":
+        text = text.replace(special, "\\" + special)
+    return f"%{text}%"
+
+
+def index_key(connection: Connection, type_name: str, texts: Iterable[str]) -> Any:
+    """Return what `indexed_ids` is to be asked with to find all of `texts`, for one database.
+
+    None when the texts are too short to be looked up.
+    """
+    wanted = set[str]().union(*map(needed, texts))
+    if not wanted:
+        return None
+    form = worded if connection.dialect.name == "sqlite" else numbered
+    return form(type_name, wanted)
+
+
+def indexed_ids(dialect: str, patterns: Iterable[sa.BindParameter[str]]) -> sa.Select[Any]:
+    """Return the question for the ids of records whose texts fit all patterns.
+
+    Its parameter `search_key` is an `index_key`; the records' type is part of that.
+    """
+    columns = search_table.c
+    if dialect == "sqlite":
+        key: sa.BindParameter[Any] = sa.bindparam("search_key", type_=sa.Text())
+        grams = sa.table("gx_search_grams", sa.column("rowid"))
+        match = sa.literal_column("gx_search_grams").op("MATCH", is_comparison=True)(key)
+        has_pieces: sa.ColumnElement[bool] = columns.doc.in_(sa.select(grams.c.rowid).where(match))
+    else:
+        key = sa.bindparam("search_key", type_=postgresql.ARRAY(sa.Integer))
+        has_pieces = columns.grams.contains(key)
+    fits = (columns.content.ilike(one, escape="\\") for one in patterns)
+    return sa.select(columns.record_id).where(has_pieces, *fits)
+
+
+#: With so many records that have the pieces it is a matter of moments to look at each.
+#: PostgreSQL reads a page of the disk for nearly each and is faster to go through them all.
+_FEW = {"sqlite": 100_000, "postgresql": 10_000}
+
+_COUNT = {
+    "sqlite": "SELECT count(*) FROM (SELECT rowid FROM gx_search_grams"
+    " WHERE gx_search_grams MATCH :search_key LIMIT :most)",
+    "postgresql": "SELECT count(*) FROM (SELECT FROM gx_search"
+    " WHERE grams @> CAST(:search_key AS integer[]) LIMIT :most) AS found",
+}
+
+
+@lru_cache(maxsize=2)
+def _counting(dialect: sa.Dialect) -> Prebuilt:
+    return Prebuilt(sa.text(_COUNT[dialect.name]), dialect, is_planned_once=False)
+
+
+def finds_few(connection: Connection, key: Any) -> bool:
+    """Return whether the index finds so few records by a key that each can be looked at."""
+    few = _FEW[connection.dialect.name]
+    values = {"search_key": key, "most": few + 1}
+    return bool(_counting(connection.dialect).raw(connection, values)[0][0] <= few)
+
+
+@lru_cache(maxsize=32)
+def _finding(dialect: sa.Dialect, texts: int) -> Prebuilt:
+    patterns = [sa.bindparam(f"search{at}", type_=sa.Text()) for at in range(texts)]
+    most = sa.bindparam("most", type_=sa.Integer())
+    found = indexed_ids(dialect.name, patterns).limit(most)
+    return Prebuilt(found, dialect, is_planned_once=False)
+
+
 def candidates(
-    connection: Connection, type_name: str, texts: Iterable[str], *, most: int
+    connection: Connection, type_name: str, texts: Sequence[str], *, most: int
 ) -> list[str] | None:
     """Return the ids of records that may hold all of `texts`.
 
     None when there are more than `most`, or when the texts are too short to be looked up.
     """
-    wanted = set[str]().union(*map(needed, texts))
-    if not wanted:
+    key = index_key(connection, type_name, texts)
+    # SQLite gathers everything that has the pieces before it looks at the first text.
+    is_sqlite = connection.dialect.name == "sqlite"
+    if key is None or (is_sqlite and not finds_few(connection, key)):
         return None
-    if connection.dialect.name == "sqlite":
-        sql = (
-            "SELECT record_id FROM gx_search WHERE doc IN (SELECT rowid FROM gx_search_grams"
-            " WHERE gx_search_grams MATCH ? LIMIT ?)"
-        )
-        found = connection.exec_driver_sql(sql, (worded(type_name, wanted), most + 1))
-    else:
-        statement = (
-            sa.select(search_table.c.record_id)
-            .where(search_table.c.grams.contains(numbered(type_name, wanted)))
-            .limit(most + 1)
-        )
-        found = connection.execute(statement)
-    ids = [row[0] for row in found]
-    return ids if len(ids) <= most else None
+    values = {f"search{at}": like_pattern(text) for at, text in enumerate(texts)}
+    finding = _finding(connection.dialect, len(texts))
+    rows = finding.raw(connection, {**values, "search_key": key, "most": most + 1})
+    return [row[0] for row in rows] if len(rows) <= most else None
 
 
 def is_built(connection: Connection, record_type: RecordType) -> bool:

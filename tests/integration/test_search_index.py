@@ -1,11 +1,17 @@
 """Search: names of two characters, the index beside the record, and rights."""
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 
+from core import db
 from core.actor import SYSTEM
+from core.db import TookLong, briefly
 from core.errors import Forbidden, Invalid
 from core.migration.run import Publication, publish, resume
+from core.policies.access import access
+from core.prebuilt import Prebuilt
 from core.records import searching
 from core.records.operations import (
     create_many,
@@ -14,7 +20,8 @@ from core.records.operations import (
     restore_record,
     update_record,
 )
-from core.records.queries import Query, get_record, list_wire
+from core.records.queries import Query, asked_query, get_record, list_wire
+from core.records.searching import find_search
 from core.schema.layers import effective
 from core.schema.yamlnodes import Source
 from core.tables.search import candidates, search_table, set_state
@@ -45,6 +52,39 @@ def test_words_of_any_length_and_script_are_found(world, monkeypatch, most):
         "  张三  ": [0, 1],
     }.items():  # fmt: skip
         assert found(ctx, text) == [f"M{number:04}" for number in numbers], text
+
+
+def test_a_list_that_takes_long_to_walk_is_found_by_the_index(world, monkeypatch):
+    # SQLite ends every statement at once then, and PostgreSQL those that take a moment.
+    monkeypatch.setattr(db, "_BRIEF_STEPS", 1)
+    monkeypatch.setattr(searching, "_MOST_CANDIDATES", 0)
+    ctx = world.context("clerk")
+    names = ["张三", "张三丰", "李张", "100%_\\", "张 三"]
+    create_many(ctx, "member", [a_member(at, name=name) for at, name in enumerate(names)])
+    assert found(ctx, "张") == ["M0000", "M0001", "M0002", "M0004"]
+    assert found(ctx, "张", filter="no != 'M0001'", sort=("name",)) == ["M0000", "M0002", "M0004"]
+    rights = access(ctx, "member")
+    for text, count in {"张": 4, "张 三": 3, "三丰": 1, "100%_\\": 1, "李三": 0}.items():
+        walked = find_search(ctx, rights, text)
+        assert walked.ids is None or not count
+        asked = asked_query(
+            ctx, rights, Query(search=text), limit=9, search=replace(walked, by_index=True)
+        )
+        with ctx.reading() as connection:
+            rows = asked.selection.statement("values", after=False).raw(connection, asked.values)
+        assert len(rows) == count, text
+
+
+def test_a_statement_that_takes_long_is_ended_and_the_next_is_not(world):
+    slow = {
+        "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 400000)"
+        " SELECT max(i) FROM n",
+        "postgresql": "SELECT pg_sleep(0.3)",
+    }[world.db.dialect]
+    with world.db.read() as connection:
+        with pytest.raises(TookLong), briefly(connection):
+            Prebuilt(sa.text(slow), connection.dialect).raw(connection, {})
+        assert Prebuilt(sa.text(slow), connection.dialect).raw(connection, {})
 
 
 def test_the_index_follows_every_change(world):
