@@ -169,6 +169,9 @@ class Selection:
 
     def _order(self, key: Key) -> list[sa.ColumnElement[Any]]:
         element = key.element
+        if len(self._keys) == 1 and not key.is_nullable:
+            # By id alone: the primary key serves it, which says nothing of nulls.
+            return [element.desc() if key.is_down else element]
         if self._dialect != "sqlite":
             return [element.desc().nulls_last() if key.is_down else element.asc()]
         if key.is_down:

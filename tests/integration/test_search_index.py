@@ -75,6 +75,20 @@ def test_a_list_that_takes_long_to_walk_is_found_by_the_index(world, monkeypatch
         assert len(rows) == count, text
 
 
+def test_a_list_in_no_order_of_its_own_is_read_along_the_primary_key(world):
+    ctx = world.context("clerk")
+    asked = asked_query(ctx, access(ctx, "member"), Query(search="a"), limit=9)
+    statement = asked.selection.statement("values", after=False)
+    explain = "EXPLAIN QUERY PLAN " if world.db.is_sqlite else "EXPLAIN "
+    with world.db.read() as connection:
+        if not world.db.is_sqlite:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        statement.raw(connection, asked.values)
+        statement.sql = explain + statement.sql
+        plan = str(statement.raw(connection, asked.values)).upper()
+    assert [word for word in ("SORT", "TEMP B-TREE") if word in plan] == []
+
+
 def test_a_statement_that_takes_long_is_ended_and_the_next_is_not(world):
     slow = {
         "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 400000)"
