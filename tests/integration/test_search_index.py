@@ -82,7 +82,7 @@ def test_a_list_in_no_order_of_its_own_is_read_along_the_primary_key(world):
     explain = "EXPLAIN QUERY PLAN " if world.db.is_sqlite else "EXPLAIN "
     with world.db.read() as connection:
         if not world.db.is_sqlite:
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            connection.exec_driver_sql("SET LOCAL enable_sort = off")
         statement.raw(connection, asked.values)
         statement.sql = explain + statement.sql
         plan = str(statement.raw(connection, asked.values)).upper()
