@@ -17,6 +17,7 @@ from core.schema.fieldtypes import field_type_names
 from core.schema.loader import CHANGES, KINDS
 from core.schema.model import ACTIONS, Field, Policy, RecordType, View
 from core.schema.names import TYPE_NAME
+from core.schema.prints import Print
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -26,7 +27,7 @@ _LABEL = {
     "additionalProperties": {"type": "string"},
 }
 #: Models that a change may state in part.
-_PARTIAL = (Automation, Card, Dashboard, Field, RecordType, View)
+_PARTIAL = (Automation, Card, Dashboard, Field, Print, RecordType, View)
 
 
 def json_schema() -> dict[str, Any]:
@@ -43,7 +44,7 @@ def json_schema() -> dict[str, Any]:
 
 def _document(kind: str, model: type, definitions: dict[str, Any]) -> dict[str, Any]:
     # The site may state a part of an automation or dashboard that a plugin ships.
-    partial = kind in {*CHANGES, "automation", "dashboard"}
+    partial = kind in {*CHANGES, "automation", "dashboard", "print"}
     made = _struct(model, definitions, partial=partial)
     others = {"record_type", "extend", "customize"} - {kind}
     properties = {name: one for name, one in made["properties"].items() if name not in others}

@@ -100,9 +100,6 @@ class _Builder:
             if document.kind == "flow":
                 twice = N_("The flow {name} is already declared.")
                 self._add_whole(draft, document, Flow, draft.flows, twice)
-            elif document.kind == "print":
-                twice = N_("The print {name} is already declared.")
-                self._add_whole(draft, document, Print, draft.prints, twice)
             elif document.kind == "policy_set":
                 self._add_policies(draft, document)
             elif document.kind == "roles":
@@ -116,6 +113,7 @@ class _Builder:
                 draft.automations[name] = automation
                 draft.nodes[f"automation {name}"] = node
         self._add_dashboards(draft, documents)
+        self._add_prints(draft, documents)
         return draft
 
     def release(self, draft: Draft) -> Release:
@@ -253,6 +251,13 @@ class _Builder:
             if made is not None:
                 draft.dashboards[name] = made
                 draft.nodes[f"dashboard {name}"] = node
+
+    def _add_prints(self, draft: Draft, documents: list[Document]) -> None:
+        for name, (layer, node) in merge_shipped(documents, "print", self._problems).items():
+            made = _model(self._values(node, Print, frozenset()) | {"layer": layer}, Print)
+            if made is not None:
+                draft.prints[name] = made
+                draft.nodes[f"print {name}"] = node
 
     def _add_policies(self, draft: Draft, document: Document) -> None:
         for at, values in enumerate(document.values.get("policies", ())):

@@ -108,7 +108,9 @@ def _partial(kind: str, source: Source) -> frozenset[type]:
     if kind in CHANGES:
         return frozenset({RecordType, Field, View, Section})
     # Whether the site's document changes one of a plugin is seen when they are merged.
-    return frozenset({Automation, Card, Dashboard}) if source.layer == "site" else frozenset()
+    return (
+        frozenset({Automation, Card, Dashboard, Print}) if source.layer == "site" else frozenset()
+    )
 
 
 def _kind(node: Node, problems: list[Problem]) -> str | None:

@@ -1,4 +1,4 @@
-"""Lays the site's changes of automations and dashboards over what plugins and the product ship."""
+"""Lays the site's changes of automations, dashboards and prints over what is shipped."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -14,6 +14,7 @@ Merged = dict[str, tuple[str, Node]]
 _TWICE: Mapping[str, str] = {
     "automation": N_("The automation {name} is already declared in {file}."),
     "dashboard": N_("The dashboard {name} is already declared in {file}."),
+    "print": N_("The print {name} is already declared in {file}."),
 }
 
 

@@ -15,6 +15,7 @@ from core.i18n import N_
 from core.schema.loader import Document, load_documents
 from core.schema.merging import merge_types
 from core.schema.roundtrip import edited_text, flowing
+from core.schema.shippedmerging import merge_shipped
 from core.schema.yamlnodes import Node, Source
 
 SITE = "site"
@@ -25,9 +26,14 @@ _KEYED = {
     "policies": "name",
     "rules": "name",
     "options": "value",
+    "cards": "name",
 }
+#: Kinds of documents of which the site states a part, in the place of what a layer below says.
+_SHIPPED = ("automation", "dashboard", "print")
 #: What a thing is, not what it is like.
-_IDENTITY = frozenset({"id", "name", "value", "type", "was", "record_type", "customize"})
+_IDENTITY = frozenset(
+    {"id", "name", "value", "type", "was", "record_type", "customize", *_SHIPPED}
+)
 #: What the site adds to without taking the place of anything.
 _ADDED = frozenset({"checks", "unique_together", "duplicates", "changes", "stages", "archive"})
 
@@ -41,7 +47,7 @@ class Conflict:
     """One property that the site states and a layer below has changed.
 
     Attributes:
-        key: where it is: `member.fields.phone.max_length`.
+        key: where it is: `member.fields.phone.max_length`, `print receipt.label`.
         base: what the layers below said; `theirs` what they say now; None for nothing.
         mine: what the site says.
         file: the site's file.
@@ -68,10 +74,8 @@ def find_conflicts(before: Sequence[Source], after: Sequence[Source]) -> list[Co
     return [
         conflict
         for document in load_documents([one for one in after if one.layer == SITE])[0]
-        if document.kind == "customize" and document.name in old and document.name in new
-        for conflict in _compared(
-            document, plain(document.node), old[document.name], new[document.name], ()
-        )
+        if (key := _key(document)) in old and key in new
+        for conflict in _compared(document, plain(document.node), old[key], new[key], ())
     ]
 
 
@@ -138,10 +142,24 @@ def _below(sources: Iterable[Source]) -> list[tuple[str, str, str | bytes]]:
 
 
 def _trees(sources: Iterable[Source]) -> dict[str, Tree]:
-    """Return record type name -> what the layers below the site's say of it."""
+    """Return record type name -> what the layers below the site's say of it.
+
+    An automation, dashboard or print stands under its kind and name: `print receipt`.
+    """
     documents, problems = load_documents([one for one in sources if one.layer != SITE])
     merged = merge_types(documents, problems)
-    return {name: plain(draft.node) for name, draft in merged.items()}
+    trees = {name: plain(draft.node) for name, draft in merged.items()}
+    for kind in _SHIPPED:
+        for name, (_, node) in merge_shipped(documents, kind, problems).items():
+            trees[f"{kind} {name}"] = plain(node)
+    return trees
+
+
+def _key(document: Document) -> str:
+    """Return under what `_trees` has what a document of the site changes; `""` for nothing."""
+    if document.kind == "customize":
+        return document.name
+    return f"{document.kind} {document.name}" if document.kind in _SHIPPED else ""
 
 
 def plain(node: Node) -> Any:
@@ -170,7 +188,7 @@ def _compared(
         elif new not in (old, value):
             where = (*path, key)
             yield Conflict(
-                ".".join((document.name, *where)),
+                ".".join((_key(document), *where)),
                 deepcopy(old),
                 value,
                 deepcopy(new),

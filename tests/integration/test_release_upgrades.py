@@ -81,6 +81,71 @@ def test_person_keeps_mine_takes_theirs_or_writes_another_value(upgraded):
     assert field(upgraded, "name").max_length == 75
 
 
+def shipped(label, length, size="A5"):
+    """Return an automation and a print as files of the product, by their names."""
+    return {
+        "welcome.yaml": f"""\
+automation: welcome
+label: {{en: {label}}}
+type: thing
+trigger: {{on: created}}
+when: "LEN(name) == {length}"
+run_as: {{role: clerk}}
+actions: [{{do: notify, to: {{role: clerk}}, title: {{en: Hello}}}}]
+""",
+        "slip.yaml": f"""\
+print: slip
+type: thing
+label: {{en: {label}}}
+page: {{size: {size}}}
+blocks: [{{fields: [name]}}]
+""",
+    }
+
+
+def test_automations_and_prints_are_merged_property_by_property(world):
+    def ship(files):
+        for name, text in {"thing.yaml": BASE, **files}.items():
+            (world.settings.schemas / name).write_text(text)
+        return publish_disk(world, [])
+
+    assert ship(shipped("First", 1)) == 1
+    mine = world.settings.home / "schemas"
+    mine.mkdir()
+    (mine / "welcome.yaml").write_text("automation: welcome\nwhen: LEN(name) == 7\n")
+    text = "print: slip\n# our paper\nlabel: {en: Ours}\npage: {size: A6}\n"
+    (mine / "slip.yaml").write_text(text)
+    assert publish_disk(world, []) == 2
+    # What the site left alone follows; what both changed waits.
+    files = shipped("First", 1)
+    assert ship({**files, "slip.yaml": files["slip.yaml"].replace("[name]", "[name, tier]")}) == 3
+    printed = world.release.prints["slip"]
+    assert (printed.blocks[0].fields, printed.page.size, printed.layer) == (
+        ("name", "tier"),
+        "A6",
+        "core",
+    )
+    assert ship(shipped("Second", 2, "A4")) == 3
+    when, label, page = "automation welcome.when", "print slip.label", "print slip.page"
+    conflicts = {one.key: (one.base, one.mine, one.theirs) for one in plan_paths(world).conflicts}
+    assert conflicts == {
+        when: ("LEN(name) == 1", "LEN(name) == 7", "LEN(name) == 2"),
+        label: ({"en": "First"}, {"en": "Ours"}, {"en": "Second"}),
+        page: ({"size": "A5"}, {"size": "A6"}, {"size": "A4"}),
+    }
+    assert (
+        apply_paths(
+            world, settle={when: "theirs", label: "mine", page: {"value": {"size": "letter"}}}
+        )
+        == 4
+    )
+    assert world.release.automations["welcome"].when == "LEN(name) == 2"
+    assert world.release.automations["welcome"].label == {"en": "Second"}
+    printed = world.release.prints["slip"]
+    assert (printed.label, printed.page.size) == ({"en": "Ours"}, "letter")
+    assert plan_paths(world).is_empty
+
+
 @pytest.mark.parametrize(
     "settle", [{"thing.fields.name.nosuch": "mine"}, {LENGTH: "yours"}, {LENGTH: {"value": None}}]
 )
