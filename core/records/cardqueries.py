@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from core.context import Context
 from core.policies.access import Access, access
 from core.prebuilt import Prebuilt
-from core.records.groupvalues import group_value
+from core.records.groupvalues import bucket_of, store_day
 from core.records.selection import Selection
 from core.schema.dashboardchecks import Place, find_place, rows_of
 from core.schema.dashboards import Card
@@ -162,16 +162,14 @@ class CardStatements:
         return linked.c.currency
 
     def _value(self, place: Place) -> Element:
+        """Return what is taken or grouped by; of parts of days the day, whatever the part."""
         table = self._rows if place.table and self._rows is not None else self._main
+        column = table.c[place.name]
+        if not place.bucket:
+            return column
         owner = self._rights.record_type.name
         scope = f"{owner}.{place.table}" if place.table else owner
-        return group_value(
-            self._ctx,
-            scope,
-            table.c[place.name],
-            place.bucket,
-            is_instant=place.kind == "datetime",
-        )
+        return store_day(self._ctx, scope, column, is_instant=place.kind == "datetime")
 
     def _told(self) -> list[Element]:
         """Return the count, what is taken, and of how many values."""
@@ -200,7 +198,8 @@ class CardStatements:
         if self._asked.money:
             keys.append(self._money.label("m"))
         found = sa.select(*keys, *self._told()).select_from(self._source)
-        pairs = found.where(*self._conditions).group_by(*(key.element for key in keys)).subquery()
+        found = found.where(*self._conditions).group_by(*(key.element for key in keys))
+        pairs = self._bucketed(found.subquery()).subquery()
         blank = sa.type_coerce(sa.literal_column("''"), sa.Text())
         s = pairs.c.s if series is not None else sa.null()
         m = pairs.c.m if self._asked.money else blank
@@ -216,13 +215,41 @@ class CardStatements:
         )
         return statement.order_by(ranked.c.place).limit(sa.literal_column(str(MOST_ROWS + 1)))
 
+    def _bucketed(self, days: sa.Subquery) -> sa.Select[Any]:
+        """Return groups by days as groups by the parts of days that are asked for.
+
+        There are few days and many rows: what is made of a day is made of few.
+        """
+        places = {"g": self._asked.group, "s": self._asked.series}
+        parts = {key: place.bucket for key, place in places.items() if place and place.bucket}
+        if not parts:
+            return sa.select(days)
+        keys = [
+            bucket_of(self._ctx, column, parts[column.key]) if column.key in parts else column
+            for column in days.c
+            if column.key in "gsm"
+        ]
+        names = [column.key for column in days.c if column.key in "gsm"]
+        value = getattr(sa.func, self._adding)(days.c.v)
+        told = [
+            sa.func.sum(days.c.n).label("n"),
+            value.label("v"),
+            sa.func.sum(days.c.c).label("c"),
+        ]
+        labelled = [key.label(name) for key, name in zip(keys, names, strict=True)]
+        return sa.select(*labelled, *told).group_by(*keys)
+
+    @property
+    def _adding(self) -> str:
+        """Return how what is told of two groups is told of both."""
+        return self._asked.how if self._asked.how in {"min", "max"} else "sum"
+
     def _over(self, column: Element, how: str = "sum") -> Element:
         """Return a total over everything of one group."""
         return getattr(sa.func, how)(column).over(partition_by=column.table.c.g)  # type: ignore[no-any-return]
 
     def _total(self, pairs: Any) -> Element:
-        how = self._asked.how if self._asked.how in {"min", "max"} else "sum"
-        return self._over(pairs.c.v, how)
+        return self._over(pairs.c.v, self._adding)
 
     def _order(self, each: Any) -> list[Element]:
         is_down = self._asked.order.startswith("-")

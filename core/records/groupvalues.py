@@ -34,11 +34,20 @@ def group_value(
     """
     if not bucket:
         return column
-    day: Element = column
-    if is_instant:
-        expression = ctx.registry.expression(scope, f"DATE({column.key})")
-        source = column.table if isinstance(column, sa.Column) else None
-        day = sql_value(expression, _Column(ctx, column, source))
+    return bucket_of(ctx, store_day(ctx, scope, column, is_instant=is_instant), bucket)
+
+
+def store_day(ctx: Context, scope: str, column: Element, *, is_instant: bool) -> Element:
+    """Return the day of a date, or of an instant in the store day's zone."""
+    if not is_instant:
+        return column
+    expression = ctx.registry.expression(scope, f"DATE({column.key})")
+    source = column.table if isinstance(column, sa.Column) else None
+    return sql_value(expression, _Column(ctx, column, source))
+
+
+def bucket_of(ctx: Context, day: Element, bucket: str) -> Element:
+    """Return the part of the calendar that a day is in, as text."""
     return _sqlite(day, bucket) if ctx.db.is_sqlite else _postgres(day, bucket)
 
 

@@ -84,6 +84,7 @@ def lists(database: str, environ: Mapping[str, str], folder: Path) -> Iterator[R
         )
     yield from _searches(database, _signed_in(app, "bench"))
     yield from _groups(database, _signed_in(app, "bench"))
+    yield from _cards(database, _signed_in(app, "bench"))
     yield from _masked(database, _signed_in(app, "bench"), _signed_in(app, "bench_masked"))
     yield from _bulk_edit(database, services)
     services.db.dispose()
@@ -142,6 +143,40 @@ def _groups(database: str, caller: Caller) -> Iterator[Result]:
         limit="1.5 s" if database == "postgresql" else "",
         is_met=database != "postgresql" or figures["p99_ms"] <= 1500,
     )
+
+
+#: What a dashboard of members would ask: a sum by month and level, and the stores with most.
+_CARDS = {
+    "sum by month and level": {
+        "chart": "bar", "how": "sum", "take": "balance", "group_by": "visited_on.month",
+        "series_by": "level",
+    },
+    "greatest 10 of 200 stores": {
+        "chart": "bar", "how": "avg", "take": "points", "group_by": "store_code", "limit": 10,
+    },
+    "count by week of an instant": {"chart": "line", "group_by": "updated_at.week"},
+}  # fmt: skip
+
+
+def _cards(database: str, caller: Caller) -> Iterator[Result]:
+    """Work out cards of a dashboard over every member."""
+    cards = [
+        {"name": f"c{at}", "type": "bench_search", **card}
+        for at, card in enumerate(_CARDS.values())
+    ]
+    body = {"label": "bench", "cards": cards}
+    status, answer, _ = caller("POST", "/api/v1/dashboards", body=body)
+    assert status == 201, answer
+    place = f"/api/v1/dashboards/{msgspec.json.decode(answer)['name']}/cards"
+    for at, told in enumerate(_CARDS):
+        figures = repeat(lambda _, at=at: _ask(caller, f"{place}/c{at}", ""), 5, warm_up=1)
+        yield Result(
+            database,
+            f"card over {ROWS:,} rows: {told}",
+            **figures,
+            limit="1.5 s" if database == "postgresql" else "",
+            is_met=database != "postgresql" or figures["p99_ms"] <= 1500,
+        )
 
 
 def _masked(database: str, whole: Caller, masked: Caller) -> Iterator[Result]:
