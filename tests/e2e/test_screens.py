@@ -36,6 +36,7 @@ PAGES = (
     "/import/member",
     "/releases/",
     "/sheets/",
+    "/records/member/duplicates",
     "/plugins/",
     "/automations/",
     "/automations/birthday_soon",
