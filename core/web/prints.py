@@ -1,11 +1,12 @@
 """Prints of a record, as a page and as a PDF, for people and for programs."""
 
+import re
 from functools import lru_cache
 
-from flask import Response, g, render_template
+from flask import Response, g, render_template, request
 
 from core.context import Context
-from core.errors import Unauthenticated
+from core.errors import NotFound, Unauthenticated
 from core.files.pictures import MEDIA_TYPES
 from core.printing.pdf import make_pdf
 from core.records.downloads import find_file
@@ -16,8 +17,10 @@ from core.security.filing import POLICY
 from core.security.services import services
 from core.web.page import STATIC, page, pages
 from core.web.printing import Printed, picture_ids, print_record, prints_of
+from core.web.versionprints import print_version
 
 _ROUTE = "/records/<type_name>/<record_id>/print/<name>"
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _SIZES = {"letter": "letter", "receipt": "80mm 297mm"}
 _MARGINS = {"receipt": "4mm", "A6": "8mm", "A5": "10mm"}
 
@@ -32,16 +35,25 @@ def show_print(ctx: Context, type_name: str, record_id: str, name: str) -> Respo
 def printed_response(ctx: Context, type_name: str, record_id: str, name: str) -> Response:
     """Return a print as an answer; `NAME.pdf` is a PDF, `NAME` a page.
 
+    With `version=N` in the address the default print shows the record as it was then.
+
     Raises:
-        NotFound: there is no such print or record for the actor.
+        NotFound: there is no such print, record or version for the actor.
         Unavailable: the server cannot make PDFs.
     """
     bare = name.removesuffix(".pdf")
-    printed = print_record(ctx, type_name, record_id, bare)
+    version = request.args.get("version", "")
+    if not version:
+        printed = print_record(ctx, type_name, record_id, bare)
+    elif bare != DEFAULT_PRINT or not _VERSION.fullmatch(version):
+        raise NotFound
+    else:
+        printed = print_version(ctx, type_name, record_id, int(version))
     if bare == name:
         home = f"/records/{type_name}/{record_id}"
         html = render_template("gx/print.html", print=printed, home=home, is_pdf=False,
-                               paper=paper(printed.page), locale=ctx.locale)  # fmt: skip
+                               is_past=bool(version), paper=paper(printed.page),
+                               locale=ctx.locale)  # fmt: skip
         return Response(html, mimetype="text/html")
     return _pdf(ctx, printed)
 

@@ -12,13 +12,13 @@ from core.i18n import N_, translate
 from core.policies.access import access
 from core.records.operations import restore_record
 from core.records.past import earlier, whole, writable
-from core.records.pastschema import names_today
 from core.schema.model import RecordType
 from core.web.display import field_label, links_in, value_text
 from core.web.page import page, pages
 from core.web.reading import Difference, differences, read_titles
 from core.web.records import done_to, posted_version
 from core.web.recordview import load_page
+from core.web.versionprints import seen_then
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def view_version(
     Raises:
         NotFound: the record never had that version.
     """
-    rights = access(ctx, record_type.name)
+    rights = access(ctx, record_type.name).through("history")
     with ctx.reading() as connection:
         found = earlier(connection, ctx.registry, record_type, record, version)
         held = whole(connection, record_type, record, found)
@@ -70,17 +70,8 @@ def view_version(
         if name in rights.certain
     }
     pairs = {name: [record.get(name), value] for name, value in then.items()}
-    # Who may see everything sees what is gone too; rights on that are nobody else's.
-    sees_all = rights.certain >= rights.names
-    today = names_today(found.then, record_type)
-    shown = [
-        one
-        for one in found.then.fields
-        if (today[one.name] in rights.certain if one.name in today else sees_all)
-        and one.sensitive != "secret"
-        and one.type not in {"secret", "backlink"}
-    ]
-    lost = [one for one in found.lost if sees_all]
+    shown = seen_then(rights, record_type, found)
+    lost = found.lost if rights.certain >= rights.names else []
     wanted = links_in(record_type.fields, record) | links_in(record_type.fields, then)
     reading = read_titles(ctx, wanted | links_in(shown, held))
     return VersionView(

@@ -6,10 +6,12 @@ import pytest
 
 from core.actor import SYSTEM, Actor
 from core.context import Context
+from core.errors import Forbidden, NotFound
 from core.records.history import record_history
 from core.records.operations import create_record, restore_record, update_record
 from core.records.queries import get_record
 from core.web.reading import timeline
+from core.web.versionprints import print_version
 from core.web.versions import view_version
 from tests.integration.release_world import world  # noqa: F401  a fixture
 
@@ -124,6 +126,23 @@ def test_history_and_versions_are_told_in_the_words_of_their_release(world, pers
     assert (facts["First name"], facts["Age"], facts["Pastime"]) == ("Ann", "30", "chess")
     assert facts["Visits"].split("\n")[1].startswith("On: Friday")
     assert ("Pastime", "chess") in [(label, text) for label, text, _ in view.lost]
+
+
+def test_a_version_is_printed_in_the_words_of_its_release(world, person):
+    printed = print_version(context(world), "person", person, 1)
+    assert (printed.title, printed.version) == ("A", 1)
+    _, facts, visits = printed.parts
+    told = {label: shown.text for label, shown in facts.facts}
+    assert (told["First name"], told["Age"], told["Pastime"]) == ("Ann", "30", "chess")
+    assert [label for label, _ in visits.heads] == ["On", "spent"]
+    assert [[cell.text for cell in row] for row in visits.rows] == [
+        ["Monday", "1.50"],
+        ["Friday", "2.00"],
+    ]
+    with pytest.raises(Forbidden):
+        print_version(context(world, "guest"), "person", person, 1)
+    with pytest.raises(NotFound):
+        print_version(context(world), "person", person, 9)
 
 
 def test_a_name_taken_anew_does_not_show_what_another_field_held(world, person):
