@@ -19,6 +19,7 @@ from core.cli.console import (
 from core.context import Context
 from core.i18n import translate
 from core.records.exporting import export_csv, export_json
+from core.records.importalike import Alike
 from core.records.importing import Progress, Report, Watch, run_import
 from core.records.mapping import load_mapping
 from core.records.queries import Query
@@ -38,6 +39,11 @@ _SHOWN = 20
     help="What to do with the columns; without it their names say it.",
 )
 @click.option("--update", is_flag=True, help="Change records whose key exists; else skip them.")
+@click.option(
+    "--alike",
+    type=click.Choice(["report", "skip", "update"]),
+    help="What to do with new records that look like others, as the form declares it.",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything and write nothing.")
 @click.option("--report", type=click.Path(path_type=Path), help="Default: FILE.refused.csv")
 @refusing
@@ -48,6 +54,7 @@ def import_(
     report: Path | None,
     *,
     update: bool,
+    alike: Alike | None,
     dry_run: bool,
 ) -> None:
     """Import records of TYPE from FILE; exits with 1 when any row was refused."""
@@ -62,6 +69,7 @@ def import_(
             file,
             mapping=load_mapping(mapping.read_bytes(), mapping.name) if mapping else None,
             update=update,
+            alike=alike or "",
             dry_run=dry_run,
             progress=progress,
             report_path=report_path,
@@ -106,7 +114,7 @@ def _tell(done: Report) -> None:
     did = "Would create" if done.dry_run else "Created"
     click.echo(
         f"{did} {done.created:,}, {_changed(done)}skipped {done.skipped:,} that exist, "
-        f"refused {done.refused:,}"
+        f"{_alike(done)}refused {done.refused:,}"
         f" (rows read: {done.rows:,}, left out: {done.left_out:,})"
     )
     if done.ignored_columns:
@@ -114,6 +122,11 @@ def _tell(done: Report) -> None:
     for one in done.problems[:_SHOWN]:
         text = translate(one.problem.text, console_locale(), **dict(one.problem.params))
         click.echo(f"line {one.line}: {one.problem.path}: {text}", err=True)
+
+
+def _alike(done: Report) -> str:
+    """Return what to say of records that looked like others."""
+    return f"{done.alike:,} look like others, " if done.alike else ""
 
 
 def _changed(done: Report) -> str:

@@ -190,6 +190,9 @@ def test_import_reports_refused_rows_and_exits_with_1(installed, tmp_path):
     code, out, err = run(installed, "import", "member", str(file))
     assert (code, "Created 1" in out, "members.csv.refused.csv" in err) == (1, True, True)
     assert f"1 refused, see {file}.refused.csv" in err
+    file.write_text("no,name,phone\nM3,Bo,137 0000 0001\nM4,Bo,+8613700000001\n", "utf-8")
+    code, out, err = run(installed, "import", "member", str(file), "--alike", "skip", "--dry-run")
+    assert (code, "1 look like others" in out, "looks like line 2" in err) == (0, True, True)
     code, out, _err = run(installed, "export", "member")
     assert (code, out.count("M1"), out.count("M2")) == (0, 1, 0)
     code, out, _err = run(installed, "export", "member", "--format", "json")
