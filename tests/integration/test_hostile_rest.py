@@ -292,3 +292,24 @@ def test_bodies_of_very_many_values_are_refused_before_they_are_built(site):
     brackets = '\\"[{' * 60
     good = admin.post(f"{API}/records/trap", json={"code": "A", "t00": brackets})
     assert (good.status_code, good.json["t00"]) == (201, brackets)
+
+
+def test_naughty_strings_are_sorted_paged_and_found_as_in_memory(trap):
+    """What is stored is never part of a statement (security §1, 8, 9)."""
+    made = trap.post(f"{API}/records/trap/bulk", json={"create": batches()}).json["results"]
+    held = {one["id"]: one["record"]["t00"] for one in made if one["status"] == 201}
+    listed, after = [], ""
+    while after is not None:
+        query = {"sort": "t00", "limit": 7, "fields": "t00", **({"after": after} if after else {})}
+        page = trap.get(f"{API}/records/trap", query_string=query).json
+        listed += [one["id"] for one in page["items"]]
+        after = page["next"]
+    filled = [one for one in listed if held[one] is not None]
+    assert sorted(listed) == sorted(held)
+    assert [held[one] for one in filled] == sorted(held[one] for one in filled)
+    for text in {text for text in held.values() if text}:
+        quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+        query = {"filter": f"t00 == '{quoted}'", "fields": "t00"}
+        found = trap.get(f"{API}/records/trap", query_string=query)
+        assert found.status_code == 200, (text, found.json)
+        assert {one["t00"] for one in found.json["items"]} == {text}
