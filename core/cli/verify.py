@@ -11,6 +11,7 @@ from core.cli.console import NOT_INSTALLED, Refusal, open_services, refusing
 from core.files.evidence import content_problems, count_contents
 from core.migration.verify import table_problems
 from core.records.history import history_problems
+from core.security.events import user_problems
 from core.security.services import Services
 from core.workflow.evidence import verify as verify_approvals
 
@@ -32,6 +33,8 @@ def verify() -> None:
     proved = f"histories of {events:,} events are whole and unaltered"
     breaks += _report(proved, history_problems(services.db, registry))
     with services.db.read() as connection:
+        told = "what was done with people's rights is whole and unaltered"
+        breaks += _report(told, user_problems(connection))
         checked, problems = verify_approvals(connection)
     breaks += _report(f"evidence of {checked:,} approvals is whole and unaltered", problems)
     contents = count_contents(services.db)

@@ -1,6 +1,8 @@
 """What was done with people's rights: chained events of a user, as those of records are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,3 +52,17 @@ def note_user(
 def user_events(connection: Connection, user_id: str, limit: int = 50) -> list[dict[str, Any]]:
     """Return a user's events, newest first."""
     return audit.list_events(connection, names=[USER], record_id=user_id, limit=limit)
+
+
+def user_problems(connection: Connection) -> Iterator[str]:
+    """Yield what is wrong in the events of any user; their last ones have no other witness."""
+    query = (
+        sa.select(audit.history)
+        .where(audit.history.c.record_type == USER)
+        .order_by(audit.history.c.record_id, audit.history.c.seq)
+    )
+    rows = connection.execute(query).mappings()
+    for user_id, group in groupby(rows, key=itemgetter("record_id")):
+        events = [dict(one) for one in group]
+        problems = audit.broken_links(events, events[-1]["hash"])
+        yield from (f"user {user_id}: {problem}" for problem in problems)

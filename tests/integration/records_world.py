@@ -119,7 +119,7 @@ PERSON = """
 record_type: person
 title_field: name
 fields:
-  - {name: name, type: text, required: true, searchable: true}
+  - {name: name, type: text, required: true, unique: true, searchable: true}
   - {name: phone, type: phone, sensitive: pii, searchable: true}
   - {name: email, type: email, sensitive: pii}
   - {name: born, type: date, sensitive: pii, mask: year}

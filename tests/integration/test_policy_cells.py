@@ -45,10 +45,10 @@ def draw_policy(random: Random, number: int) -> Policy:
     )  # fmt: skip
 
 
-def draw_people(random: Random) -> list[dict[str, object]]:
+def draw_people(random: Random, user: str) -> list[dict[str, object]]:
     return [
         {
-            "name": f"N{number}",
+            "name": f"{user} {number}",
             "phone": random.choice([None, f"138{number:08}"]),
             "email": random.choice([None, f"n{number}@example.com"]),
             "born": random.choice([None, "1990-02-03"]),
@@ -120,7 +120,7 @@ def test_every_door_shows_each_cell_as_its_own_policies_say(world, seed):
     random = Random(seed)
     clerk = world.context("clerk", user="u2")
     for user in ("u1", "u2"):
-        create_many(world.context("clerk", user=user), "person", draw_people(random))
+        create_many(world.context("clerk", user=user), "person", draw_people(random, user))
     records = list_wire(clerk, "person", Query(limit=100)).items
     policies = [draw_policy(random, number) for number in range(random.randint(1, 4))]
     ctx = drawn_context(world, clerk, policies)

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from core.audit import history
 from core.records.whyaccess import explain_access
-from core.security.events import user_events
+from core.security.events import user_events, user_problems
 from core.security.places import list_holdings
 from tests.integration.hostile_world import page_token
 
@@ -92,7 +93,12 @@ def test_positions_are_given_and_taken_by_administrators(site, made):
     with site.context().reading() as connection:
         assert list_holdings(connection) == []
         events = user_events(connection, site.actor("cashier").id)
+        assert list(user_problems(connection)) == []
     assert [one["action"] for one in events] == ["take_position", "give_position"]
+    with site.context().writing() as connection:
+        first = (history.c.record_type == "user") & (history.c.seq == 1)
+        connection.execute(history.update().where(first).values(actor_name="nobody"))
+        assert "event 1 was altered" in next(user_problems(connection))
     assert sent(site.browser("auditor"), "/rights/people", form).status_code == 403
 
 
