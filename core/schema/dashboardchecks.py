@@ -95,6 +95,8 @@ def _check_cards(draft: Draft, one: Dashboard, node: Node) -> None:
         if card.name in seen:
             draft.add(place.at("name"), "duplicate", N_("{name} stands twice."), name=card.name)
         seen.add(card.name)
+        if card.hidden:  # so a site can put away a field that a card of another layer names
+            continue
         for flaw in card_flaws(draft.types, card):
             draft.add(place.at(*flaw.path), flaw.code, flaw.text, **flaw.params)
         if card.filter and card.type in draft.types:

@@ -14,7 +14,6 @@ from core.i18n import N_, pick, translate
 from core.policies.access import Access, access
 from core.records.dashboards import (
     Shown,
-    card_problems,
     change_dashboard,
     find_dashboard,
     list_dashboards,
@@ -27,7 +26,7 @@ from core.schema.dashboardtexts import written_card
 from core.schema.model import RecordType
 from core.schema.viewchecks import DAY_TYPES, NOT_SORTABLE, is_stored, kind_of
 from core.web.carddrawing import Drawn, draw_card, free_name, with_card
-from core.web.dashboards import audiences
+from core.web.dashboards import audiences, posted_version
 from core.web.display import field_label
 from core.web.navigation import type_label, visible_types
 from core.web.page import page, pages, problem_body
@@ -244,11 +243,9 @@ def save_chart(ctx: Context) -> ResponseReturnValue:
 def _saved(ctx: Context, card: Card, into: Shown | None, known: str) -> Shown:
     cards: Iterable[Card] = into.content.cards if into else ()
     card = msgspec.structs.replace(card, name=known or free_name(cards))
-    list(card_problems(ctx, card))
     written = {"cards": [written_card(one) for one in with_card(cards, card, known)]}
     if into is not None:
-        version = int(request.form.get("version", "0") or 0)
-        return change_dashboard(ctx, into.name, written, version=version)
+        return change_dashboard(ctx, into.name, written, version=posted_version())
     shared = request.form.get("shared_with", "")
     label = request.form.get("dashboard_label", "").strip()
     values = {

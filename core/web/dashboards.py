@@ -1,6 +1,7 @@
 """Dashboards as pages: each card is fetched on its own; without scripts all stand as tables."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import flash, jsonify, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -129,7 +130,7 @@ def _asked(ctx: Context, shown: Shown, span: Span) -> dict[str, str]:
         days = {"from": str(first or ""), "to": str(last or "")}
     elif name:
         days = {"from": "", "to": ""}
-    query = f"time={name}" if name in RANGE_TEXTS else f"from={days['from']}&to={days['to']}"
+    query = urlencode({"time": name} if name in RANGE_TEXTS else days)
     del span
     return {"time": name, "query": query, **days}
 
@@ -168,7 +169,7 @@ def change_settings(ctx: Context, name: str) -> ResponseReturnValue:
     shared = form.get("shared_with", "")
     changes = {"label": form.get("label", ""), "time": form.get("time", "").replace(ALL_TIME, ""),
                "shared_with": [shared] if shared else []}  # fmt: skip
-    change_dashboard(ctx, name, changes, version=_version())
+    change_dashboard(ctx, name, changes, version=posted_version())
     flash(translate(N_("Saved."), ctx.locale), "good")
     return redirect(f"/dashboards/{name}", 303)
 
@@ -180,7 +181,7 @@ def remove_card(ctx: Context, name: str, card: str) -> ResponseReturnValue:
     shown = find_dashboard(ctx, name)
     shown.card(card)
     cards = [written_card(one) for one in shown.content.cards if one.name != card]
-    change_dashboard(ctx, name, {"cards": cards}, version=_version())
+    change_dashboard(ctx, name, {"cards": cards}, version=posted_version())
     return redirect(f"/dashboards/{name}", 303)
 
 
@@ -192,7 +193,9 @@ def move_card(ctx: Context, name: str, card: str) -> ResponseReturnValue:
     cards = list(shown.content.cards)
     at = cards.index(shown.card(card))
     cards.insert(max(0, at - 1), cards.pop(at))
-    change_dashboard(ctx, name, {"cards": list(map(written_card, cards))}, version=_version())
+    change_dashboard(
+        ctx, name, {"cards": list(map(written_card, cards))}, version=posted_version()
+    )
     return redirect(f"/dashboards/{name}#card-{card}", 303)
 
 
@@ -211,12 +214,13 @@ def copy_dashboard(ctx: Context, name: str) -> ResponseReturnValue:
 @page
 def delete_dashboard(ctx: Context, name: str) -> ResponseReturnValue:
     """Delete a dashboard that somebody built."""
-    remove_dashboard(ctx, name, version=_version())
+    remove_dashboard(ctx, name, version=posted_version())
     flash(translate(N_("The dashboard is gone."), ctx.locale), "good")
     return redirect("/dashboards/", 303)
 
 
-def _version() -> int:
+def posted_version() -> int:
+    """Return the version that a form was shown of; raises Malformed."""
     text = request.form.get("version", "")
     if not text.isdecimal() or len(text) > 9:  # noqa: PLR2004
         raise Malformed

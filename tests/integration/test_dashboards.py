@@ -153,7 +153,10 @@ def test_pages_show_every_state_of_a_card(shop, browser_as):
     months = clerk.get("/dashboards/shop/cards/months?from=2030-01-01", **asked).json["html"]
     assert "data-chart" not in months
     assert 'data-src="/dashboards/shop/cards/number' in clerk.get("/").get_data(as_text=True)
-    assert clerk.get("/dashboards/shop?from=nonsense").status_code == 200
+    for query in ("from=nonsense", "time=%00", 'from="><b>&to=2026-01-01', "time=soon&tables=1"):
+        bad = clerk.get(f"/dashboards/shop?{query}")
+        assert bad.status_code == 200
+        assert "<b>" not in bad.get_data(as_text=True)
     # What another form's change leaves behind is told in its card.
     assert browser_as("approver").get("/dashboards/shop").status_code == 404
 
@@ -186,6 +189,7 @@ def test_a_chart_is_built_changed_moved_and_removed(shop, browser_as):
     assert wrong.status_code == 422
     name = builder.done("/dashboards/chart", **CHOSEN, label="A", dashboard_label="B")
     second = CHOSEN | {"dashboard": name, "version": "1", "label": "C", "chart": "line"}
+    assert builder.post("/dashboards/chart", **second | {"version": "x"}).status_code == 400
     assert builder.done("/dashboards/chart", **second) == name
     builder.done("/dashboards/chart", **second | {"version": "2", "card": "chart_2", "label": "D"})
     builder.done(f"/dashboards/{name}/cards/chart_2/forward", version="3")

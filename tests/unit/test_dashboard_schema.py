@@ -74,6 +74,13 @@ cards:
     assert [card.name for card in made.cards] == ["one", "two", "three", "four"]
     assert made.cards[0].hidden
     assert (made.cards[1].wide, made.cards[1].group_by) == (True, "day.month")
+    # A field is put away once no card that is shown names it.
+    away = "customize: sale\narchive: [day]\n"
+    with pytest.raises(SchemaError):
+        release(TYPE, BOARD, away, layers=("core", "core", "site"))
+    hidden = "dashboard: board\ncards: [{name: two, hidden: true}]\n"
+    put_away = release(TYPE, BOARD, away, hidden, layers=("core", "core", "site"))
+    assert put_away.types["sale"].field("day") is None
     with pytest.raises(SchemaError) as refusal:
         release(TYPE, BOARD, BOARD)
     assert refusal.value.problems[0].code == "schema.duplicate_dashboard"
