@@ -83,6 +83,7 @@ def lists(database: str, environ: Mapping[str, str], folder: Path) -> Iterator[R
             "ANALYZE" if services.db.is_sqlite else "VACUUM ANALYZE gx_search"
         )
     yield from _searches(database, _signed_in(app, "bench"))
+    yield from _worst(database, _signed_in(app, "bench"))
     yield from _groups(database, _signed_in(app, "bench"))
     yield from _cards(database, _signed_in(app, "bench"))
     yield from _masked(database, _signed_in(app, "bench"), _signed_in(app, "bench_masked"))
@@ -131,6 +132,28 @@ def _searches(database: str, caller: Caller) -> Iterator[Result]:
         limit="100 ms p95",
         is_met=p95 <= 100,
     )
+
+
+#: Searches that cost most: what is looked for, and the rest of the question.
+_WORST = {
+    "a family name, few of them pass the filter": (_FAMILY[:10], "&filter=points == 4321&sort=-visited_on"),
+    "a family name, in an order without an index": (_FAMILY[:10], "&sort=name"),
+    "a character of every number": (("M0", "m00", "0"), "&sort=-visited_on"),
+    "pieces that many have, a text that nobody has": (("99999999", "13131313"), "&sort=-visited_on"),
+    "no piece that anybody has": (("龘", "王龘"), "&sort=-visited_on"),
+}  # fmt: skip
+
+
+def _worst(database: str, caller: Caller) -> Iterator[Result]:
+    """Search for what the index narrows down least; nothing is promised of these."""
+    for kind, (texts, rest) in _WORST.items():
+        asked = [f"search={quote(text)}&limit=50{quote(rest, safe='&=')}" for text in texts]
+        figures = repeat(
+            lambda number, asked=asked: _ask(caller, PLACE, asked[number % len(asked)]),
+            10,
+            warm_up=len(asked),
+        )
+        yield Result(database, f"  {kind}", **figures)
 
 
 def _groups(database: str, caller: Caller) -> Iterator[Result]:
