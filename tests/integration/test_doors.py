@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.jobs.worker import Worker
+from core.testing.campaigns import examples
 from core.testing.processes import Program, guanxi
 from tests.integration.doors_world import API, FORBIDDEN, GATE, GOOD, WRONG, Doors, Found
 from tests.integration.hostile_world import fingerprint
@@ -61,6 +62,15 @@ def changing(doors: Doors) -> dict[str, Callable[..., Found]]:
     }
 
 
+def taking(turn, doors):
+    """Return the doors that a case goes through: the first and each third, nightly all of them."""
+    return {
+        name: send
+        for at, (name, send) in enumerate(doors.items())
+        if at == 0 or (turn + at) % 3 == 0 or examples(1) > 1
+    }
+
+
 def codes(site):
     found = site.client("admin").get(f"{API}?limit=200&fields=code").json["items"]
     return sorted(one["code"] for one in found)
@@ -74,8 +84,8 @@ def cases(site):
 
 def test_a_new_record_is_refused_alike_at_every_door(site, doors):
     before, found = fingerprint(site), {}
-    for name, (values, expected) in cases(site).items():
-        for door, send in creating(doors).items():
+    for turn, (name, (values, expected)) in enumerate(cases(site).items()):
+        for door, send in taking(turn, creating(doors)).items():
             if door == "link" and name in NOT_OFFERED:
                 continue
             if (got := send(values)) != OTHERWISE.get((name, door), expected):
@@ -101,8 +111,8 @@ def test_a_new_record_is_refused_alike_at_every_door(site, doors):
 
 def test_a_change_is_refused_alike_at_every_door(site, doors):
     found = {}
-    for name, (values, expected) in cases(site).items():
-        for door, send in changing(doors).items():
+    for turn, (name, (values, expected)) in enumerate(cases(site).items()):
+        for door, send in taking(turn, changing(doors)).items():
             is_single = len(values) == 1
             if (door == "cell" and not is_single) or (door == "merge" and "flag" in values):
                 continue

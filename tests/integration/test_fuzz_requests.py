@@ -52,7 +52,7 @@ def campaign(site, known, operations, count):
 def test_no_request_over_rest_breaks_anything(site, known):
     operations = operations_of(site.client("admin").get("/api/v1/_openapi").json)
     assert len(operations) > 100
-    campaign(site, known, operations, 60 if site.backend == "sqlite" else 20)
+    campaign(site, known, operations, 40 if site.backend == "sqlite" else 10)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -209,10 +209,10 @@ def asked(site, routes, records, role, ask):
             with ask(rest, method, kind, record) as answer:
                 statuses.insert(0, answer.status_code)
                 told[kind] = plain(answer, record)
-            after = look(site)
-            if answer.status_code >= 400:
-                assert after == before, (rest, method, kind)
-            before = after
+            if method != "GET" and role != "stranger":
+                after = look(site)
+                assert after == before or answer.status_code < 400, (rest, method, kind)
+                before = after
         found[rest, method] = tuple(statuses)
         if role == "cashier":
             assert told["other store"] == told["missing"], (rest, method)
