@@ -162,7 +162,8 @@ def _put_sqlite(
             for record_id, content in contents.items()
             if content != known.get(record_id, (0, ""))[1]
         }
-        gone = [known[record_id] for record_id in changed if record_id in known]
+        # In their order: going back to a lower number has SQLite write out all before it.
+        gone = sorted(known[record_id] for record_id in changed if record_id in known)
         if gone:
             taken = [(doc, worded(type_name, pieces(content))) for doc, content in gone]
             driver.executemany(_TAKE, taken)
