@@ -110,14 +110,17 @@ def test_workbook_takes_another_sheet_when_one_is_full(ctx, monkeypatch):
     main = [rows for rows, head in zip(read, heads, strict=True) if head == heads[0]]
     assert sorted(len(rows) for rows in main) == [11, 21, 21]
     assert len(list_records(ctx, "every", Query(limit=200)).items) == 50
-    table = [rows for rows in read if rows not in main]
-    (count,) = [
-        sum(
-            len(one["a_table"])
-            for one in list_records(ctx, "every", Query(limit=200, fields=("a_table",))).items
-        )
-    ]
-    assert sum(len(rows) - 1 for rows in table) == count
+    items = list_records(ctx, "every", Query(limit=200, fields=("a_table",))).items
+    inside = [rows for rows in read if rows[0].get("B", ("", ""))[1] == "a_table"]
+    table = [rows for rows in read if rows not in main and rows not in inside]
+    assert lines(table) == sum(len(one["a_table"]) for one in items)
+    assert lines(inside) == sum(len(row[INNER]) for one in items for row in one["a_table"])
+
+
+def lines(sheets):
+    """Return how many rows sheets have below their heads, none of them fuller than it may be."""
+    assert all(1 <= len(rows) <= worksheets.MOST_ROWS for rows in sheets)
+    return sum(len(rows) - 1 for rows in sheets)
 
 
 def test_text_longer_than_a_cell_is_refused(ctx, monkeypatch):
