@@ -114,6 +114,10 @@ _UNKNOWN = {
         N_("There is no role {name}."),
         N_("There is no role {name}; “{hint}”?"),
     ),
+    "position": (
+        N_("There is no position {name}."),
+        N_("There is no position {name}; “{hint}”?"),
+    ),
     "action": (
         N_("There is no action {name}."),
         N_("There is no action {name}; “{hint}”?"),

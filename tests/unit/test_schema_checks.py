@@ -197,6 +197,7 @@ REST = {
         75,
         "schema.unknown",
     ),
+    "policies: [{name: a, who: {position: nobody}, actions: [view]}]": (7, 38, "schema.unknown"),
     "policies: [{name: a, who: {role: []}, actions: [view]}]": (7, 27, "schema.missing"),
     "archive: [code]": (7, 1, "schema.archive"),
     "document: yes": (7, 11, "schema.bad_type"),
