@@ -132,6 +132,17 @@ class Context:
             finally:
                 self.connection, self.is_writing = outer, False
 
+    def signature(self) -> dict[str, Any]:
+        """Return who acts, when, through which door and on which release, as the history says."""
+        return {
+            "at": self.now,
+            "actor": self.actor.id,
+            "actor_name": self.actor.name,
+            "door": self.door,
+            "release": self.registry.release.number,
+            "request_id": self.request_id,
+        }
+
     @property
     def now(self) -> datetime:
         """Return the present instant, aware, in UTC."""

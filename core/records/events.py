@@ -65,15 +65,10 @@ def history_event(
         record_id=record["id"],
         seq=record["events"] + 1,
         version=record["version"],
-        at=ctx.now,
-        actor=ctx.actor.id,
-        actor_name=ctx.actor.name,
-        door=ctx.door,
         action=action,
         changes=changes,
         reason=reason,
-        release=ctx.registry.release.number,
-        request_id=ctx.request_id,
+        **ctx.signature(),
     )
     return audit.chained(event, record["chain"])
 

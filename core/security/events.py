@@ -36,15 +36,10 @@ def note_user(
         record_id=user_id,
         seq=1 if last is None else last.seq + 1,
         version=0,
-        at=ctx.now,
-        actor=ctx.actor.id,
-        actor_name=ctx.actor.name,
-        door=ctx.door,
         action=action,
         changes=changes,
         reason=reason,
-        release=ctx.registry.release.number,
-        request_id=ctx.request_id,
+        **ctx.signature(),
     )
     audit.append(connection, [audit.chained(event, "" if last is None else last.hash)])
 
