@@ -432,6 +432,12 @@ def when(value: Any, zone: Any = None) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(text, escape(shown))
 
 
+def store_zone() -> str:
+    """Return the name of the zone that the page's times are shown and typed in."""
+    ctx = g.get("gx_context")
+    return ctx.time_zone.key if ctx else ""
+
+
 def install_helpers(app: Flask) -> None:
     """Give every template, ours and Flask-AppBuilder's, our helpers."""
     app.jinja_env.filters.update(
@@ -449,6 +455,7 @@ def install_helpers(app: Flask) -> None:
         permission_labels=permission_labels,
         role_labels=role_labels,
         status_tones=STATUS_TONES,
+        store_zone=store_zone,
         t=t,
         when=when,
     )

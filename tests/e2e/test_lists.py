@@ -122,6 +122,19 @@ def test_a_filter_is_built_by_keys_of_counted_days_and_picked_records(
     look(page, f"filter-read-{locale}-{width}")
 
 
+def test_a_filter_reads_and_writes_times_of_the_store_whatever_the_browsers_clock(
+    site, person, members
+):
+    assert site.context("system").time_zone.key == "Asia/Shanghai"
+    page = person("clerk").page
+    page.goto("/records/member/?filter=created_at >= '2026-03-02T15:30:00Z'")
+    page.get_by_role("button", name="筛选").click()
+    moment = page.locator("#filter .gx-builder-row input[type=datetime-local]")
+    assert moment.input_value()[:16] == "2026-03-02T23:30"
+    moment.fill("2026-03-01T08:00")
+    assert page.input_value("#filter-text") == "created_at >= '2026-03-01T00:00:00.000000Z'"
+
+
 def _save_view(page, label):
     page.get_by_role("button", name="视图").click()
     page.locator("#view-settings [name=label]").fill(label)

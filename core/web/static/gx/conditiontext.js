@@ -1,5 +1,6 @@
 // What rows of a condition say as an expression's text, which stays the truth.
-import { t } from "./core.js";
+import { storeZone, t } from "./core.js";
+import { fromLocal } from "./days.js";
 
 /**
  * @typedef {{name: string, label: string, kind: string, operators: string[], target: string,
@@ -36,9 +37,7 @@ export const isListed = (part) => LISTED.has(part.operator);
 export function valueOf(kind, text) {
   if (kind === "boolean") return { kind: "truth", text };
   if (NUMBERS.has(kind) && /^[+-]?\d+(\.\d+)?$/.test(text.trim())) return { kind: "number", text: text.trim() };
-  const instant = kind === "datetime" ? new Date(text) : null;
-  if (instant && !Number.isNaN(instant.getTime())) return { kind: "text", text: instant.toISOString() };
-  return { kind: "text", text };
+  return { kind: "text", text: (kind === "datetime" && fromLocal(text.trim(), storeZone())) || text };
 }
 
 /** @param {Value} value */

@@ -1,6 +1,7 @@
 // The control of the value that a row of a condition compares with: chosen, found or typed.
-import { element, t } from "./core.js";
+import { element, storeZone, t } from "./core.js";
 import { isListed, valueOf } from "./conditiontext.js";
+import { INSTANT, toLocal } from "./days.js";
 
 /** @typedef {import("./conditiontext.js").Field} Field */
 /** @typedef {import("./conditiontext.js").Row} Row */
@@ -191,12 +192,8 @@ function chip(id, title) {
   return element("span", { class: "gx-chip", "data-value": id }, title, remove);
 }
 
-/** @param {string} text an instant as RFC 3339 @returns {string} as a `datetime-local` control has it */
-function local(text) {
-  const instant = new Date(text);
-  if (!text || Number.isNaN(instant.getTime())) return text;
-  return new Date(instant.getTime() - instant.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
-}
+/** @param {string} text as an expression has it @returns {string} as a `datetime-local` control has it */
+const local = (text) => (INSTANT.test(text) ? toLocal(text, storeZone()) : text);
 
 /**
  * @param {string} label

@@ -14,6 +14,9 @@ export function t(source, params = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => String(params[name] ?? whole));
 }
 
+/** @returns {string} the zone that times are shown and typed in, whatever the browser's clock says */
+export const storeZone = () => document.documentElement.dataset.zone || "UTC";
+
 /**
  * Make an element; text is always text, never markup.
  * @param {string} tag

@@ -56,9 +56,12 @@ function dayText(number) {
   return `${String(year).padStart(4, "0")}-${two(month)}-${two(day)}`;
 }
 
+/** An instant as RFC 3339. */
+export const INSTANT = /^(\d{4}-\d\d-\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)$/;
+
 /** @param {string} text RFC 3339 @returns {bigint} microseconds since 1970 */
 export function instant(text) {
-  const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)$/.exec(text);
+  const match = INSTANT.exec(text);
   if (!match) throw new RangeError(`not an instant: ${text.slice(0, 40)}`);
   const seconds = BigInt(match[2]) * 3600n + BigInt(match[3]) * 60n + BigInt(match[4]);
   let micros = BigInt(toNumber(match[1])) * DAY_MICROS + seconds * 1000000n;
