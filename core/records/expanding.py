@@ -76,6 +76,6 @@ def _targets(
     for start in range(0, len(listed), BATCH):
         for row in connection.execute(statement, bound(ctx, ids=listed[start : start + BATCH])):
             record = write(row)
-            projection.veil(row).lay(record, projection.wire, as_wire=True)
+            projection.veil(row).lay([record], projection.wire, as_wire=True)
             found[record["id"]] = record
     return found

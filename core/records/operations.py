@@ -242,7 +242,7 @@ def _stripped(ctx: Context, rights: Access, values: Record, sight: Sight) -> Rec
     """Return a written record without the product's own columns and what is not shown."""
     record = {name: value for name, value in values.items() if name not in _INTERNAL}
     veil = veil_of(rights, sight, rights.names, frozenset())
-    veil.lay(record, wire_of(ctx.registry, rights.record_type.name), as_wire=False)
+    veil.lay([record], wire_of(ctx.registry, rights.record_type.name), as_wire=False)
     if rights.record_type.document:
         record["proposal"] = None
     return record

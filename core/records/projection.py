@@ -35,18 +35,22 @@ class Veil:
     masks: tuple[tuple[str, Masker], ...]
     masked: tuple[str, ...] | None
 
-    def lay(self, record: Record, wire: Wire, *, as_wire: bool) -> None:
-        """Take what the reader may not see out of a record and name it."""
-        if self.hidden:
-            for name in self.hidden & record.keys():
-                del record[name]
+    def lay(self, records: Sequence[Record], wire: Wire, *, as_wire: bool) -> None:
+        """Take what the reader may not see out of records of one shape, and name it."""
+        if self.hidden and records:
+            for name in self.hidden & records[0].keys():
+                for record in records:
+                    del record[name]
         for name, mask in self.masks:
-            value = record.get(name)
-            if value is not None:
-                record[name] = mask(value if as_wire else wire.value(name, value))
-        record["no_access"] = list(self.named)
-        if self.masked is not None:
-            record["masked"] = list(self.masked)
+            for record in records:
+                value = record.get(name)
+                if value is not None:
+                    record[name] = mask(value if as_wire else wire.value(name, value))
+        named, masked = self.named, self.masked
+        for record in records:
+            record["no_access"] = list(named)
+            if masked is not None:
+                record["masked"] = list(masked)
 
     def masked_values(self, values: Record) -> Record:
         """Return those wire values that the reader sees, as they see them."""
@@ -120,16 +124,18 @@ class Projection:
         self.wire: Wire = wire_of(ctx.registry, record_type.name)
         self.plain, self._masks = not masks, len(masks)
         self._writers: dict[Prebuilt, DirectWriter] = {}
-        self._veils: dict[tuple[bool, ...], Veil] = {}
+        self._veils: dict[Sequence[Any], Veil] = {}
 
     def veil(self, row: Sequence[Any]) -> Veil:
         """Return what is taken out of a row of `columns`; rows fall into a few kinds by it."""
-        bits = tuple(map(bool, row[self.width : self.width + self._masks]))
-        found = self._veils.get(bits)
+        return self._veil(tuple(row[self.width : self.width + self._masks]))
+
+    def _veil(self, mask: Sequence[Any]) -> Veil:
+        found = self._veils.get(mask)
         if found is None:
-            sight = self._rights.sight(bits)
+            sight = self._rights.sight(mask)
             found = veil_of(self._rights, sight, self._asked, self._blocked)
-            self._veils[bits] = found
+            self._veils[mask] = found
         return found
 
     def writer(self) -> Callable[[Sequence[Any]], Record]:
@@ -152,18 +158,14 @@ class Projection:
     ) -> None:
         """Take what the reader may not see out of records of `rows`."""
         if self.plain:
-            veil = self.veil(())
-            if not veil.hidden and not veil.masks:
-                for record in records:
-                    record["no_access"] = []
-                    if veil.masked is not None:
-                        record["masked"] = []
-                return
-            for record in records:
-                veil.lay(record, self.wire, as_wire=as_wire)
+            self._veil(()).lay(records, self.wire, as_wire=as_wire)
             return
+        first, last = self.width, self.width + self._masks
+        alike: dict[Sequence[Any], list[Record]] = {}
         for record, row in zip(records, rows, strict=True):
-            self.veil(row).lay(record, self.wire, as_wire=as_wire)
+            alike.setdefault(row[first:last], []).append(record)
+        for mask, held in alike.items():
+            self._veil(mask).lay(held, self.wire, as_wire=as_wire)
 
 
 def _wanted(record_type: RecordType, fields: Sequence[str] | None, *, whole: bool) -> list[str]:

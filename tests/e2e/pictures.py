@@ -1,4 +1,4 @@
-"""Take the pictures of the README: a demo installation, a few documents, four screens.
+"""Take the pictures of the README: a demo installation, a few documents, five screens.
 
     python -m tests.e2e.pictures
 
@@ -123,7 +123,7 @@ def window(
 
 
 def take(browser: Any, address: str, target: Path) -> None:
-    """Write the four pictures."""
+    """Write the five pictures."""
     with window(browser, address, "approver", locale="zh-CN", width=1200) as page:
         page.goto("/tasks/")
         page.get_by_role("link", name="金卡").click()
@@ -140,6 +140,11 @@ def take(browser: Any, address: str, target: Path) -> None:
     with window(browser, address, "clerk", locale="en-GB", width=1200, height=600) as page:
         page.goto("/records/order/?filter=total > 300")
         page.screenshot(path=target / "list-en.png")
+    with window(browser, address, "clerk", locale="en-GB", width=1200, height=780) as page:
+        page.goto("/dashboards/members_and_sales")
+        page.locator("canvas").first.wait_for()
+        page.wait_for_timeout(1_500)  # charts grow into place
+        page.screenshot(path=target / "dashboard-en.png")
     with window(browser, address, "approver", locale="zh-CN", width=390) as page:
         page.goto("/tasks/")
         page.get_by_role("link", name="金卡").click()
