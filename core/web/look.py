@@ -10,7 +10,7 @@ from flask import request
 
 from core.context import Context
 from core.errors import Invalid, NotFound, Problem
-from core.policies.access import Access
+from core.policies.access import Access, access
 from core.records.filtertexts import joined
 from core.records.queries import Query
 from core.records.views import SavedView, saved_views, schema_views
@@ -124,6 +124,11 @@ def look(ctx: Context, record_type: RecordType) -> Look:
         changes["columns"] = tuple(dict.fromkeys(wanted.columns.split(",")))
     if wanted.sort:
         changes["sort"] = (wanted.sort,)
+    else:
+        rights = access(ctx, record_type.name)
+        hidden = rights.names - rights.certain
+        # Whoever made the view may see more: its order tells others nothing they may not ask.
+        changes["sort"] = tuple(key for key in view.sort if key.lstrip("-") not in hidden)
     if wanted.group:
         changes["group_by"] = "" if wanted.group == NONE else wanted.group
     if wanted.type in {"list", "kanban", "calendar"}:
