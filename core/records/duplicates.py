@@ -4,14 +4,12 @@ What the actor does not see as it is takes no part, so that nothing is learnt fr
 Keys are gathered on disk and grouped there: the time grows with the records, the memory not.
 """
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,6 +19,7 @@ from core.i18n import N_
 from core.policies.access import Access, access
 from core.records.binding import bound
 from core.records.likeness import alike, normal, spellings, words
+from core.records.scratch import Scratch
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import Field
 
@@ -107,16 +106,13 @@ def rules_for(ctx: Context, type_name: str) -> list[Rule]:
     ]
 
 
-class KeyStore:
+class KeyStore(Scratch):
     """The keys of records, on disk."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         """Keep the keys of `rules`."""
+        super().__init__("CREATE TABLE key (rule INT, key TEXT, id TEXT, texts TEXT)")
         self.rules = rules
-        # An empty name is a temporary file that SQLite removes by itself.
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.execute("CREATE TABLE key (rule INT, key TEXT, id TEXT, texts TEXT)")
-        self._database.execute("BEGIN")
 
     def add(self, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Keep records: (id, Python values)."""
@@ -161,17 +157,6 @@ class KeyStore:
             for _key, block in groupby(rows, key=itemgetter(0)):
                 pairs = _block_pairs(rule, [row[1:] for row in block])
                 yield from ((*pair, rule) for pair in pairs)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._database.close()
 
 
 def _block_pairs(rule: Rule, rows: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -9,14 +9,12 @@ already written. Memory does not grow with the file: keys seen are kept in a tem
 database, problems in the report file.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -40,6 +38,7 @@ from core.records.mapping import (
     mapping_by_header,
 )
 from core.records.rowfiles import open_rows
+from core.records.scratch import Scratch
 from core.records.together import try_each, written_together
 from core.records.updating import change_record
 from core.schema.model import RecordType
@@ -69,14 +68,11 @@ def _undo() -> NoReturn:
     raise _DryRun
 
 
-class _Seen:
+class _Seen(Scratch):
     """The keys of one run, on disk."""
 
     def __init__(self) -> None:
-        # An empty name is a temporary file that SQLite removes by itself.
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.execute("CREATE TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID")
-        self._database.execute("BEGIN")
+        super().__init__("CREATE TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID")
 
     def add(self, key: str) -> bool:
         """Note a key; return whether it is new."""
@@ -86,17 +82,6 @@ class _Seen:
     def __contains__(self, key: str) -> bool:
         found = self._database.execute("SELECT 1 FROM seen WHERE key = ?", (key,))
         return found.fetchone() is not None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._database.close()
 
 
 def run_import(  # noqa: PLR0913  each is a choice of who imports
