@@ -5,16 +5,9 @@ from dataclasses import dataclass
 
 from core.actor import Scope
 from core.policies.masks import is_concealed
-from core.schema.model import (
-    ACTIONS,
-    DOCUMENT_FIELDS,
-    SYSTEM_FIELDS,
-    FieldRights,
-    Policy,
-    RecordType,
-    Release,
-)
+from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, RecordType, Release
 from core.schema.placerows import rows_of
+from core.schema.rights import ACTIONS, FieldRights, Policy
 from core.schema.writtentypes import UNMASKED
 
 #: System fields that stand in every record; policies grant or hide the others by name.

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.policies.grants import Grant, certain_names, grants_by_action, surely_shown
-from core.schema.model import ACTIONS, Field, RecordType, Release
+from core.schema.model import Field, RecordType, Release
+from core.schema.rights import ACTIONS
 
 #: Whether something holds for every row, for some, or for none.
 Reach = Literal["all", "some", ""]

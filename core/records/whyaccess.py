@@ -18,8 +18,9 @@ from core.records.environment import RecordEnv
 from core.records.loading import printable
 from core.records.queries import get_record
 from core.records.why import Reader, stored_record
-from core.schema.model import ACTIONS, Policy, RecordType
+from core.schema.model import RecordType
 from core.schema.placerows import rows_of
+from core.schema.rights import ACTIONS, Policy
 
 #: Actions by which the cells of a record are looked at.
 LOOKING = ("view", "export", "print", "history")

@@ -6,7 +6,8 @@ from core.context import Context
 from core.errors import NotFound
 from core.policies.access import access
 from core.records.views import schema_views
-from core.schema.model import ACTIONS, DOCUMENT_FIELDS, SYSTEM_FIELDS, RecordType
+from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, RecordType
+from core.schema.rights import ACTIONS
 
 
 def list_types(ctx: Context) -> list[dict[str, Any]]:

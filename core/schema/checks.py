@@ -11,10 +11,11 @@ from core.schema.dashboardchecks import check_dashboards
 from core.schema.draft import Draft
 from core.schema.fieldchecks import check_fields
 from core.schema.flowchecks import check_flows
-from core.schema.model import ACTIONS, Policy, RecordType, Release
+from core.schema.model import RecordType, Release
 from core.schema.names import TYPE_NAME
 from core.schema.placerows import PLACE_TYPES, place_type
 from core.schema.printchecks import check_prints
+from core.schema.rights import ACTIONS, Policy
 from core.schema.rulechecks import check_rules, check_stages
 from core.schema.viewchecks import NOT_SORTABLE, listed_names, view_flaws
 from core.schema.yamlnodes import Node

@@ -16,6 +16,7 @@ from core.schema import (
     loader,
     model,
     prints,
+    rights,
     rightsguide,
 )
 
@@ -441,9 +442,9 @@ PLACES: Mapping[type, str] = {
     model.Section: "layout · sections",
     model.View: "views",
     model.ColorRule: "views · color_when",
-    model.Policy: "policies",
-    model.Who: "policies · who",
-    model.FieldRights: "policies · fields",
+    rights.Policy: "policies",
+    rights.Who: "policies · who",
+    rights.FieldRights: "policies · fields",
     changemodel.FieldChange: "changes",
     changemodel.Retype: "changes · retype",
     changemodel.Merge: "changes · merge",

@@ -15,9 +15,10 @@ from core.schema.binding import LABEL_KEYS, MAX_TEXT, keys_of, required_keys
 from core.schema.dashboards import Card, Dashboard
 from core.schema.fieldtypes import field_type_names
 from core.schema.loader import CHANGES, KINDS
-from core.schema.model import ACTIONS, Field, Policy, RecordType, View
+from core.schema.model import Field, RecordType, View
 from core.schema.names import TYPE_NAME
 from core.schema.prints import Print
+from core.schema.rights import ACTIONS, Policy
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -27,9 +27,10 @@ from core.schema.fieldtypes import field_type_names
 from core.schema.identity import Known, resolve_ids
 from core.schema.loader import Document, load_documents, to_model
 from core.schema.merging import TypeDraft, merge_types
-from core.schema.model import Field, Flow, Policy, RecordType, Release, Role
+from core.schema.model import Field, Flow, RecordType, Release, Role
 from core.schema.prints import Print
 from core.schema.results import resolve_results
+from core.schema.rights import Policy
 from core.schema.shippedmerging import cards_overlaid, merge_shipped
 from core.schema.yamlnodes import Node, Source
 

@@ -12,8 +12,9 @@ from core.i18n import N_
 from core.schema.automations import Automation
 from core.schema.binding import Binder
 from core.schema.dashboards import Card, Dashboard
-from core.schema.model import Field, Flow, Label, Model, Policy, RecordType, Role, Section, View
+from core.schema.model import Field, Flow, Label, Model, RecordType, Role, Section, View
 from core.schema.prints import Print
+from core.schema.rights import Policy
 from core.schema.yamlnodes import MAX_BYTES, Node, Source, read_node
 
 _M = TypeVar("_M")

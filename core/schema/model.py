@@ -15,10 +15,7 @@ from core.schema.dashboards import Dashboard
 from core.schema.modelbase import Label as Label  # noqa: PLC0414  others import it from here
 from core.schema.modelbase import Model as Model  # noqa: PLC0414  others import it from here
 from core.schema.prints import Print
-from core.schema.rights import ACTIONS as ACTIONS  # noqa: PLC0414  others import it from here
-from core.schema.rights import FieldRights as FieldRights  # noqa: PLC0414  likewise
-from core.schema.rights import Policy as Policy  # noqa: PLC0414  likewise
-from core.schema.rights import Who as Who  # noqa: PLC0414  likewise
+from core.schema.rights import Policy
 
 
 class Option(Model, frozen=True, kw_only=True):

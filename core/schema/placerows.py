@@ -1,7 +1,8 @@
 """The condition that a policy for people at places puts on rows; pure."""
 
 from core.expression.places import PLACE_LISTS
-from core.schema.model import Policy, RecordType
+from core.schema.model import RecordType
+from core.schema.rights import Policy
 
 #: Record types whose records people work at or hold positions in.
 PLACE_TYPES = ("store", "department")

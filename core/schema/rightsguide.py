@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from core.schema import loader, model
+from core.schema import loader, rights
 
 #: Model -> key -> what it says, and a value such as people write.
 KEYS: Mapping[type, Mapping[str, tuple[str, str]]] = {
-    model.Policy: {
+    rights.Policy: {
         "name": ("Its name; a customization replaces it by naming it again.", "clerks"),
         "who": ("Whom it is for.", "{role: clerk}"),
         "types": ("", "[member, order]"),
@@ -16,14 +16,14 @@ KEYS: Mapping[type, Mapping[str, tuple[str, str]]] = {
         "scope": ("", "own_and_below"),
         "fields": ("Which fields they see and write.", "{view: ['*'], edit: [name, phone]}"),
     },
-    model.Who: {
+    rights.Who: {
         "role": ("Everybody who holds this role, or one of a list.", "clerk"),
         "position": (
             "Everybody who holds this position somewhere, or one of a list; with a role, both.",
             "store_manager",
         ),
     },
-    model.FieldRights: {
+    rights.FieldRights: {
         "view": ("Fields that can be seen; `*` is all.", "['*']"),
         "edit": ("Fields that can be written; `*` is all.", "[name, phone]"),
         "mask": ("", "[note]"),

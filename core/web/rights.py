@@ -15,7 +15,8 @@ from core.policies.overview import Overview, overview
 from core.records.people import PEOPLE
 from core.records.queries import Query, get_record, list_wire
 from core.records.whyaccess import Explained, Verdict, explain_access
-from core.schema.model import ACTIONS, RecordType
+from core.schema.model import RecordType
+from core.schema.rights import ACTIONS
 from core.web.administration import require_builder
 from core.web.display import field_label, value_text
 from core.web.navigation import type_icon, type_label, visible_types

@@ -13,7 +13,7 @@ from core.records.grouping import group_records
 from core.records.history import record_history
 from core.records.operations import create_many
 from core.records.queries import Query, get_record, list_wire
-from core.schema.model import FieldRights, Policy, Who
+from core.schema.rights import FieldRights, Policy, Who
 from core.tables.registry import Registry
 from core.testing import campaigns
 from tests.integration.records_world import world  # noqa: F401  a fixture
