@@ -15,7 +15,8 @@ from core.schema.automationtexts import expressions_of, names_field
 from core.schema.dashboards import Card, Dashboard
 from core.schema.dashboardtexts import named_fields
 from core.schema.diff import Change
-from core.schema.model import Field, Flow, RecordType, Release, View
+from core.schema.flows import Flow
+from core.schema.model import Field, RecordType, Release, View
 from core.schema.rights import Policy
 from core.schema.scopes import table_at, tables_of
 

@@ -19,6 +19,7 @@ from core.expression.types import nearest
 from core.i18n import N_
 from core.schema import automations, model
 from core.schema.dashboards import Dashboard
+from core.schema.flows import Flow
 from core.schema.prints import Print
 from core.schema.yamlnodes import Node
 
@@ -39,6 +40,11 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "days": (-3_650, 3_650),
     "times": (0, 20),
     "wait": (1, 3_600),
+    "level": (1, 20),
+    "quorum": (1, 200),
+    "order": (-1_000, 1_000),
+    "priority": (-1_000, 1_000),
+    "rounds_max": (0, 100),
 }
 
 
@@ -69,7 +75,7 @@ SHAPES: Mapping[type, Shape] = {
         extra=frozenset({"record_type", "extend", "customize", "was"}),
         extra_lists=frozenset({"archive"}),
     ),
-    model.Flow: Shape(hidden=frozenset({"layer"})),
+    Flow: Shape(hidden=frozenset({"layer"})),
     automations.Automation: Shape(hidden=frozenset({"layer", "since"})),
     Print: Shape(hidden=frozenset({"layer"})),
     Dashboard: Shape(hidden=frozenset({"layer"})),
@@ -82,7 +88,7 @@ def keys_of(kind: type) -> Mapping[str, inspect.Type]:
     shape = SHAPES.get(kind, Shape())
     info = inspect.type_info(kind)
     assert isinstance(info, inspect.StructType)  # noqa: S101  for the type checker
-    keys = {one.name: one.type for one in info.fields if one.name not in shape.hidden}
+    keys = {one.encode_name: one.type for one in info.fields if one.name not in shape.hidden}
     text = inspect.type_info(str)
     texts = inspect.type_info(tuple[str, ...])
     return {
@@ -97,7 +103,7 @@ def required_keys(kind: type) -> frozenset[str]:
     """Return the keys that a model must have; a field's id is found when it is missing."""
     info = inspect.type_info(kind)
     assert isinstance(info, inspect.StructType)  # noqa: S101  for the type checker
-    needed = {one.name for one in info.fields if one.required}
+    needed = {one.encode_name for one in info.fields if one.required}
     hidden = SHAPES.get(kind, Shape()).hidden
     return frozenset(needed - hidden - ({"id"} if kind is model.Field else set()))
 
@@ -261,14 +267,23 @@ class Binder:
         return self.struct(node, kind.cls, path)
 
     def union(self, node: Node, kind: inspect.UnionType, path: str) -> Any:
-        """Read a value that may be null, or a text or a list of texts."""
+        """Read a value that may be null, or that is written in more than one shape."""
         choices = [one for one in kind.types if not isinstance(one, inspect.NoneType)]
         if node.is_null and len(choices) < len(kind.types):
             return None
         if len(choices) > 1:
-            wanted = inspect.VarTupleType if node.kind == "list" else inspect.StrType
-            choices = [one for one in choices if isinstance(one, wanted)]
+            choices = [one for one in choices if _SHAPE_OF[type(one)] == node.kind] or choices
         return self.value(node, choices[0], path)
+
+
+#: How each type of value is written, to tell the shapes of a union apart.
+_SHAPE_OF: Mapping[type, str] = {
+    inspect.StrType: "scalar",
+    inspect.LiteralType: "scalar",
+    inspect.VarTupleType: "list",
+    inspect.StructType: "map",
+    inspect.DictType: "map",
+}
 
 
 #: Keys whose mapping is a text in several languages.

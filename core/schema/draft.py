@@ -10,7 +10,8 @@ from core.expression.types import Kind, nearest
 from core.i18n import N_
 from core.schema.automations import Automation
 from core.schema.dashboards import Dashboard
-from core.schema.model import Field, Flow, RecordType, Role
+from core.schema.flows import Flow
+from core.schema.model import Field, RecordType, Role
 from core.schema.prints import Print
 from core.schema.rights import Policy
 from core.schema.scopes import scope_in

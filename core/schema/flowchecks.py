@@ -3,7 +3,8 @@
 from core.i18n import N_
 from core.schema.draft import Draft
 from core.schema.fieldtypes import FieldError, field_type
-from core.schema.model import Flow, RecordType, Release, Step
+from core.schema.flows import Flow, Step, sources_of
+from core.schema.model import RecordType, Release
 from core.schema.yamlnodes import Node
 
 
@@ -53,15 +54,19 @@ def _check_steps(draft: Draft, flow: Flow, node: Node) -> None:
 
 
 def _check_step(draft: Draft, step: Step, place: Node) -> None:
-    if "approve" not in step.may:
+    if "approve" not in step.verbs:
         text = N_("A step that nobody can approve never ends.")
         draft.add(place.at("may"), "dead_step", text)
-    if not step.approvers.roles:
+    roles = roles_of(step)
+    if not roles:
         draft.add(place.at("approvers"), "missing", N_("“{key}” is missing."), key="role")
-    draft.check_roles(place.at("approvers", "role"), step.approvers.roles)
-    for verb in step.comment:
-        if verb not in step.may:
-            draft.add_unknown(place.at("comment", verb), "verb", verb, step.may)
+    draft.check_roles(place.at("approvers", "role"), roles)
+
+
+def roles_of(step: Step) -> tuple[str, ...]:
+    """Return the roles that a step names as its approvers."""
+    sources = sources_of(step.approvers) if step.approvers is not None else ()
+    return tuple(role for source in sources for role in source.roles)
 
 
 def _check_fields(draft: Draft, flow: Flow, node: Node, document: RecordType) -> None:

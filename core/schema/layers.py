@@ -24,10 +24,11 @@ from core.schema.conversions import plan_conversions
 from core.schema.dashboards import Dashboard
 from core.schema.draft import Draft, unknown
 from core.schema.fieldtypes import field_type_names
+from core.schema.flows import Flow
 from core.schema.identity import Known, resolve_ids
 from core.schema.loader import Document, load_documents, to_model
 from core.schema.merging import TypeDraft, merge_types
-from core.schema.model import Field, Flow, RecordType, Release, Role
+from core.schema.model import Field, RecordType, Release, Role
 from core.schema.prints import Print
 from core.schema.results import resolve_results
 from core.schema.rights import Policy

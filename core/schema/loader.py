@@ -12,7 +12,8 @@ from core.i18n import N_
 from core.schema.automations import Automation
 from core.schema.binding import Binder
 from core.schema.dashboards import Card, Dashboard
-from core.schema.model import Field, Flow, Label, Model, RecordType, Role, Section, View
+from core.schema.flows import Flow
+from core.schema.model import Field, Label, Model, RecordType, Role, Section, View
 from core.schema.prints import Print
 from core.schema.rights import Policy
 from core.schema.yamlnodes import MAX_BYTES, Node, Source, read_node

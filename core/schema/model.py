@@ -12,6 +12,7 @@ import msgspec
 from core.schema.automations import Automation
 from core.schema.changemodel import FieldChange, OnFailure
 from core.schema.dashboards import Dashboard
+from core.schema.flows import Flow
 from core.schema.modelbase import Label as Label  # noqa: PLC0414  others import it from here
 from core.schema.modelbase import Model as Model  # noqa: PLC0414  others import it from here
 from core.schema.prints import Print
@@ -372,53 +373,6 @@ class RecordType(Model, frozen=True, kw_only=True):
     def field(self, name: str) -> Field | None:
         """Return the field called `name`, or None."""
         return next((field for field in self.fields if field.name == name), None)
-
-
-class Approvers(Model, frozen=True, kw_only=True):
-    """Who may decide a step: everyone holding one of the roles."""
-
-    role: str | tuple[str, ...]
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """Return the role names."""
-        return (self.role,) if isinstance(self.role, str) else self.role
-
-
-class Step(Model, frozen=True, kw_only=True):
-    """One step of a flow, shown to people as a task."""
-
-    id: str
-    type: Literal["approve"] = "approve"
-    title: Label = {}
-    approvers: Approvers
-    decide: Literal["any", "all"] = "any"
-    may: tuple[Literal["approve", "reject"], ...] = ("approve", "reject")
-    comment: dict[str, Literal["required", "optional", "hidden"]] = {}
-
-
-class Outcome(Model, frozen=True, kw_only=True):
-    """What an ended flow writes into its document."""
-
-    set: dict[str, Any] = {}
-    emit: str = ""
-
-
-class Flow(Model, frozen=True, kw_only=True):
-    """An approval definition; immutable once published under its version.
-
-    Attributes:
-        subject: the fields a vote is a vote on; empty means every field.
-    """
-
-    flow: str
-    version: int
-    layer: str = ""
-    title: Label = {}
-    document: str
-    subject: tuple[str, ...] = ()
-    steps: tuple[Step, ...]
-    outcome: dict[Literal["approved", "rejected", "withdrawn"], Outcome] = {}
 
 
 class Role(Model, frozen=True, kw_only=True):

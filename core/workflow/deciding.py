@@ -321,9 +321,7 @@ def _check_subject(run: Run, row: Row, shown_hash: str) -> Subject:
 
 
 def _check_opinion(run: Run, step_id: str, decision: Decision) -> str:
-    rule = find_step(run.flow, step_id).comment.get(
-        decision.verb, "required" if decision.verb == "reject" else "optional"
-    )
+    rule = find_step(run.flow, step_id).comment.rule(decision.verb)
     opinion = read_opinion(decision.opinion)
     if rule == "required" and not opinion:
         text = N_("Please give an opinion.")

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.schema.model import Flow, Step
+from core.schema.flowchecks import roles_of
+from core.schema.flows import Flow, Step
 
 Vote = Literal["approve", "reject", "abstain"]
 SeatState = Literal[
@@ -138,7 +139,7 @@ def seats_of(step: Step) -> tuple[SeatPlan, ...]:
     `all` wants a voice of each role; for `any` the roles share one seat, so the first
     person who decides decides.
     """
-    roles = tuple(dict.fromkeys(step.approvers.roles))
+    roles = tuple(dict.fromkeys(roles_of(step)))
     pools = tuple(Candidate("role", role) for role in roles)
     if step.decide == "all":
         return tuple(SeatPlan(pool.actor, (pool,)) for pool in pools)
@@ -163,7 +164,7 @@ def after(flow: Flow, step_id: str) -> Step | None:
 
 def move(flow: Flow, step_id: str, seats: Sequence[Seat]) -> Move:
     """Return what follows from the votes of the step's task as they stand."""
-    verdict = tally(find_step(flow, step_id).decide, seats)
+    verdict = tally(str(find_step(flow, step_id).decide), seats)
     if verdict in {"undecided", "stuck"}:
         return Move(verdict)
     moot = tuple(seat.key for seat in seats if seat.state in {"open", "waiting"})

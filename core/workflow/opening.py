@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from core.clock import to_wire
 from core.ids import new_id
-from core.schema.model import Step
+from core.schema.flows import Step
 from core.workflow.machine import SeatPlan, seats_of
 from core.workflow.models import candidate, seat, task
 from core.workflow.run import Run
@@ -28,7 +28,7 @@ def open_task(run: Run, step: Step) -> str:
             record_id=row["record_id"],
             title=row["title"],
             round=row["round"],
-            may=" ".join(step.may),
+            may=" ".join(step.verbs),
             state="open",
             result="",
             initiator=row["initiator"],

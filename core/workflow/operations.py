@@ -20,7 +20,8 @@ from core.policies.access import access
 from core.records.effects import check_proposal, put_effect
 from core.records.environment import RecordEnv
 from core.records.proposals import SUBMITTED, Proposal, find_proposal, set_proposal_status
-from core.schema.model import Flow, Release, encode
+from core.schema.flows import Flow
+from core.schema.model import Release, encode
 from core.workflow import errors
 from core.workflow.documents import load_document
 from core.workflow.machine import first_step

@@ -268,8 +268,8 @@ def _with_vote(rows: Iterable[Row], voted: Vote) -> list[Seat]:
 
 
 def _opinion_rules(parent: Row, row: Row) -> Answer:
-    rules = find_step(decode_flow(parent["definition"]), row["step"]).comment
-    return {"approve": "optional", "reject": "required", **rules}
+    comment = find_step(decode_flow(parent["definition"]), row["step"]).comment
+    return {verb: comment.rule(verb) for verb in row["may"].split()}
 
 
 def _timeline(connection: Connection, instance_id: str) -> list[Answer]:

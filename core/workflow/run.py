@@ -15,7 +15,7 @@ from core.context import Context
 from core.errors import NotFound
 from core.jobs.outbox import emit
 from core.records.idempotency import body_hash, run_once
-from core.schema.model import Flow
+from core.schema.flows import Flow
 from core.workflow import errors
 from core.workflow.evidence import Evidence
 from core.workflow.machine import InstanceState, NotPossibleError, Trigger, next_state

@@ -12,7 +12,8 @@ from core.context import Context
 from core.records.proposals import Proposal, find_proposal
 from core.records.wire import to_wire
 from core.schema.fieldtypes import field_type
-from core.schema.model import Field, Flow, RecordType
+from core.schema.flows import Flow
+from core.schema.model import Field, RecordType
 
 Wire = dict[str, Any]
 

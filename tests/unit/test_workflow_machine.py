@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.schema.model import Approvers, Flow, Step
+from core.schema.flows import Flow, Source, Step
 from core.workflow.machine import (
     TERMINAL,
     Candidate,
@@ -29,7 +29,7 @@ BALLOT = st.lists(st.sampled_from([*VOTES, None]), min_size=1, max_size=6)
 
 
 def step(name: str, decide: str = "any", roles: tuple[str, ...] = ("approver",)) -> Step:
-    return Step(id=name, approvers=Approvers(role=roles), decide=decide)
+    return Step(id=name, approvers=Source(role=roles), decide=decide)
 
 
 def flow(*steps: Step) -> Flow:

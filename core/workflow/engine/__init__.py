@@ -1,0 +1,1 @@
+"""The flow engine: pure functions over one instance's state; no database, clock or person."""
