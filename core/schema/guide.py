@@ -13,6 +13,7 @@ from core.schema import (
     changemodel,
     dashboardguide,
     dashboards,
+    flowguide,
     loader,
     model,
     prints,
@@ -225,6 +226,7 @@ KEYS: Mapping[type, Keys] = {
     },
     **rightsguide.KEYS,
     **dashboardguide.KEYS,
+    **flowguide.KEYS,
     changemodel.FieldChange: {
         "retype": ("A field's values become values of another type.", "{field: age, to: integer}"),
         "merge": ("Several fields become one.", "{fields: [first, last], into: full_name}"),
@@ -423,6 +425,7 @@ PLACES: Mapping[type, str] = {
     changemodel.Retype: "changes · retype",
     changemodel.Merge: "changes · merge",
     changemodel.Split: "changes · split",
+    **flowguide.PLACES,
     loader.PolicySet: "policy_set",
     loader.RoleList: "roles: a file of roles",
     model.Role: "roles",
@@ -445,7 +448,9 @@ PLACES: Mapping[type, str] = {
 def sentence(kind: type, key: str) -> str:
     """Return what a key of a model means; empty when nobody says it."""
     said, _ = KEYS.get(kind, {}).get(key, ("", ""))
-    return said or described(kind).get(key, "")
+    told = described(kind)
+    # An attribute that Python reserves the word of carries a trailing underscore.
+    return said or told.get(key, "") or told.get(f"{key}_", "")
 
 
 def example(kind: type, key: str) -> str:

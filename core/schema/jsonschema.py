@@ -100,7 +100,10 @@ def _nested(
     kind: inspect.StructType, definitions: dict[str, Any], partial: bool
 ) -> dict[str, Any]:
     """Return a reference to a model's definition, making it at the first one."""
-    name = ("changed_" if partial and kind.cls in _PARTIAL else "") + kind.cls.__name__.lower()
+    # Policies and steps both have rights on fields, which are not the same.
+    of_flows = kind.cls.__module__.rpartition(".")[2].startswith("flow")
+    name = ("flow_" if of_flows else "") + kind.cls.__name__.lower()
+    name = f"changed_{name}" if partial and kind.cls in _PARTIAL else name
     if name not in definitions:
         definitions[name] = {}  # a table field holds fields: the place is taken before they come
         definitions[name] = _struct(kind.cls, definitions, partial=partial)

@@ -255,7 +255,13 @@ def test_json_schema_accepts_the_shipped_files(path):
         ("{record_type: a, lable: {en: x}, fields: []}", False),
         ("{record_type: a, label: {english: x}, fields: []}", False),
         ("{flow: a, version: 1, document: b, steps: [{id: x, approvers: {role: [y]}}]}", True),
-        ("{flow: a, version: 1, document: b, steps: [{id: x}]}", False),
+        ("{flow: a, version: 1, document: b, steps: [{approvers: {role: x}}]}", False),
+        ("{flow: a, version: 1, document: b, steps: [{id: x, fields: {edit: [y]}}]}", True),
+        (
+            "{flow: a, version: 1, document: b, steps: [{id: x, type: branch, cases: "
+            "[{when: c, steps: [{id: y, typ: cc}]}], else: []}]}",
+            False,
+        ),
         ("{roles: [{name: x}]}", True),
         ("{calendar: x}", False),
     ],
