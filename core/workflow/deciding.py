@@ -341,7 +341,7 @@ def _cast(ballot: Ballot, voted: Vote) -> Move:
             seat.c.state == "open",
             seat.c.version == chosen["version"],
         )
-        .values(state="voted", vote=voted, version=seat.c.version + 1)
+        .values(state="voted", ballot=voted, version=seat.c.version + 1)
     )
     if not taken.rowcount:
         _refuse_decided(run, row)
@@ -374,7 +374,7 @@ def _cast(ballot: Ballot, voted: Vote) -> Move:
     seats = [
         Seat(each["key"], "voted", voted)
         if each["id"] == chosen["id"]
-        else Seat(each["key"], each["state"], each["vote"])
+        else Seat(each["key"], each["state"], each["ballot"])
         for each in ballot.seats
     ]
     return move(run.flow, row["step"], seats)

@@ -1,8 +1,9 @@
 """The tables of running and ended approvals.
 
 Times are UTC, RFC 3339 with microseconds, so text order is time order. Nothing is
-ever deleted. What the inbox needs stands on the task and candidate rows, so a list
-never reads a payload.
+ever deleted. One instance is a few dozen rows, which are read and written together as one
+`core.workflow.engine.state.State`; what a queue needs stands on the task and candidate rows
+besides, so a list never reads a payload.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,9 @@ _ID = sa.String(36)
 _TIME = sa.String(27)
 _NAME = sa.String(80)
 _PERSON = sa.String(200)
+_HASH = sa.String(64)
+#: A step's id, with those of the subflows around it.
+_STEP = sa.String(320)
 
 instance = sa.Table(
     "gx_instance",
@@ -30,7 +34,10 @@ instance = sa.Table(
     sa.Column("flow", _NAME, nullable=False),
     sa.Column("flow_version", sa.Integer, nullable=False),
     sa.Column("definition", sa.Text, nullable=False, doc="JSON of the flow it runs by, for good"),
-    sa.Column("definition_hash", sa.String(64), nullable=False),
+    sa.Column(
+        "subflows", sa.Text, nullable=False, default="{}", doc="JSON: name -> flow it may walk"
+    ),
+    sa.Column("definition_hash", _HASH, nullable=False),
     sa.Column("release", sa.Integer, nullable=False),
     sa.Column("record_type", _NAME, nullable=False),
     sa.Column("record_id", _ID, nullable=False),
@@ -40,11 +47,18 @@ instance = sa.Table(
     sa.Column("previous_id", _ID, nullable=True, doc="the instance of the round before"),
     sa.Column("state", sa.String(14), nullable=False),
     sa.Column("former_state", sa.String(14), nullable=False, doc="where a resume leads"),
-    sa.Column("step", _NAME, nullable=False),
+    sa.Column("returns", sa.Integer, nullable=False, default=0, doc="how often it was returned"),
+    sa.Column("resume", sa.Text, nullable=True, doc="JSON: where it goes straight back to"),
+    sa.Column("copied", sa.Text, nullable=False, default="[]", doc="JSON: who has had a copy"),
+    sa.Column("chosen", sa.Text, nullable=False, default="{}", doc="JSON: step -> people named"),
+    sa.Column(
+        "attention", _NAME, nullable=False, default="", doc="why administrators must look at it"
+    ),
+    sa.Column("step", _STEP, nullable=False, doc="of the latest task"),
     sa.Column("task_id", _ID, nullable=False, doc="the latest task"),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("values", sa.Text, nullable=False, doc="JSON: what was submitted, wire form"),
-    sa.Column("subject_hash", sa.String(64), nullable=False),
+    sa.Column("subject_hash", _HASH, nullable=False),
     sa.Column("initiator", _ID, nullable=False),
     sa.Column("initiator_name", _PERSON, nullable=False),
     sa.Column("makers", sa.Text, nullable=False, doc="|id|id| of who wrote or submitted it"),
@@ -53,7 +67,7 @@ instance = sa.Table(
     sa.Column("ended_by", _ID, nullable=True),
     sa.Column("ended_by_name", _PERSON, nullable=True),
     sa.Column("problems", sa.Text, nullable=False, doc="JSON: why it could not take effect"),
-    sa.Column("chain", sa.String(64), nullable=False, doc="hash of the last event"),
+    sa.Column("chain", _HASH, nullable=False, doc="hash of the last event"),
     sa.Column("events", sa.Integer, nullable=False, doc="number of the last event"),
 )
 _is_open = instance.c.state.in_([sa.literal_column(f"'{state}'") for state in OPEN_STATES])
@@ -67,28 +81,83 @@ sa.Index(
 )
 sa.Index("ix_gx_instance__record", instance.c.record_type, instance.c.record_id, instance.c.round)
 sa.Index("ix_gx_instance__started", instance.c.initiator, instance.c.opened_at, instance.c.id)
+_needs_attention = instance.c.attention != sa.literal_column("''")
+sa.Index(
+    "ix_gx_instance__attention",
+    instance.c.attention,
+    instance.c.opened_at,
+    sqlite_where=_needs_attention,
+    postgresql_where=_needs_attention,
+)
+
+#: Whatever content an instance asked about, so that a stale vote is told what changed.
+content = sa.Table(
+    "gx_flow_content",
+    metadata,
+    sa.Column("instance_id", _ID, primary_key=True),
+    sa.Column("hash", _HASH, primary_key=True, doc="the subject hash that people were shown"),
+    sa.Column("values", sa.Text, nullable=False, doc="JSON: the document as it was, wire form"),
+    sa.Column("at", _TIME, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+visit = sa.Table(
+    "gx_visit",
+    metadata,
+    sa.Column("id", _ID, primary_key=True, doc="of a human step also the task's"),
+    sa.Column("instance_id", _ID, nullable=False),
+    sa.Column("step", _STEP, nullable=False),
+    sa.Column("type", sa.String(10), nullable=False),
+    sa.Column("parent", _ID, nullable=False, doc="the visit of the block around it"),
+    sa.Column("lane", sa.Integer, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False, doc="1 for the first pass through the step"),
+    sa.Column("item", sa.Text, nullable=False, doc="JSON: what a run of a subflow is about"),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("result", _NAME, nullable=False, doc="how it ended; why it was cancelled"),
+    sa.Column("subject_hash", _HASH, nullable=False),
+    sa.Column("opened_at", _TIME, nullable=False),
+    sa.Column("closed_at", _TIME, nullable=False),
+    sa.Column("closed_by", _ID, nullable=False),
+    sa.Column("resumes", _ID, nullable=False, doc="the visit whose clock it goes on with"),
+)
+sa.Index("ix_gx_visit__instance", visit.c.instance_id)
 
 task = sa.Table(
     "gx_task",
     metadata,
-    sa.Column("id", _ID, primary_key=True),
+    sa.Column("id", _ID, primary_key=True, doc="of the visit it shows"),
     sa.Column("instance_id", _ID, nullable=False),
-    sa.Column("step", _NAME, nullable=False),
+    sa.Column("step", _STEP, nullable=False),
     sa.Column("step_title", sa.Text, nullable=False, doc="JSON: locale -> text"),
+    sa.Column("type", sa.String(10), nullable=False, default="approve", doc="approve or fill"),
     sa.Column("record_type", _NAME, nullable=False),
     sa.Column("record_id", _ID, nullable=False),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False, default=1, doc="which pass through the step"),
     sa.Column("may", sa.String(200), nullable=False, doc="verbs, separated by spaces"),
     sa.Column("state", sa.String(10), nullable=False, doc="waiting open suspended done cancelled"),
-    sa.Column("result", sa.String(12), nullable=False, doc="pass or reject; why it was cancelled"),
+    sa.Column("result", _NAME, nullable=False, doc="pass or reject; why it was cancelled"),
     sa.Column("initiator", _ID, nullable=False),
     sa.Column("initiator_name", _PERSON, nullable=False),
-    sa.Column("subject_hash", sa.String(64), nullable=False),
-    sa.Column("seats", sa.Integer, nullable=False),
+    sa.Column("subject_hash", _HASH, nullable=False),
+    sa.Column("seats", sa.Integer, nullable=False, doc="voices that the tally asks for"),
     sa.Column("approved", sa.Integer, nullable=False),
+    sa.Column("rejected", sa.Integer, nullable=False, default=0),
+    sa.Column("abstained", sa.Integer, nullable=False, default=0),
+    sa.Column("pending", sa.Text, nullable=False, default="[]", doc="JSON: keys of open seats"),
+    sa.Column("sign", sa.String(12), nullable=False, default="click", doc="the strictest signing"),
+    sa.Column("bulk", sa.Boolean, nullable=False, default=True, doc="may be decided with others"),
+    sa.Column("claim", sa.String(8), nullable=False, default="soft", doc="off soft required"),
+    sa.Column("claimed_by", _ID, nullable=False, default=""),
+    sa.Column("claimed_by_name", _PERSON, nullable=False, default=""),
+    sa.Column("claimed_until", _TIME, nullable=False, default=""),
+    sa.Column("priority", sa.Integer, nullable=False, default=0),
+    sa.Column("risk", _NAME, nullable=False, default="", doc="what the step's expression says"),
+    sa.Column("attention", _NAME, nullable=False, default="", doc="why administrators must look"),
     sa.Column("opened_at", _TIME, nullable=False),
-    sa.Column("due_at", _TIME, nullable=True),
+    sa.Column("due_at", _TIME, nullable=True, doc="null: no deadline, or its clock stands"),
+    sa.Column("paused", sa.Boolean, nullable=False, default=False, doc="its clock stands"),
     sa.Column("closed_at", _TIME, nullable=True),
     sa.Column("closed_by", _ID, nullable=True),
     sa.Column("closed_by_name", _PERSON, nullable=True),
@@ -101,26 +170,47 @@ seat = sa.Table(
     "gx_seat",
     metadata,
     sa.Column("id", _ID, primary_key=True),
+    sa.Column("instance_id", _ID, nullable=False),
     sa.Column("task_id", _ID, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("key", _PERSON, nullable=False),
+    sa.Column("group", _PERSON, nullable=False, default=""),
+    sa.Column("weight", sa.Integer, nullable=False, default=1),
+    sa.Column("kind", sa.String(8), nullable=False, default="main"),
+    sa.Column("parent", _ID, nullable=False, default="", doc="the seat it was added at"),
+    sa.Column("rule", sa.String(8), nullable=False, default=""),
+    sa.Column("depth", sa.Integer, nullable=False, default=0),
     sa.Column("state", sa.String(12), nullable=False),
-    sa.Column("vote", sa.String(8), nullable=True),
-    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("ballot", sa.String(8), nullable=True, doc="approve, reject or abstain"),
+    sa.Column("vote", _ID, nullable=False, default="", doc="the vote that counts"),
+    sa.Column("because", _NAME, nullable=False, default=""),
+    sa.Column("added_by", _ID, nullable=False, default=""),
+    sa.Column("claimed_by", _ID, nullable=False, default=""),
+    sa.Column("claimed_until", _TIME, nullable=False, default=""),
+    sa.Column("opened_at", _TIME, nullable=False, default=""),
+    sa.Column("version", sa.Integer, nullable=False, default=1),
 )
-sa.Index("ux_gx_seat__task", seat.c.task_id, seat.c.position, unique=True)
+sa.Index("ix_gx_seat__instance", seat.c.instance_id)
+sa.Index("ix_gx_seat__task", seat.c.task_id, seat.c.position)
 
 candidate = sa.Table(
     "gx_candidate",
     metadata,
-    sa.Column("seat_id", _ID, primary_key=True),
-    sa.Column("kind", sa.String(4), primary_key=True, doc="role or user"),
-    sa.Column("actor", _NAME, primary_key=True, doc="a role's name or a user's id"),
+    sa.Column("id", sa.String(44), primary_key=True, doc="SEAT.POSITION"),
+    sa.Column("instance_id", _ID, nullable=False),
+    sa.Column("seat_id", _ID, nullable=False),
     sa.Column("task_id", _ID, nullable=False),
-    sa.Column("is_open", sa.Boolean, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False, doc="among those of the instance"),
+    sa.Column("kind", sa.String(4), nullable=False, doc="user, role or post"),
+    sa.Column("actor", sa.String(120), nullable=False, doc="id, role name or POSITION@PLACE_ID"),
+    sa.Column("via", sa.String(12), nullable=False, default="", doc="escalated, away, transfer …"),
+    sa.Column("on_behalf_of", _ID, nullable=False, default="", doc="for whom a deputy sits"),
+    sa.Column("gone", sa.Boolean, nullable=False, default=False, doc="is a candidate no longer"),
+    sa.Column("is_open", sa.Boolean, nullable=False, doc="the seat waits for a voice"),
     sa.Column("record_type", _NAME, nullable=False),
     sa.Column("makers", sa.Text, nullable=False),
     sa.Column("opened_at", _TIME, nullable=False),
+    sa.Column("due_at", _TIME, nullable=True),
 )
 sa.Index(
     "ix_gx_candidate__inbox",
@@ -131,13 +221,23 @@ sa.Index(
     candidate.c.task_id,
     candidate.c.makers,  # counts need not look at the rows
 )
+sa.Index(
+    "ix_gx_candidate__due",
+    candidate.c.is_open,
+    candidate.c.kind,
+    candidate.c.actor,
+    candidate.c.due_at,
+    candidate.c.task_id,
+    candidate.c.makers,
+)
+sa.Index("ix_gx_candidate__instance", candidate.c.instance_id)
 sa.Index("ix_gx_candidate__task", candidate.c.task_id)
 
 vote = sa.Table(
     "gx_vote",
     metadata,
     sa.Column("id", _ID, primary_key=True),
-    sa.Column("seat_id", _ID, nullable=False, unique=True),
+    sa.Column("seat_id", _ID, nullable=False),
     sa.Column("task_id", _ID, nullable=False),
     sa.Column("instance_id", _ID, nullable=False),
     sa.Column("record_type", _NAME, nullable=False),
@@ -145,11 +245,55 @@ vote = sa.Table(
     sa.Column("actor_name", _PERSON, nullable=False),
     sa.Column("verb", sa.String(12), nullable=False),
     sa.Column("opinion", sa.Text, nullable=False),
-    sa.Column("subject_hash", sa.String(64), nullable=False),
+    sa.Column("subject_hash", _HASH, nullable=False),
     sa.Column("at", _TIME, nullable=False),
+    sa.Column("source", sa.String(6), nullable=False, default="human", doc="human, auto or timer"),
+    sa.Column("because", _NAME, nullable=False, default="", doc="of an automatic vote"),
+    sa.Column("on_behalf_of", _ID, nullable=False, default=""),
 )
 sa.Index("ix_gx_vote__actor", vote.c.actor, vote.c.at, vote.c.id)
+sa.Index("ix_gx_vote__instance", vote.c.instance_id)
 sa.Index("ix_gx_vote__task", vote.c.task_id)
+
+timer = sa.Table(
+    "gx_timer",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("instance_id", _ID, nullable=False),
+    sa.Column("visit_id", _ID, nullable=False),
+    sa.Column("rung", sa.Integer, nullable=False, doc="place in the step's `due`; -1 of a wait"),
+    sa.Column("business", sa.Boolean, nullable=False, doc="runs in the calendar's hours"),
+    sa.Column("left", sa.Integer, nullable=False, doc="seconds left when it last started"),
+    sa.Column("since", _TIME, nullable=False, doc="when it last started; empty while it stands"),
+    sa.Column("fire_at", _TIME, nullable=False, doc="empty while it stands"),
+    sa.Column("state", sa.String(10), nullable=False, doc="pending, fired or cancelled"),
+)
+_fires = sa.and_(
+    timer.c.state == sa.literal_column("'pending'"), timer.c.fire_at != sa.literal_column("''")
+)
+sa.Index("ix_gx_timer__due", timer.c.fire_at, sqlite_where=_fires, postgresql_where=_fires)
+sa.Index("ix_gx_timer__instance", timer.c.instance_id)
+sa.Index("ux_gx_timer__rung", timer.c.visit_id, timer.c.rung, unique=True)
+
+copy = sa.Table(
+    "gx_flow_copy",
+    metadata,
+    sa.Column("instance_id", _ID, primary_key=True),
+    sa.Column("person", _ID, primary_key=True, doc="who has it to read, once per instance"),
+    sa.Column("step", _STEP, nullable=False),
+    sa.Column("record_type", _NAME, nullable=False),
+    sa.Column("at", _TIME, nullable=False),
+    sa.Column("read_at", _TIME, nullable=True),
+    sqlite_with_rowid=False,
+)
+sa.Index("ix_gx_flow_copy__person", copy.c.person, copy.c.at, copy.c.instance_id)
+
+conflict = sa.Table(
+    "gx_flow_conflict",
+    metadata,
+    sa.Column("key", sa.String(300), primary_key=True, doc="documents with it apply in turn"),
+    sqlite_with_rowid=False,
+)
 
 event = sa.Table(
     "gx_flow_event",

@@ -62,11 +62,12 @@ def _open_seat(run: Run, task_id: str, position: int, plan: SeatPlan) -> None:
     run.connection.execute(
         seat.insert().values(
             id=seat_id,
+            instance_id=run.row["id"],
             task_id=task_id,
             position=position,
             key=plan.key,
             state="open",
-            vote=None,
+            ballot=None,
             version=1,
         )
     )
@@ -74,7 +75,10 @@ def _open_seat(run: Run, task_id: str, position: int, plan: SeatPlan) -> None:
         candidate.insert(),
         [
             {
+                "id": f"{seat_id}.{place}",
+                "instance_id": run.row["id"],
                 "seat_id": seat_id,
+                "position": place,
                 "kind": each.kind,
                 "actor": each.actor,
                 "task_id": task_id,
@@ -83,7 +87,7 @@ def _open_seat(run: Run, task_id: str, position: int, plan: SeatPlan) -> None:
                 "makers": run.row["makers"],
                 "opened_at": to_wire(run.ctx.now),
             }
-            for each in plan.candidates
+            for place, each in enumerate(plan.candidates)
         ],
     )
 

@@ -181,13 +181,19 @@ def _difference(
 
 def _seats(connection: Connection, task_id: str) -> list[Answer]:
     rows = connection.execute(
-        sa.select(seat.c.key, seat.c.state, seat.c.vote, vote.c.actor_name, vote.c.at)
+        sa.select(seat.c.key, seat.c.state, seat.c.ballot, vote.c.actor_name, vote.c.at)
         .select_from(seat.outerjoin(vote, vote.c.seat_id == seat.c.id))
         .where(seat.c.task_id == task_id)
         .order_by(seat.c.position)
     )
     return [
-        {"key": row.key, "state": row.state, "vote": row.vote, "by": row.actor_name, "at": row.at}
+        {
+            "key": row.key,
+            "state": row.state,
+            "vote": row.ballot,
+            "by": row.actor_name,
+            "at": row.at,
+        }
         for row in rows
     ]
 
@@ -260,7 +266,7 @@ def _effects(connection: Connection, parent: Row, row: Row) -> Answer:
 
 def _with_vote(rows: Iterable[Row], voted: Vote) -> list[Seat]:
     """Return the seats with one more vote, in the first that is open."""
-    seats = [Seat(row["key"], row["state"], row["vote"]) for row in rows]
+    seats = [Seat(row["key"], row["state"], row["ballot"]) for row in rows]
     first = next((n for n, each in enumerate(seats) if each.state == "open"), None)
     if first is not None:
         seats[first] = Seat(seats[first].key, "voted", voted)
