@@ -56,6 +56,7 @@ _MAX_DEPTH = 40
 MAX_VALUES = 500_000
 #: A bracket, or a whole string with the brackets in it.
 _BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', re.DOTALL)
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _MAX_VERSION = 10
 #: Of so many parameters one is unknown for certain; the others need not be named.
 _MAX_TOLD = 100
@@ -366,6 +367,21 @@ def integer_of(query: dict[str, str], name: str, *, default: int, least: int, mo
     params = {"min": least, "max": most}
     text = N_("This must be a whole number from {min} to {max}.")
     raise Invalid(problems=[Problem(name, "query.number", text, params)])
+
+
+def boolean_of(query: dict[str, str], name: str, *, default: bool = False) -> bool:
+    """Return a yes or no from the query: `true` or `1`, `false` or `0`.
+
+    Raises:
+        Invalid: it is neither.
+    """
+    text = query.get(name)
+    if text is None:
+        return default
+    if text not in _BOOLEANS:
+        told = N_("This must be true or false.")
+        raise Invalid(problems=[Problem(name, "query.boolean", told)])
+    return _BOOLEANS[text]
 
 
 def words_of(query: dict[str, str], name: str) -> tuple[str, ...]:

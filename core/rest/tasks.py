@@ -8,7 +8,16 @@ from core.context import Context
 from core.errors import Invalid, NotFound, Problem
 from core.i18n import N_
 from core.records.queries import get_record
-from core.rest.exchange import body_keys, etag, integer_of, needing, only, query_keys, route
+from core.rest.exchange import (
+    body_keys,
+    boolean_of,
+    etag,
+    integer_of,
+    needing,
+    only,
+    query_keys,
+    route,
+)
 from core.workflow import deciding, inbox, operations, pages, reminding
 
 #: What an administrator may do with somebody's approval.
@@ -22,14 +31,26 @@ _ADMINISTERING = {
 @route("/tasks", "GET")
 def list_(ctx: Context) -> Any:
     """Answer with a page of one of the caller's boxes, and how many are in each."""
-    query = query_keys("box", "type", "sort", "after", "limit")
+    query = query_keys(
+        "box", "type", "sort", "after", "limit", "step", "initiator", "text", "overdue",
+        "attention", "snoozed", "counts",
+    )  # fmt: skip
     return inbox.list_tasks(
         ctx,
         box=query.get("box", "todo"),
-        type_name=query.get("type", ""),
+        narrowing=inbox.Narrowing(
+            type_name=query.get("type", ""),
+            step=query.get("step", ""),
+            initiator=query.get("initiator", ""),
+            text=query.get("text", ""),
+            overdue=boolean_of(query, "overdue"),
+            attention=boolean_of(query, "attention"),
+            snoozed=boolean_of(query, "snoozed"),
+        ),
         sort=query.get("sort", ""),
         after=query.get("after", ""),
         limit=integer_of(query, "limit", default=inbox.PAGE, least=1, most=inbox.MAX_PAGE),
+        with_counts=boolean_of(query, "counts", default=True),
     )
 
 

@@ -1,29 +1,41 @@
 """The boxes of the audit queue: what waits for me, what I started, what I decided.
 
-Each identity of the actor (themself, every role) is one index range of open candidate
-rows; the ranges are united, so a page costs the same with a hundred tasks as with a
-million. Rows come from the task and instance tables alone, never from a payload.
+Each identity of the actor (themself, every role, every post) is one index range of open
+candidate rows; the ranges are united, so a page costs the same with a hundred tasks as
+with a million. Rows come from the task and instance tables alone, never from a payload.
+A deputy is a candidate like any other and needs no range of their own.
 """
 
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, NoReturn, get_args
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.clock import to_wire
 from core.context import Context
 from core.errors import Malformed, Problem
 from core.i18n import N_
-from core.policies.access import access
 from core.prebuilt import Prebuilt
-from core.workflow.models import OPEN_STATES, candidate, instance, task, vote
+from core.workflow.models import (
+    DUE,
+    IN_BOX,
+    OPEN_STATES,
+    TASK_DUE,
+    candidate,
+    copy,
+    instance,
+    task,
+    vote,
+)
 from core.workflow.operations import may_administer
-from core.workflow.people import identities, is_maker, is_no_maker
+from core.workflow.people import identities
+from core.workflow.snoozing import snooze
+from core.workflow.taskrows import JOINED, Row, shows_title, task_rows
 
 Box = Literal["todo", "started", "done", "cc", "claimable", "team"]
 BOXES: tuple[str, ...] = get_args(Box)
@@ -31,17 +43,62 @@ BOXES: tuple[str, ...] = get_args(Box)
 #: Rows of a page, and how far a box is counted.
 PAGE, MAX_PAGE, COUNT_CAP = 50, 200, 1000
 
-Row = dict[str, Any]
-#: One index range of a box: (place in time, id); a box is the union of its parts.
+#: Characters of a text that is looked for.
+LONGEST_TEXT = 100
+
+#: One index range of a box: (place in its order, id); a box is the union of its parts.
 Keys = sa.Select[tuple[str, str]]
 Parts = list[Keys]
+
+#: How a box of open tasks can be ordered -> the column, and whether it runs against the name.
+_ORDERS: dict[str, tuple[str, bool]] = {
+    "opened_at": ("opened_at", False),
+    "due_at": ("due_at", False),
+    "priority": ("rank", True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Which tasks of a box are asked for; empty is all of them.
+
+    Attributes:
+        type_name: only documents of this record type.
+        step: only tasks of the step with this id.
+        initiator: only what the user with this id submitted.
+        overdue: only tasks whose people are late.
+        attention: only what administrators must look at.
+        snoozed: what the actor has put off, in the place of what they have not.
+        text: only what has this in its title or in its initiator's name.
+    """
+
+    type_name: str = ""
+    step: str = ""
+    initiator: str = ""
+    overdue: bool = False
+    attention: bool = False
+    snoozed: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """All that decides the text of a page's statement; everything else is a parameter."""
+
+    box: str
+    identities: int
+    administers: bool
+    order: str
+    descending: bool
+    is_next: bool
+    narrowed: Narrowing
 
 
 def list_tasks(
     ctx: Context,
     *,
     box: str = "todo",
-    type_name: str = "",
+    narrowing: Narrowing = Narrowing(),
     sort: str = "",
     after: str = "",
     limit: int = PAGE,
@@ -52,8 +109,10 @@ def list_tasks(
     Args:
         ctx: whose boxes they are.
         box: todo, started, done, cc, claimable or team.
-        type_name: only documents of this record type.
-        sort: `opened_at` (the default of todo and team) or `-opened_at`.
+        narrowing: which of its tasks.
+        sort: `opened_at` (the default where work waits), `due_at`, `priority`, or one of
+            them with `-` for the other end first; `started`, `done` and `cc` know only
+            `opened_at`.
         after: the cursor that the page before gave as `next`.
         limit: rows of a page.
         with_counts: whether the boxes are counted, which costs as much as the page.
@@ -63,19 +122,24 @@ def list_tasks(
     """
     if box not in BOXES:
         _refuse("box", N_("There is no box {value}."), box)
-    if type_name and type_name not in ctx.registry.release.types:
-        _refuse("type", N_("There is no record type {value}."), type_name)
-    descending = _direction(box, sort)
+    if narrowing.type_name and narrowing.type_name not in ctx.registry.release.types:
+        _refuse("type", N_("There is no record type {value}."), narrowing.type_name)
+    administers = may_administer(ctx)
+    order, descending = _direction(box, sort, administers=administers)
     limit = max(1, min(limit, MAX_PAGE))
     with ctx.reading() as connection:
-        parts = _PARTS[box](_who(ctx), type_name)
-        found = _page(connection, parts, descending=descending, after=after, limit=limit)
-        rows = [(row.at, row.id) for row in found[:limit]]
-        more = len(found) > limit
-        items = _rows(ctx, connection, box, [row_id for _, row_id in rows])
+        mine = identities(ctx.actor)
+        shape = _Shape(
+            box, len(mine), administers, order, descending, bool(after), _flags(narrowing)
+        )
+        values = _values(ctx, mine) | _asked(ctx, narrowing) | {"limit": limit + 1}
+        if after:
+            values["last_at"], values["last_id"] = _read_cursor(after)
+        found = _paging(shape, connection.dialect).rows(connection, values)
+        ids = [row_id for _, row_id in found[:limit]]
         return {
-            "items": items,
-            "next": _cursor(*rows[-1]) if more else None,
+            "items": _rows(ctx, connection, box, ids),
+            "next": _cursor(*found[limit - 1]) if len(found) > limit else None,
             "counts": _counts(ctx, connection) if with_counts else {},
         }
 
@@ -92,116 +156,245 @@ def count_todo(ctx: Context) -> int:
         return _counts(ctx, connection, ("todo",))["todo"]
 
 
-def _direction(box: str, sort: str) -> bool:
-    """Return whether the newest come first: what waits is worked off from the oldest."""
-    if sort not in {"", "opened_at", "-opened_at"}:
+def _direction(box: str, sort: str, *, administers: bool) -> tuple[str, bool]:
+    """Return the order's column and whether it is read backwards.
+
+    What waits is worked off from the oldest; what is over is looked at from the newest.
+    """
+    waits = box in {"todo", "team", "claimable"}
+    name = sort.removeprefix("-") or "opened_at"
+    known = _ORDERS if waits else {"opened_at": _ORDERS["opened_at"]}
+    if name not in known or (name == "priority" and box == "team" and administers):
         _refuse("sort", N_("Tasks cannot be sorted by {value}."), sort)
-    return sort.startswith("-") if sort else box not in {"todo", "team", "claimable"}
+    order, is_against = known[name]
+    return order, (sort.startswith("-") if sort else not waits) != is_against
 
 
 def _refuse(path: str, text: str, value: str) -> NoReturn:
     raise Malformed(problems=[Problem(path, "malformed", text, {"value": value[:100]})])
 
 
+def _flags(narrowing: Narrowing) -> Narrowing:
+    """Return which parts are narrowed, without their values: all that a statement depends on."""
+    return replace(
+        narrowing,
+        type_name=narrowing.type_name and "?",
+        step=narrowing.step and "?",
+        initiator=narrowing.initiator and "?",
+        text=narrowing.text and "?",
+    )
+
+
+def _values(ctx: Context, mine: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Return the parameters that say whose boxes they are."""
+    values = {"id": ctx.actor.id, "maker": f"%|{ctx.actor.id}|%", "now": to_wire(ctx.now)}
+    for place, (kind, actor) in enumerate(mine):
+        values |= {f"kind{place}": kind, f"actor{place}": actor}
+    return values
+
+
+def _asked(ctx: Context, narrowing: Narrowing) -> dict[str, Any]:
+    """Return the parameters that narrow a box."""
+    if len(narrowing.text) > LONGEST_TEXT:
+        _refuse("text", N_("This is too long: {value}."), narrowing.text)
+    if not narrowing.text:
+        return {
+            "type": narrowing.type_name, "step": narrowing.step, "by": narrowing.initiator,
+        }  # fmt: skip
+    shown = [
+        record_type.name
+        for record_type in ctx.registry.release.types.values()
+        if record_type.document and shows_title(ctx, record_type.name)
+    ]
+    escaped = narrowing.text.lower()
+    for sign in "\\%_":
+        escaped = escaped.replace(sign, f"\\{sign}")
+    return {
+        "type": narrowing.type_name,
+        "step": narrowing.step,
+        "by": narrowing.initiator,
+        "text": f"%{escaped}%",
+        # Nobody learns from a hit what a title they may not see has in it.
+        "titled": f"|{'|'.join(shown)}|",
+    }
+
+
+def _place(name: str) -> sa.BindParameter[str]:
+    return sa.bindparam(name, type_=sa.String)
+
+
 @dataclass(frozen=True, slots=True)
 class _Who:
-    """Whose boxes a statement is about: an actor, or the places for one."""
+    """The places for whose boxes a statement is about."""
 
-    id: Any
-    identities: Sequence[tuple[Any, Any]]
-    is_no_maker: sa.ColumnElement[bool]
+    identities: int
     administers: bool
+    order: str = "opened_at"
+    narrowing: Narrowing = Narrowing()
+    is_joined: bool = False
+
+    @property
+    def id(self) -> sa.BindParameter[str]:
+        return _place("id")
 
 
-def _who(ctx: Context) -> _Who:
-    actor = ctx.actor
-    return _Who(actor.id, identities(actor), is_no_maker(actor.id), may_administer(ctx))
+def _todo(who: _Who) -> Parts:
+    put_off = sa.select(snooze.c.task_id).where(
+        snooze.c.person == who.id, snooze.c.until > _place("now")
+    )
+    is_put_off = candidate.c.task_id.in_(put_off)
+    waits = is_put_off if who.narrowing.snoozed else ~is_put_off
+    return [part.where(_no_maker(), waits) for part in _pool(who)]
 
 
-def _todo(who: _Who, type_name: str) -> Parts:
-    return [part.where(who.is_no_maker) for part in _pool(who, type_name)]
-
-
-def _pool(who: _Who, type_name: str) -> Parts:
-    """Return (at, id) of the open tasks that the actor's identities are candidates of."""
-    columns = candidate.c
+def _claimable(who: _Who) -> Parts:
+    unclaimed = sa.and_(
+        task.c.claim == "required",
+        sa.or_(task.c.claimed_by == "", task.c.claimed_until < _place("now")),
+    )
     return [
-        _of_type(
-            sa.select(columns.opened_at.label("at"), columns.task_id.label("id")).where(
-                columns.is_open, columns.kind == kind, columns.actor == actor
-            ),
-            columns.record_type,
-            type_name,
-        )
-        for kind, actor in who.identities
+        part.where(_no_maker(), candidate.c.kind != "user", unclaimed)
+        for part in _pool(replace(who, is_joined=True))
     ]
 
 
-def _team(who: _Who, type_name: str) -> Parts:
+def _no_maker() -> sa.ColumnElement[bool]:
+    return candidate.c.makers.not_like(_place("maker"))
+
+
+def _pool(who: _Who) -> Parts:
+    """Return (order, id) of the open tasks that the actor's identities are candidates of."""
+    columns = candidate.c
+    order = DUE if who.order == "due_at" else columns[who.order]
+    return [
+        # Somebody may sit in two seats of one task as the same.
+        _narrow(
+            sa.select(order.label("at"), columns.task_id.label("id"))
+            .where(
+                IN_BOX,
+                columns.kind == _place(f"kind{number}"),
+                columns.actor == _place(f"actor{number}"),
+            )
+            .distinct(),
+            who,
+            columns.record_type,
+            candidate.join(task, task.c.id == columns.task_id),
+        )
+        for number in range(who.identities)
+    ]
+
+
+#: As literals, so that the index of each is read in its own order.
+_WAITING = tuple(sa.literal_column(f"'{state}'", sa.String) for state in ("open", "suspended"))
+
+
+def _team(who: _Who) -> Parts:
     if not who.administers:
-        return _pool(who, type_name)
-    query = sa.select(task.c.opened_at.label("at"), task.c.id.label("id")).where(
-        task.c.state.in_(("open", "suspended"))
-    )
-    return [_of_type(query, task.c.record_type, type_name)]
+        return _pool(who)
+    order = TASK_DUE if who.order == "due_at" else task.c.opened_at
+    return [
+        _narrow(
+            sa.select(order.label("at"), task.c.id.label("id")).where(task.c.state == state),
+            who,
+            task.c.record_type,
+            task,
+        )
+        for state in _WAITING
+    ]
 
 
-def _started(who: _Who, type_name: str) -> Parts:
+def _started(who: _Who) -> Parts:
     query = sa.select(instance.c.opened_at.label("at"), instance.c.id.label("id")).where(
         instance.c.initiator == who.id
     )
-    return [_of_type(query, instance.c.record_type, type_name)]
+    latest = instance.join(task, task.c.id == instance.c.task_id)
+    return [_narrow(query, who, instance.c.record_type, latest)]
 
 
-def _done(who: _Who, type_name: str) -> Parts:
+def _done(who: _Who) -> Parts:
     query = sa.select(vote.c.at.label("at"), vote.c.task_id.label("id")).where(
         vote.c.actor == who.id
     )
-    return [_of_type(query, vote.c.record_type, type_name)]
+    joined = vote.join(task, task.c.id == vote.c.task_id)
+    return [_narrow(query, who, vote.c.record_type, joined)]
 
 
-def _nothing(_who: _Who, _type_name: str) -> Parts:
-    """Return nothing: no step sends copies or offers to be claimed yet."""
-    return []
+def _cc(who: _Who) -> Parts:
+    query = sa.select(copy.c.at.label("at"), copy.c.instance_id.label("id")).where(
+        copy.c.person == who.id
+    )
+    latest = copy.join(instance, instance.c.id == copy.c.instance_id).join(
+        task, task.c.id == instance.c.task_id
+    )
+    return [_narrow(query, who, copy.c.record_type, latest)]
 
 
-def _of_type(query: Keys, column: sa.ColumnElement[str], type_name: str) -> Keys:
-    return query.where(column == type_name) if type_name else query
+def _narrow(
+    query: Keys, who: _Who, type_column: sa.ColumnElement[str], joined: sa.FromClause
+) -> Keys:
+    """Return the part of a range that is asked for; `joined` is the range with its tasks."""
+    narrowing = who.narrowing
+    if narrowing.type_name:
+        query = query.where(type_column == _place("type"))
+    conditions: list[sa.ColumnElement[bool]] = []
+    if narrowing.overdue:
+        conditions.append(task.c.due_at < _place("now"))
+    if narrowing.step:
+        conditions.append(task.c.step == _place("step"))
+    if narrowing.initiator:
+        conditions.append(task.c.initiator == _place("by"))
+    if narrowing.attention:
+        conditions.append(task.c.attention != "")
+    if narrowing.text:
+        conditions.append(_has_text())
+    if conditions or who.is_joined:
+        query = query.select_from(joined).where(*conditions)
+    return query
 
 
-_PARTS: dict[str, Callable[[_Who, str], Parts]] = {
+def _has_text() -> sa.ColumnElement[bool]:
+    title, wanted = sa.func.lower(task.c.title), _place("text")
+    is_shown = _place("titled").contains(sa.literal("|").concat(task.c.record_type).concat("|"))
+    return sa.or_(
+        sa.and_(title.like(wanted, escape="\\"), is_shown),
+        sa.func.lower(task.c.initiator_name).like(wanted, escape="\\"),
+    )
+
+
+_PARTS: dict[str, Callable[[_Who], Parts]] = {
     "todo": _todo,
     "team": _team,
     "started": _started,
     "done": _done,
-    "cc": _nothing,
-    "claimable": _nothing,
+    "cc": _cc,
+    "claimable": _claimable,
 }
 
 
-def _page(
-    connection: Connection, parts: Parts, *, descending: bool, after: str, limit: int
-) -> list[sa.Row[tuple[str, str]]]:
-    """Return up to `limit` + 1 keys of the page behind the cursor."""
-    last = sa.tuple_(*map(sa.literal, _read_cursor(after))) if after else None
-    if not parts:
-        return []
+@lru_cache(maxsize=512)
+def _paging(shape: _Shape, dialect: sa.Dialect) -> Prebuilt:
+    """Return the statement that reads one page's keys of anybody's box of this shape."""
+    who = _Who(shape.identities, shape.administers, shape.order, shape.narrowed)
+    limit = sa.bindparam("limit", type_=sa.Integer)
+    last = sa.tuple_(_place("last_at"), _place("last_id"))
     limited = []
-    for part in parts:
+    for part in _PARTS[shape.box](who):
         at, row_id = part.selected_columns
         page = part
-        if last is not None:
+        if shape.is_next:
             place = sa.tuple_(at, row_id)
-            page = part.where(place < last if descending else place > last)
+            page = part.where(place < last if shape.descending else place > last)
         # Each range stops by itself, so none is read further than one page.
-        limited.append(page.order_by(*_order(at, row_id, descending)).limit(limit + 1).subquery())
+        limited.append(
+            page.order_by(*_order(at, row_id, shape.descending)).limit(limit).subquery()
+        )
     united = sa.union(*(sa.select(each.c.at, each.c.id) for each in limited)).subquery()
     query = (
         sa.select(united.c.at, united.c.id)
-        .order_by(*_order(united.c.at, united.c.id, descending))
-        .limit(limit + 1)
+        .order_by(*_order(united.c.at, united.c.id, shape.descending))
+        .limit(limit)
     )
-    return list(connection.execute(query))
+    return Prebuilt(query, dialect)
 
 
 def _order(
@@ -216,10 +409,7 @@ def _counts(
     """Return the sizes of the boxes; of what was started, only what is still open."""
     mine = identities(ctx.actor)
     statement = _counting(boxes, len(mine), may_administer(ctx), connection.dialect)
-    values = {"id": ctx.actor.id, "maker": f"|{ctx.actor.id}|"}
-    for place, (kind, actor) in enumerate(mine):
-        values |= {f"kind{place}": kind, f"actor{place}": actor}
-    (row,) = statement.rows(connection, values)
+    (row,) = statement.rows(connection, _values(ctx, mine))
     return dict(zip(boxes, map(int, row), strict=True))
 
 
@@ -228,25 +418,19 @@ def _counting(
     boxes: tuple[str, ...], identities_: int, administers: bool, dialect: sa.Dialect
 ) -> Prebuilt:
     """Return the one statement that counts boxes of anybody with so many identities."""
-
-    def place(name: str) -> sa.BindParameter[str]:
-        return sa.bindparam(name, type_=sa.String)
-
-    mine = [(place(f"kind{number}"), place(f"actor{number}")) for number in range(identities_)]
-    nobody_made = ~candidate.c.makers.contains(place("maker"))
-    who = _Who(place("id"), mine, nobody_made, administers)
+    who = _Who(identities_, administers)
     counted = []
     for box in boxes:
-        parts = _PARTS[box](who, "")
+        parts = _PARTS[box](who)
         if box == "started":
             parts = [part.where(instance.c.state.in_(OPEN_STATES)) for part in parts]
+        if box == "cc":
+            parts = [part.where(copy.c.read_at.is_(None)) for part in parts]
         counted.append(_count(parts).label(box))
     return Prebuilt(sa.select(*counted), dialect)
 
 
 def _count(parts: Parts) -> sa.ColumnElement[int]:
-    if not parts:
-        return sa.literal_column("0", sa.Integer)
     limited = [part.limit(COUNT_CAP).subquery() for part in parts]
     distinct = sa.union(*(sa.select(each.c.id) for each in limited)).subquery()
     capped = sa.select(distinct.c.id).limit(COUNT_CAP).subquery()
@@ -254,72 +438,18 @@ def _count(parts: Parts) -> sa.ColumnElement[int]:
 
 
 def _rows(ctx: Context, connection: Connection, box: str, ids: list[str]) -> list[Row]:
-    """Return the rows of a page in the order of `ids`: instances for `started`, else tasks."""
+    """Return the rows of a page in the order of `ids`: of instances, or of tasks."""
     if not ids:
         return []
-    is_started = box == "started"
-    query = JOINED.where((instance.c.id if is_started else task.c.id).in_(ids))
-    if is_started:
+    of_instances = box in {"started", "cc"}
+    query = JOINED.where((instance.c.id if of_instances else task.c.id).in_(ids))
+    if of_instances:
         query = query.where(instance.c.task_id == task.c.id)
-    by_id = {
-        row["instance_id"] if is_started else row["id"]: row
+    found = {
+        row["instance_id"] if of_instances else row["id"]: row
         for row in connection.execute(query).mappings()
     }
-    mine = candidates_of(ctx, connection, [row["id"] for row in by_id.values()])
-    return [task_row(ctx, by_id[row_id], mine) for row_id in ids if row_id in by_id]
-
-
-#: Tasks with what a row shows of their instance, so that no list reads a payload.
-JOINED = sa.select(task, instance.c.state.label("instance_state"), instance.c.makers).select_from(
-    task.join(instance, task.c.instance_id == instance.c.id)
-)
-
-
-def candidates_of(ctx: Context, connection: Connection, task_ids: list[str]) -> frozenset[str]:
-    """Return which of the tasks have an open seat that the actor may sit in."""
-    rows = connection.execute(
-        sa.select(candidate.c.task_id).where(
-            candidate.c.task_id.in_(task_ids),
-            candidate.c.is_open,
-            sa.tuple_(candidate.c.kind, candidate.c.actor).in_(identities(ctx.actor)),
-        )
-    )
-    return frozenset(rows.scalars())
-
-
-def task_row(ctx: Context, row: sa.RowMapping, mine: frozenset[str]) -> Row:
-    """Return a task as lists show it; `mine` are the tasks the actor may decide."""
-    may: list[str] = []
-    if row["id"] in mine and not is_maker(ctx.actor.id, row["makers"]):
-        may = row["may"].split()
-    is_open = row["instance_state"] in OPEN_STATES
-    if is_open and row["initiator"] == ctx.actor.id:
-        may.append("withdraw")
-    return {
-        "id": row["id"],
-        "instance": row["instance_id"],
-        "record": {"type": row["record_type"], "id": row["record_id"]},
-        "title": row["title"] if shows_title(ctx, row["record_type"]) else "",
-        "step": {"id": row["step"], "title": msgspec.json.decode(row["step_title"])},
-        "initiator": {"id": row["initiator"], "name": row["initiator_name"]},
-        "opened_at": row["opened_at"],
-        "due_at": row["due_at"],
-        "sla": None,
-        "progress": {"approved": row["approved"], "seats": row["seats"]},
-        "round": row["round"],
-        "state": row["state"],
-        "result": row["result"],
-        "instance_state": row["instance_state"],
-        "closed_at": row["closed_at"],
-        "subject_hash": row["subject_hash"],
-        "may": may,
-    }
-
-
-def shows_title(ctx: Context, type_name: str) -> bool:
-    """Return whether the actor may see the title field in every record they see."""
-    record_type = ctx.registry.release.type(type_name)
-    return record_type is not None and record_type.title_field in access(ctx, type_name).certain
+    return task_rows(ctx, connection, [found[row_id] for row_id in ids if row_id in found])
 
 
 def _cursor(at: str, row_id: str) -> str:

@@ -27,6 +27,12 @@ _HASH = sa.String(64)
 #: A step's id, with those of the subflows around it.
 _STEP = sa.String(320)
 
+
+def rank_of(priority: int, opened_at: str) -> str:
+    """Return the text by which what is urgent stands first, and of equals what is older."""
+    return f"{9999 - max(-9999, min(9999, priority)):05d}{opened_at}"
+
+
 instance = sa.Table(
     "gx_instance",
     metadata,
@@ -158,6 +164,8 @@ task = sa.Table(
     sa.Column("opened_at", _TIME, nullable=False),
     sa.Column("due_at", _TIME, nullable=True, doc="null: no deadline, or its clock stands"),
     sa.Column("paused", sa.Boolean, nullable=False, default=False, doc="its clock stands"),
+    sa.Column("calendar", _NAME, nullable=False, default="", doc="empty: any time counts"),
+    sa.Column("place", _ID, nullable=False, default="", doc="store whose own calendar goes first"),
     sa.Column("closed_at", _TIME, nullable=True),
     sa.Column("closed_by", _ID, nullable=True),
     sa.Column("closed_by_name", _PERSON, nullable=True),
@@ -211,25 +219,31 @@ candidate = sa.Table(
     sa.Column("makers", sa.Text, nullable=False),
     sa.Column("opened_at", _TIME, nullable=False),
     sa.Column("due_at", _TIME, nullable=True),
+    sa.Column("rank", sa.String(32), nullable=False, default="", doc="see `rank_of`"),
 )
-sa.Index(
-    "ix_gx_candidate__inbox",
-    candidate.c.is_open,
-    candidate.c.kind,
-    candidate.c.actor,
-    candidate.c.opened_at,
-    candidate.c.task_id,
-    candidate.c.makers,  # counts need not look at the rows
+#: The place of what has no deadline in the order of deadlines: after every other.
+NEVER = "9999-12-31T23:59:59.999999Z"
+#: What the orders by deadline sort by, as their indexes have it.
+DUE: sa.ColumnElement[str] = sa.func.coalesce(
+    candidate.c.due_at, sa.literal_column(f"'{NEVER}'"), type_=sa.String
 )
-sa.Index(
-    "ix_gx_candidate__due",
-    candidate.c.is_open,
-    candidate.c.kind,
-    candidate.c.actor,
-    candidate.c.due_at,
-    candidate.c.task_id,
-    candidate.c.makers,
+TASK_DUE: sa.ColumnElement[str] = sa.func.coalesce(
+    task.c.due_at, sa.literal_column(f"'{NEVER}'"), type_=sa.String
 )
+sa.Index("ix_gx_task__due", task.c.state, TASK_DUE, task.c.id)
+#: True of rows that stand in a box, in the very words of their indexes.
+IN_BOX: sa.ColumnElement[bool] = sa.literal_column("is_open", sa.Boolean)
+for _name, _order in (("inbox", candidate.c.opened_at), ("due", DUE), ("rank", candidate.c.rank)):
+    sa.Index(
+        f"ix_gx_candidate__{_name}",
+        candidate.c.kind,
+        candidate.c.actor,
+        _order,
+        candidate.c.task_id,
+        candidate.c.makers,  # counts need not look at the rows
+        sqlite_where=IN_BOX,
+        postgresql_where=IN_BOX,
+    )
 sa.Index("ix_gx_candidate__instance", candidate.c.instance_id)
 sa.Index("ix_gx_candidate__task", candidate.c.task_id)
 

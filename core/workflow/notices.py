@@ -18,9 +18,9 @@ from core.i18n import N_, pick, translate
 from core.ids import new_id
 from core.jobs.handlers import HANDLERS, Event, Handler, Handlers
 from core.schema.modelbase import Label
-from core.workflow.inbox import shows_title
 from core.workflow.models import task
 from core.workflow.people import identities
+from core.workflow.taskrows import shows_title
 
 notice = sa.Table(
     "gx_notice",

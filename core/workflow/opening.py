@@ -10,7 +10,7 @@ from core.clock import to_wire
 from core.ids import new_id
 from core.schema.flows import Step
 from core.workflow.machine import SeatPlan, seats_of
-from core.workflow.models import candidate, seat, task
+from core.workflow.models import candidate, rank_of, seat, task
 from core.workflow.run import Run
 
 
@@ -86,6 +86,7 @@ def _open_seat(run: Run, task_id: str, position: int, plan: SeatPlan) -> None:
                 "record_type": run.row["record_type"],
                 "makers": run.row["makers"],
                 "opened_at": to_wire(run.ctx.now),
+                "rank": rank_of(0, to_wire(run.ctx.now)),
             }
             for place, each in enumerate(plan.candidates)
         ],

@@ -18,7 +18,6 @@ from core.policies.masks import masker
 from core.workflow.deciding import Decision, check
 from core.workflow.documents import load_document
 from core.workflow.evidence import list_events
-from core.workflow.inbox import JOINED, candidates_of, task_row
 from core.workflow.machine import Seat, Vote, find_step, move
 from core.workflow.models import OPEN_STATES, Row, candidate, instance, seat, task, vote
 from core.workflow.operations import may_administer
@@ -27,6 +26,7 @@ from core.workflow.people import DIRECTORY, identities
 from core.workflow.run import Answer, decode_flow
 from core.workflow.seen import seen_record
 from core.workflow.subject import Subject, difference, read_subject
+from core.workflow.taskrows import JOINED, sitting, task_row
 
 #: Events whose opinion and verb every reader of the record may see.
 _SHOWN = (
@@ -47,7 +47,7 @@ def get_task(ctx: Context, task_id: str) -> Answer:
             raise NotFound
         parent = _instance_row(connection, row["instance_id"])
         seen = _readable(ctx, parent)
-        mine = candidates_of(ctx, connection, [task_id])
+        mine = sitting(ctx, connection, [task_id])
         shown = task_row(ctx, row, mine)
         subject = _subject(ctx, connection, parent)
         return {
@@ -82,7 +82,7 @@ def get_instance(ctx: Context, instance_id: str) -> Answer:
                 JOINED.where(task.c.instance_id == instance_id).order_by(task.c.opened_at)
             ).mappings()
         )
-        mine = candidates_of(ctx, connection, [row["id"] for row in rows])
+        mine = sitting(ctx, connection, [row["id"] for row in rows])
         flow = decode_flow(parent["definition"])
         may = ["suspend", "resume", "terminate"] if may_administer(ctx) else []
         return {
@@ -211,7 +211,7 @@ def _because(ctx: Context, connection: Connection, task_id: str) -> list[Answer]
     return [{"kind": row.kind, "actor": row.actor} for row in rows]
 
 
-def _why_not(ctx: Context, row: Row, mine: frozenset[str]) -> Answer | None:
+def _why_not(ctx: Context, row: Row, mine: Mapping[str, str]) -> Answer | None:
     """Return why the actor cannot decide a task that is open to them as a candidate."""
     if row["state"] != "open" or row["id"] not in mine:
         return None

@@ -7,7 +7,7 @@ import pytest
 from core.errors import Forbidden, Malformed, NotFound
 from core.records.operations import create_record, update_record
 from core.workflow.deciding import decide
-from core.workflow.inbox import counts, list_tasks
+from core.workflow.inbox import Narrowing, counts, list_tasks
 from core.workflow.notices import list_notices, mark_read
 from core.workflow.operations import submit, withdraw
 from core.workflow.pages import get_instance, get_task, record_flow
@@ -53,13 +53,17 @@ def test_row_has_everything_the_contract_names(world: World) -> None:
         "opened_at": "2026-01-05T08:00:02.000000Z",
         "due_at": None,
         "sla": None,
-        "progress": {"approved": 0, "seats": 1},
+        "progress": {"approved": 0, "seats": 1, "pending": []},
+        "priority": 0,
+        "risk": "",
         "round": 1,
         "state": "open",
         "result": "",
         "instance_state": "running",
         "closed_at": None,
         "subject_hash": row["subject_hash"],
+        "claimed": None,
+        "on_behalf_of": None,
         "may": ["approve", "reject"],
     }
 
@@ -71,7 +75,7 @@ def test_boxes_follow_a_task_through_its_life(world: World) -> None:
     }  # fmt: skip
     assert counts(world.ctx(LIN))["started"] == 1
     assert titles(world, LIN, box="started") == ["Spring"]
-    assert list_tasks(world.ctx(LIN), box="started")["items"][0]["may"] == ["withdraw"]
+    assert list_tasks(world.ctx(LIN), box="started")["items"][0]["may"] == ["withdraw", "remind"]
     approve(world, APPROVER, sent["task"])
     assert titles(world, APPROVER) == titles(world, SECOND) == []
     assert titles(world, APPROVER, box="done") == ["Spring"]
@@ -98,9 +102,9 @@ def test_pages_follow_each_other_without_gap_or_repetition(world: World) -> None
 def test_box_can_be_narrowed_to_one_type(world: World) -> None:
     send(world, "Spring")
     send(world, "Money", type_name="budget")
-    assert titles(world, APPROVER, type_name="budget") == ["Money"]
-    assert titles(world, LIN, box="started", type_name="rule") == ["Spring"]
-    assert titles(world, APPROVER, box="done", type_name="budget") == []
+    assert titles(world, APPROVER, narrowing=Narrowing(type_name="budget")) == ["Money"]
+    assert titles(world, LIN, box="started", narrowing=Narrowing(type_name="rule")) == ["Spring"]
+    assert titles(world, APPROVER, box="done", narrowing=Narrowing(type_name="budget")) == []
 
 
 def test_person_with_two_roles_sees_a_task_once(world: World) -> None:
@@ -115,7 +119,7 @@ def test_own_work_is_in_no_todo_but_in_the_team_box(world: World) -> None:
     send(world, "Spring")
     assert titles(world, both) == []
     (row,) = list_tasks(world.ctx(both), box="team")["items"]
-    assert row["may"] == ["withdraw"]
+    assert row["may"] == ["withdraw", "remind"]
     assert titles(world, ADMIN, box="team") == ["Spring"]
     assert titles(world, WANG, box="team") == []
 
@@ -124,7 +128,7 @@ def test_own_work_is_in_no_todo_but_in_the_team_box(world: World) -> None:
     "query",
     [
         {"box": "trash"},
-        {"type_name": "nothing"},
+        {"narrowing": Narrowing(type_name="nothing")},
         {"sort": "title"},
         {"after": "!!"},
         {"after": "aGVsbG8"},
