@@ -66,9 +66,11 @@ class Visit:
         item: of a run of a subflow, what it is about: the wire value that `each` gave.
         state: `waiting` people cannot act yet (a wait, an effect, a block), `open`,
             `suspended`, `done`, `cancelled`.
-        result: pass, reject, return, auto; why it was cancelled.
+        result: pass, reject, return, keep (an earlier pass on the same content counts),
+            stuck (no vote can decide it any more); why it was cancelled.
         subject_hash: of the content it was opened on.
         resumes: the visit whose clock it goes on with.
+        cause: the visit whose end led here; empty after a submit.
     """
 
     id: str
@@ -85,6 +87,7 @@ class Visit:
     closed_at: str = ""
     closed_by: str = ""
     resumes: str = ""
+    cause: str = ""
 
 
 @dataclass(slots=True)
@@ -103,8 +106,7 @@ class Seat:
         depth: how many additions lead to it; 0 for a planned seat.
         ballot: the vote that counts; None before, and again after a take-back.
         vote: id of that vote.
-        because: of a skipped seat or an automatic vote, why: the id of the vote it repeats,
-            or a word such as `empty`.
+        because: why it was skipped, or `unmanned` while nobody can sit in it.
         added_by: who added it while it was running.
         claimed_by: who works on it, until `claimed_until`.
     """
@@ -291,12 +293,15 @@ class Command:
     """What somebody wants to do.
 
     Attributes:
-        verb: a verb of the contract, or submit, withdraw, suspend, resume, terminate,
-            fire (a timer), recheck (people or waits may have changed).
+        verb: a verb of the contract, or submit, revise (its content was changed), withdraw,
+            suspend, resume, terminate, fire (a timer), recheck (people or waits may have
+            changed).
         visit: the task; for `fire` the visit of the timer.
         seat: which seat of the task, by its key or id; empty is the first that is theirs.
-        to: user ids (transfer, delegate, add_…), a seat (remove_added), a step (return).
-        then: of a return, where the step lets the approver say: resume or rewalk.
+        to: user ids (transfer, delegate, add_…), a seat (remove_added), a step (return),
+            steps that the change does not concern (revise).
+        then: of a return, where the step lets the approver say: resume or rewalk; of a
+            claim, `steal` takes it from somebody else.
         rule: of add_before and add_after: any, all or sequence.
         rung: of `fire`.
         chosen: step -> user ids, named with a submit or an approval.
