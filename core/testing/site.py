@@ -25,6 +25,7 @@ from core.testing.processes import Program, guanxi
 
 if TYPE_CHECKING:
     from flask import Flask
+    from werkzeug.test import Cookie
 
 #: Of every user of the test site.
 PASSWORD = "horse-battery-staple"  # noqa: S105  nobody's but the tests'
@@ -146,6 +147,12 @@ class Site:
             session["_fresh"] = True
             session[SESSION_STAMP] = actor.stamp
         return client
+
+    def session_cookie(self, name: str) -> "Cookie":
+        """Return the cookie of a session of `name`, for a browser in front of this site."""
+        cookie = self.browser(name).get_cookie(self.app.config["SESSION_COOKIE_NAME"])
+        assert cookie is not None
+        return cookie
 
     def publish(self, *texts: str, note: str = "test") -> int:
         """Publish YAML on top of the release in force; return the new release's number."""

@@ -46,6 +46,7 @@ def drawn(page, name):
 
 def test_a_dashboard_draws_charts_that_lead_to_their_records(visits, person):
     page = person("clerk", locale="zh").page
+    page.goto("/")
     drawn(page, "kinds")  # on the workbench
     page.goto("/dashboards/")
     page.get_by_role("link", name="到访概况").click()

@@ -146,11 +146,11 @@ def test_main_job_from_new_card_type_to_new_field(site, person, tmp_path):
         "order": 1458,
     }
     create_record(site.context("system"), "store", {"code": "01", "name": "总店"})
-    admin = person("admin")
+    admin = person().sign_in("admin")
     import_members(admin, tmp_path)
-    clerk = person("clerk")
+    clerk = person().sign_in("clerk")
     make_card_type(clerk)
-    approve(person("approver"))
+    approve(person().sign_in("approver"))
     issue_card(clerk)
     read_history(clerk)
     add_field(site, admin, tmp_path)
