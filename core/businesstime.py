@@ -134,6 +134,15 @@ def parse_hours(texts: Sequence[str]) -> Hours:
     return tuple(read)
 
 
+def is_zone(name: str) -> bool:
+    """Return whether `name` is an IANA time zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False  # it also looks for names that are folders, or lead out of its own
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class _Year:
     """The open stretches of one UTC year, in seconds since 1970, one array for each number.
@@ -183,7 +192,9 @@ class Calendar:
 
     def __post_init__(self) -> None:
         """Check it and name its version."""
-        _known_zone(self.zone)
+        if not is_zone(self.zone):
+            told = N_("There is no time zone “{value}”. Write one such as Asia/Shanghai.")
+            raise BusinessTimeError(told, value=self.zone[:60])
         _check_days(self.holidays, self.workdays)
         week = sum(end - begin for day in self.hours for begin, end in day) * 60
         if len(self.hours) != len(WEEKDAYS) or week < LEAST_WEEK:
@@ -336,14 +347,6 @@ class Calendar:
             total += until - since
             reached.append(total)
         return _Year([one[0] for one in stretches], [one[1] for one in stretches], reached)
-
-
-def _known_zone(name: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        told = N_("There is no time zone “{value}”. Write one such as Asia/Shanghai.")
-        raise BusinessTimeError(told, value=name[:60]) from error
 
 
 def _check_days(holidays: Collection[date], workdays: Mapping[date, int | None]) -> None:

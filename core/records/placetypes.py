@@ -24,20 +24,24 @@ def parent_field(record_type: RecordType) -> Field | None:
     )
 
 
+#: Fields that say by which calendar and in which zone people at a place work.
+CLOCK_FIELDS = ("calendar", "time_zone", "store")
+
+
 def note_move(
     connection: Connection,
     record_type: RecordType,
     before: Mapping[str, Any],
     after: Mapping[str, Any],
 ) -> None:
-    """Begin a new revision of rights when a place comes, goes or moves in its tree.
+    """Begin a new revision of rights when a place comes, goes, moves or keeps other hours.
 
-    `before` is empty for a new one.
+    `before` is empty for a new one, whose hours nobody has asked for yet.
     """
     parent = parent_field(record_type)
     if parent is None:
         return
-    for name in (parent.name, "deleted_at"):
+    for name in (parent.name, "deleted_at", *(CLOCK_FIELDS if before else ())):
         if before.get(name) != after.get(name):
             bump_rights(connection)
             return

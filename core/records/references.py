@@ -27,7 +27,8 @@ from core.records.subject import Subject, is_empty
 from core.schema.cascades import cascades
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field, OptionSource, RecordType
-from core.schema.peopletypes import SINGLE_LINKS, USERS, role_names
+from core.schema.namedtypes import calendar_names, role_names
+from core.schema.peopletypes import SINGLE_LINKS, USERS
 from core.schema.writtentypes import result_kind
 
 #: Values asked for in one statement; both databases bound the number of parameters.
@@ -315,6 +316,14 @@ def _check_role(ctx: Context, _field: Field, name: str, path: str) -> list[Probl
     return [Problem(path, "role.not_found", text, {"name": name})]
 
 
+def _check_calendar(ctx: Context, _field: Field, name: str, path: str) -> list[Problem]:
+    """Return that a business calendar does not exist."""
+    if name in calendar_names(ctx.registry.release):
+        return []
+    text = N_("There is no calendar {name}.")
+    return [Problem(path, "calendar.not_found", text, {"name": name})]
+
+
 def _check_expression(ctx: Context, field: Field, text: str, path: str) -> list[Problem]:
     """Return what is wrong with an expression that somebody wrote, each with its column."""
     try:
@@ -330,6 +339,7 @@ def _check_expression(ctx: Context, field: Field, text: str, path: str) -> list[
 #: Field types whose values name something of the release -> what is wrong with a value.
 _NAMED: Mapping[str, Callable[[Context, Field, str, str], list[Problem]]] = {
     "role": _check_role,
+    "calendar": _check_calendar,
     "condition": _check_expression,
     "expression": _check_expression,
 }

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
+from core.businesstime import is_zone
 from core.expression import Expression, Scope
 from core.expression.holes import Hole, UnclosedHole, split_text
 from core.expression.nodes import Literal
@@ -185,7 +185,7 @@ class _Check:
             self._draft.add(node.at("field"), "not_a_date", text, name=found.name)
 
     def _check_clock(self, trigger: Trigger, node: Node) -> None:
-        if trigger.time_zone and not _is_zone(trigger.time_zone):
+        if trigger.time_zone and not is_zone(trigger.time_zone):
             text = N_("{value} is not a time zone")
             place = node.at("time_zone")
             self._draft.add(place, "time_zone", text, value=trigger.time_zone[:80])
@@ -422,13 +422,5 @@ def is_pattern(text: str) -> bool:
     try:
         next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)))
     except (CronSimError, StopIteration):
-        return False
-    return True
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True

@@ -18,6 +18,7 @@ from core.errors import Problem
 from core.expression.types import nearest
 from core.i18n import N_
 from core.schema import automations, model
+from core.schema.calendars import BusinessCalendar
 from core.schema.dashboards import Dashboard
 from core.schema.flows import Flow
 from core.schema.prints import Print
@@ -79,6 +80,7 @@ SHAPES: Mapping[type, Shape] = {
     automations.Automation: Shape(hidden=frozenset({"layer", "since"})),
     Print: Shape(hidden=frozenset({"layer"})),
     Dashboard: Shape(hidden=frozenset({"layer"})),
+    BusinessCalendar: Shape(hidden=frozenset({"layer"})),
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from core.i18n import N_
 from core.schema.automationchecks import check_automations
+from core.schema.calendarchecks import check_calendars
 from core.schema.dashboardchecks import check_dashboards
 from core.schema.draft import Draft
 from core.schema.fieldchecks import check_fields
@@ -22,7 +23,7 @@ from core.schema.yamlnodes import Node
 
 MAX_TYPE_NAME = 40
 MAX_FIELDS = 300
-NOT_TITLES = NOT_SORTABLE | {"long_text", "boolean", "color", "user", "role"}
+NOT_TITLES = NOT_SORTABLE | {"long_text", "boolean", "color", "user", "role", "calendar"}
 
 
 def check_release(draft: Draft, running: Release) -> None:
@@ -38,6 +39,7 @@ def check_release(draft: Draft, running: Release) -> None:
     check_automations(draft, running)
     check_prints(draft)
     check_dashboards(draft)
+    check_calendars(draft)
 
 
 def _check_ids(draft: Draft) -> None:

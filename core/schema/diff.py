@@ -22,6 +22,7 @@ Kind = Literal[
     "add_automation", "drop_automation", "change_automation",
     "add_print", "drop_print", "change_print",
     "add_dashboard", "drop_dashboard", "change_dashboard",
+    "add_calendar", "drop_calendar", "change_calendar",
 ]  # fmt: skip
 
 #: Attributes that place a field rather than describe it.
@@ -79,6 +80,8 @@ def diff(old: Release | None, new: Release) -> tuple[Change, ...]:
     changes.extend(_named(before.prints, new.prints, "print", lambda name: {"type": name}))
     dashboards = before.dashboards, new.dashboards
     changes.extend(_named(*dashboards, "dashboard", lambda name: {"type": name}))
+    calendars = before.calendars, new.calendars
+    changes.extend(_named(*calendars, "calendar", lambda name: {"type": name}))
     changes.extend(_named(*roles, "role", lambda name: {"type": name}))
     return tuple(changes)
 

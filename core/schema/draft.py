@@ -9,6 +9,7 @@ from core.expression import Expression, ExpressionError, Scope, compile_expressi
 from core.expression.types import Kind, nearest
 from core.i18n import N_
 from core.schema.automations import Automation
+from core.schema.calendars import BusinessCalendar
 from core.schema.dashboards import Dashboard
 from core.schema.flows import Flow
 from core.schema.model import Field, RecordType, Role
@@ -44,6 +45,7 @@ class Draft:
     automations: dict[str, Automation] = field(default_factory=dict)
     prints: dict[str, Print] = field(default_factory=dict)
     dashboards: dict[str, Dashboard] = field(default_factory=dict)
+    calendars: dict[str, BusinessCalendar] = field(default_factory=dict)
 
     def node_of(self, type_name: str, one: Field) -> Node:
         """Return the tree of a field, or that of its type when the product added the field."""
@@ -135,6 +137,10 @@ _UNKNOWN = {
     "plugin_action": (
         N_("No plugin offers the action {name}."),
         N_("No plugin offers the action {name}; “{hint}”?"),
+    ),
+    "calendar": (
+        N_("There is no calendar {name}."),
+        N_("There is no calendar {name}; “{hint}”?"),
     ),
     "verb": (
         N_("This step has no verb {name}."),

@@ -5,7 +5,8 @@
     date time datetime duration                      core.schema.timetypes
     select multi_select json                         core.schema.choicetypes
     link links table backlink formula rollup lookup sequence    core.schema.relationtypes
-    user users role department                       core.schema.peopletypes
+    user users department                            core.schema.peopletypes
+    role calendar                                    core.schema.namedtypes
     address location                                 core.schema.structuretypes
     rich_text secret expression condition            core.schema.writtentypes
     file files image signature                       core.schema.filetypes
@@ -20,6 +21,7 @@ from typing import Any
 from core.schema import (
     choicetypes,
     filetypes,
+    namedtypes,
     numbertypes,
     peopletypes,
     relationtypes,
@@ -59,6 +61,7 @@ for _module in (
     relationtypes,
     filetypes,
     peopletypes,
+    namedtypes,
     structuretypes,
     writtentypes,
 ):

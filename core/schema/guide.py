@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from core.schema import (
     automations,
+    calendarguide,
+    calendars,
     changemodel,
     dashboardguide,
     dashboards,
@@ -227,6 +229,7 @@ KEYS: Mapping[type, Keys] = {
     **rightsguide.KEYS,
     **dashboardguide.KEYS,
     **flowguide.KEYS,
+    **calendarguide.KEYS,
     changemodel.FieldChange: {
         "retype": ("A field's values become values of another type.", "{field: age, to: integer}"),
         "merge": ("Several fields become one.", "{fields: [first, last], into: full_name}"),
@@ -374,6 +377,7 @@ TYPES: Mapping[str, str] = {
     "formula": 'formula: "a_integer * 2"',
     "image": "max_size: 2 MB",
     "integer": 'min: "0", max: "100"',
+    "calendar": "label: {zh: 工作日历, en: Business hours}",
     "json": "help: {zh: 机器读的, en: For machines}",
     "link": "target: member, filter: \"status == 'active'\"",
     "links": "target: product",
@@ -442,6 +446,9 @@ PLACES: Mapping[type, str] = {
     prints.PrintCell: "print · blocks · cells",
     dashboards.Dashboard: "dashboard",
     dashboards.Card: "dashboard · cards",
+    calendars.BusinessCalendar: "calendar",
+    calendars.Holiday: "calendar · holidays",
+    calendars.Workday: "calendar · workdays",
 }
 
 

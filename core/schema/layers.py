@@ -18,6 +18,7 @@ from core.errors import Problem, SchemaError
 from core.i18n import N_
 from core.schema.automations import Automation
 from core.schema.binding import Binder
+from core.schema.calendars import BusinessCalendar
 from core.schema.checks import check_release
 from core.schema.completion import complete_type
 from core.schema.conversions import plan_conversions
@@ -32,7 +33,7 @@ from core.schema.model import Field, RecordType, Release, Role
 from core.schema.prints import Print
 from core.schema.results import resolve_results
 from core.schema.rights import Policy
-from core.schema.shippedmerging import cards_overlaid, merge_shipped
+from core.schema.shippedmerging import merge_shipped
 from core.schema.yamlnodes import Node, Source
 
 #: Keys that say what a document is, and are no attributes of a record type.
@@ -114,8 +115,10 @@ class _Builder:
             if automation is not None:
                 draft.automations[name] = automation
                 draft.nodes[f"automation {name}"] = node
-        self._add_dashboards(draft, documents)
-        self._add_prints(draft, documents)
+        self._add_shipped(draft, documents, "dashboard", Dashboard, draft.dashboards)
+        self._add_shipped(draft, documents, "print", Print, draft.prints)
+        self._add_shipped(draft, documents, "calendar", BusinessCalendar, draft.calendars)
+        self._choose_default(draft)
         return draft
 
     def release(self, draft: Draft) -> Release:
@@ -134,6 +137,7 @@ class _Builder:
             automations=dict(sorted(draft.automations.items())),
             prints=dict(sorted(draft.prints.items())),
             dashboards=dict(sorted(draft.dashboards.items())),
+            calendars=dict(sorted(draft.calendars.items())),
         )
 
     def _add_type(self, draft: Draft, merged: TypeDraft) -> None:
@@ -245,21 +249,30 @@ class _Builder:
         found[name] = made
         draft.nodes[f"{kind} {name}"] = document.node
 
-    def _add_dashboards(self, draft: Draft, documents: list[Document]) -> None:
-        merged = merge_shipped(documents, "dashboard", self._problems, cards_overlaid)
-        for name, (layer, node) in merged.items():
-            values = self._values(node, Dashboard, frozenset())
-            made = _model(values | {"layer": layer}, Dashboard)
+    def _add_shipped(
+        self,
+        draft: Draft,
+        documents: list[Document],
+        kind: str,
+        model: type[_M],
+        found: dict[str, _M],
+    ) -> None:
+        """Add the documents of a kind that the site may change."""
+        for name, (layer, node) in merge_shipped(documents, kind, self._problems).items():
+            made = _model(self._values(node, model, frozenset()) | {"layer": layer}, model)
             if made is not None:
-                draft.dashboards[name] = made
-                draft.nodes[f"dashboard {name}"] = node
+                found[name] = made
+                draft.nodes[f"{kind} {name}"] = node
 
-    def _add_prints(self, draft: Draft, documents: list[Document]) -> None:
-        for name, (layer, node) in merge_shipped(documents, "print", self._problems).items():
-            made = _model(self._values(node, Print, frozenset()) | {"layer": layer}, Print)
-            if made is not None:
-                draft.prints[name] = made
-                draft.nodes[f"print {name}"] = node
+    def _choose_default(self, draft: Draft) -> None:
+        """Let a default calendar that the site names stand in the place of those that ship."""
+        named = [name for name, one in draft.calendars.items() if one.default]
+        places = {name: draft.nodes[f"calendar {name}"].at("default") for name in named}
+        if any(one.source.layer == "site" for one in places.values()):
+            for name, place in places.items():
+                if place.source.layer != "site":
+                    known = draft.calendars[name]
+                    draft.calendars[name] = msgspec.structs.replace(known, default=False)
 
     def _add_policies(self, draft: Draft, document: Document) -> None:
         for at, values in enumerate(document.values.get("policies", ())):

@@ -11,6 +11,7 @@ from core.expression.types import nearest
 from core.i18n import N_
 from core.schema.automations import Automation
 from core.schema.binding import Binder
+from core.schema.calendars import BusinessCalendar
 from core.schema.dashboards import Card, Dashboard
 from core.schema.flows import Flow
 from core.schema.model import Field, Label, Model, RecordType, Role, Section, View
@@ -49,9 +50,10 @@ KINDS: Mapping[str, type] = {
     "automation": Automation,
     "print": Print,
     "dashboard": Dashboard,
+    "calendar": BusinessCalendar,
 }
 #: Kinds of documents that this version does not have.
-PLANNED_KINDS = frozenset({"calendar", "account_kind"})
+PLANNED_KINDS = frozenset({"account_kind"})
 #: Kinds that only change a record type which another document declares.
 CHANGES = frozenset({"extend", "customize"})
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.schema.automations import Automation
+from core.schema.calendars import BusinessCalendar
 from core.schema.changemodel import FieldChange, OnFailure
 from core.schema.dashboards import Dashboard
 from core.schema.flows import Flow
@@ -394,6 +395,7 @@ class Release(Model, frozen=True, kw_only=True):
     automations: dict[str, Automation] = {}
     prints: dict[str, Print] = {}
     dashboards: dict[str, Dashboard] = {}
+    calendars: dict[str, BusinessCalendar] = {}
 
     def type(self, name: str) -> RecordType | None:
         """Return the live (not archived) record type called `name`, or None."""

@@ -8,7 +8,7 @@ from core.expression.types import TEXT, Type
 from core.i18n import N_
 from core.schema.choicetypes import ListType, list_loader
 from core.schema.fieldbase import FieldError, FieldType, Loader, Shape, Storage, WrongTypeError
-from core.schema.model import Field, Release
+from core.schema.model import Field
 from core.schema.relationtypes import LinkType
 
 #: What stands in the place of a record type where values are the ids of users.
@@ -21,7 +21,6 @@ DEPARTMENTS = "department"
 MOST_USERS = 200
 
 _USER = re.compile(r"[0-9]{1,18}|system")
-_LONGEST_ROLE = 64
 
 
 def check_user(value: Any) -> str:
@@ -36,12 +35,6 @@ def check_user(value: Any) -> str:
     if not _USER.fullmatch(value):
         raise FieldError("field.bad_user", N_("This is not the id of a user."))
     return value
-
-
-def role_names(release: Release) -> frozenset[str]:
-    """Return the roles that a field may name; none when the schema declares none."""
-    declared = frozenset(one.name for one in release.roles)
-    return declared | {"Admin"} if declared else declared
 
 
 class UserType(FieldType):
@@ -103,40 +96,6 @@ class UsersType(ListType):
         return [str(number) for number in random.sample(range(1, 10**6), random.randint(1, 3))]
 
 
-class RoleType(FieldType):
-    """One of the roles that people hold, by its name."""
-
-    name = "role"
-    operators: ClassVar[tuple[str, ...]] = ("==", "!=", "in", "not in", "is empty", "is not empty")
-    widget = "role"
-
-    def storage(self, field: Field) -> Storage:  # noqa: ARG002  every name is kept alike
-        """Return a text column."""
-        return Storage("text")
-
-    def expression_type(self, field: Field) -> Type:  # noqa: ARG002  every name is alike
-        """Return text."""
-        return TEXT
-
-    def loader(self, field: Field) -> Loader:  # noqa: ARG002  nothing to configure
-        """Return a function that takes a role's name; that it exists is checked on saving."""
-
-        def load(value: Any) -> str | None:
-            if value is None or value == "":
-                return None
-            if type(value) is not str:
-                raise WrongTypeError("text")
-            if len(value) > _LONGEST_ROLE or not value.isprintable():
-                raise FieldError("field.bad_role", N_("This is not the name of a role."))
-            return value
-
-        return load
-
-    def sample(self, field: Field, random: Random) -> str:  # noqa: ARG002  same for all fields
-        """Return the role that every installation has."""
-        return "Admin"
-
-
 class DepartmentType(LinkType):
     """One department of the organization: a link to a record of the type `department`."""
 
@@ -145,4 +104,4 @@ class DepartmentType(LinkType):
     widget = "link"
 
 
-TYPES: tuple[FieldType, ...] = (UserType(), UsersType(), RoleType(), DepartmentType())
+TYPES: tuple[FieldType, ...] = (UserType(), UsersType(), DepartmentType())

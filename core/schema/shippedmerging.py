@@ -1,6 +1,6 @@
-"""Lays the site's changes of automations, dashboards and prints over what is shipped."""
+"""Lays the site's changes of automations, dashboards and the like over what is shipped."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from core.errors import Problem
 from core.i18n import N_
@@ -13,8 +13,15 @@ Merged = dict[str, tuple[str, Node]]
 
 _TWICE: Mapping[str, str] = {
     "automation": N_("The automation {name} is already declared in {file}."),
+    "calendar": N_("The calendar {name} is already declared in {file}."),
     "dashboard": N_("The dashboard {name} is already declared in {file}."),
     "print": N_("The print {name} is already declared in {file}."),
+}
+
+#: Kind -> lists that the site changes item by item -> the key that says which item.
+_NAMED_ITEMS: Mapping[str, Mapping[str, str]] = {
+    "calendar": {"holidays": "day", "workdays": "day"},
+    "dashboard": {"cards": "name"},
 }
 
 
@@ -22,7 +29,6 @@ def merge_shipped(
     documents: Iterable[Document],
     kind: str,
     problems: list[Problem],
-    overlay: Callable[[Node, Node], Node] = overlaid,
 ) -> Merged:
     """Return every document of a kind; the site's keys stand in place of those of other layers.
 
@@ -35,7 +41,7 @@ def merge_shipped(
         if known is None:
             merged[document.name] = document.layer, document.node
         elif document.layer == "site" and known[0] != "site":
-            merged[document.name] = known[0], overlay(known[1], document.node)
+            merged[document.name] = known[0], _laid_over(kind, known[1], document.node)
         else:
             place, first = document.node.at(kind), known[1].source.path
             params = {"name": document.name, "file": first}
@@ -43,19 +49,20 @@ def merge_shipped(
     return merged
 
 
-def cards_overlaid(base: Node, over: Node) -> Node:
-    """Return a dashboard under the site's: a card of the same name is changed, others follow."""
+def _laid_over(kind: str, base: Node, over: Node) -> Node:
+    """Return a document under the site's: items of the same name are changed, others follow."""
     merged = overlaid(base, over)
-    cards, changes = base.get("cards"), over.get("cards")
-    if cards is None or changes is None or changes.kind != "list":
-        return merged
-    items = list(cards.items)
-    places = {one.word("name"): at for at, one in enumerate(items)}
-    for change in changes.items:
-        at = places.get(change.word("name"))
-        if at is None:
-            items.append(change)
-        else:
-            items[at] = overlaid(items[at], change)
-    merged.entries["cards"] = Node("list", cards.source, cards.line, cards.column, items=items)
+    for key, name in _NAMED_ITEMS.get(kind, {}).items():
+        listed, changes = base.get(key), over.get(key)
+        if listed is None or changes is None or changes.kind != "list":
+            continue
+        items = list(listed.items)
+        places = {one.word(name): at for at, one in enumerate(items)}
+        for change in changes.items:
+            at = places.get(change.word(name))
+            if at is None:
+                items.append(change)
+            else:
+                items[at] = overlaid(items[at], change)
+        merged.entries[key] = Node("list", listed.source, listed.line, listed.column, items=items)
     return merged

@@ -27,9 +27,11 @@ _KEYED = {
     "rules": "name",
     "options": "value",
     "cards": "name",
+    "holidays": "day",
+    "workdays": "day",
 }
 #: Kinds of documents of which the site states a part, in the place of what a layer below says.
-_SHIPPED = ("automation", "dashboard", "print")
+_SHIPPED = ("automation", "calendar", "dashboard", "print")
 #: What a thing is, not what it is like.
 _IDENTITY = frozenset(
     {"id", "name", "value", "type", "was", "record_type", "customize", *_SHIPPED}
@@ -144,7 +146,7 @@ def _below(sources: Iterable[Source]) -> list[tuple[str, str, str | bytes]]:
 def _trees(sources: Iterable[Source]) -> dict[str, Tree]:
     """Return record type name -> what the layers below the site's say of it.
 
-    An automation, dashboard or print stands under its kind and name: `print receipt`.
+    An automation, calendar, dashboard or print stands under its kind and name: `print receipt`.
     """
     documents, problems = load_documents([one for one in sources if one.layer != SITE])
     merged = merge_types(documents, problems)

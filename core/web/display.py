@@ -33,12 +33,12 @@ WIDE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How values are read: the language, the store day's zone, titles of links, roles' labels."""
+    """How values are read: the language, the store day's zone, titles and labels."""
 
     locale: str
     zone: tzinfo
     titles: Titles
-    roles: Mapping[str, str] = dataclass_field(default_factory=dict)
+    named: Mapping[str, Mapping[str, str]] = dataclass_field(default_factory=dict)
 
 
 def local_text(wire: str, zone: tzinfo | None) -> str:
@@ -250,8 +250,8 @@ def _location(_field: Field, value: Any, _reading: Reading) -> str:
     return f"{value['lat']}, {value['lng']}"
 
 
-def _role(_field: Field, value: Any, reading: Reading) -> str:
-    return reading.roles.get(value, value)
+def _named(field: Field, value: Any, reading: Reading) -> str:
+    return reading.named.get(field.type, {}).get(value, value)
 
 
 _SHOWERS: dict[str, Callable[[Field, Any, Reading], str]] = {
@@ -272,7 +272,8 @@ _SHOWERS: dict[str, Callable[[Field, Any, Reading], str]] = {
     "location": _location,
     "user": _link,
     "users": _links,
-    "role": _role,
+    "role": _named,
+    "calendar": _named,
     "department": _link,
     "file": _file,
     "files": _files,

@@ -22,7 +22,7 @@ from core.schema.texttypes import check_characters
 from core.web.display import field_label
 from core.web.page import page, pages
 from core.web.reading import SYSTEM_FIELDS, label_of
-from core.web.titles import find_titles, role_labels
+from core.web.titles import find_titles, named_labels
 
 #: What an expression may be asked to give.
 _GIVES = frozenset({"text", "number", "boolean", "date", "time", "datetime", "duration"})
@@ -119,8 +119,9 @@ def _offered(
 
 
 def _choices(ctx: Context, field: Field, widget: str) -> list[tuple[str, str]]:
-    if widget == "role":
-        return list(role_labels(ctx).items())
+    named = named_labels(ctx).get(widget)
+    if named is not None:
+        return list(named.items())
     return [(it.value, pick(it.label, ctx.locale, it.value)) for it in field.options]
 
 

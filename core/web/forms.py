@@ -328,8 +328,8 @@ def _fill(made: Control, reading: Reading) -> None:
             for option in field.options
             if not option.archived or option.value in chosen
         ]
-    elif made.kind == "role":
-        made.choices = list(reading.roles.items())
+    elif made.kind in {"role", "calendar"}:
+        made.choices = list(reading.named.get(made.kind, {}).items())
     elif field.target:
         made.picked = [
             (each, reading.titles.get((field.target, each), each)) for each in _several(value)

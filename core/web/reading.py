@@ -11,7 +11,7 @@ from core.records.pastschema import PastTypes
 from core.schema import model
 from core.schema.model import Field, RecordType
 from core.web.display import Reading, field_label, links_in, value_text
-from core.web.titles import find_titles, role_labels
+from core.web.titles import find_titles, named_labels
 
 #: What the history calls each action.
 ACTION_TEXTS = {
@@ -152,7 +152,7 @@ def make_reading(
 
 def read_titles(ctx: Context, wanted: set[tuple[str, str]]) -> Reading:
     """Return how to read values that link to the records `wanted`: (record type, id)."""
-    return Reading(ctx.locale, ctx.time_zone, find_titles(ctx, wanted), role_labels(ctx))
+    return Reading(ctx.locale, ctx.time_zone, find_titles(ctx, wanted), named_labels(ctx))
 
 
 def label_of(record_type: RecordType, name: str, locale: str) -> str:

@@ -56,6 +56,9 @@ KIND_TEXTS = {
     "drop_dashboard": N_("Dashboard dropped"),
     "add_role": N_("New role"),
     "drop_role": N_("Role dropped"),
+    "add_calendar": N_("New calendar"),
+    "drop_calendar": N_("Calendar dropped"),
+    "change_calendar": N_("Calendar changed"),
     "change_role": N_("Role changed"),
     "change_automation": N_("Automation changed"),
     "add_automation": N_("New automation"),
@@ -147,6 +150,9 @@ def _name(ctx: Context, change: Change, release: Release) -> str:
     automation = release.automations.get(change.type)
     if automation is not None:
         return pick(automation.label, ctx.locale, automation.automation)
+    calendar = release.calendars.get(change.type)
+    if calendar is not None:
+        return pick(calendar.label, ctx.locale, calendar.calendar)
     labels = {role.name: role.label for role in release.roles}
     return pick(labels.get(change.type), ctx.locale, change.type)
 

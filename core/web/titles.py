@@ -15,7 +15,8 @@ from core.policies.access import access
 from core.records.binding import bound
 from core.records.people import PEOPLE
 from core.schema.model import RecordType
-from core.schema.peopletypes import USERS, role_names
+from core.schema.namedtypes import calendar_names, role_names
+from core.schema.peopletypes import USERS
 from core.web.display import FILES
 
 #: Records offered by a link picker at once.
@@ -57,6 +58,18 @@ def role_labels(ctx: Context) -> dict[str, str]:
     release = ctx.registry.release
     labels = {one.name: pick(one.label, ctx.locale, one.name) for one in release.roles}
     return {name: labels.get(name, name) for name in sorted(role_names(release))}
+
+
+def calendar_labels(ctx: Context) -> dict[str, str]:
+    """Return the business calendars that a field may name, with their labels."""
+    known = ctx.registry.release.calendars
+    names = sorted(calendar_names(ctx.registry.release))
+    return {name: pick(known[name].label, ctx.locale, name) for name in names}
+
+
+def named_labels(ctx: Context) -> dict[str, dict[str, str]]:
+    """Return what values of each field type that names something are called."""
+    return {"role": role_labels(ctx), "calendar": calendar_labels(ctx)}
 
 
 def _file_names(connection: Connection, ids: list[str]) -> Iterable[Any]:

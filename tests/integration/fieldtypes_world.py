@@ -9,6 +9,7 @@ fields:
   - {name: handler, type: user, label: {zh: 经办人, en: Handler}}
   - {name: watchers, type: users, label: {zh: 关注人, en: Watchers}}
   - {name: team, type: role, label: {zh: 角色, en: Team}}
+  - {name: hours, type: calendar, label: {zh: 工作日历, en: Hours}}
   - {name: unit, type: department, label: {zh: 部门, en: Department}}
   - {name: place, type: address, label: {zh: 地址, en: Address}}
   - {name: spot, type: location, label: {zh: 位置, en: Spot}}
@@ -42,6 +43,7 @@ HOSTILE = {
         ("public", "field.bad_user"),
     ],
     "team": [("nobody", "role.not_found"), ("x" * 65, "field.bad_role")],
+    "hours": [("nobody", "calendar.not_found"), ("x" * 65, "field.bad_calendar")],
     "unit": [("x", "field.bad_id"), ("01890000-0000-7000-8000-000000000000", "link.not_found")],
     "story": [("<p>&#1;</p>", "field.bad_character"), ("x" * 20_001, "field.too_long")],
     "pin": [

@@ -43,6 +43,7 @@ def a_case(site, client, **rest):
         "handler": person(site, "clerk"),
         "watchers": [person(site, "cashier"), person(site, "clerk2")],
         "team": "clerk",
+        "hours": "cn_retail",
         "unit": department(client),
         "place": PLACE,
         "spot": SPOT,
@@ -214,7 +215,7 @@ def test_files_hold_sign_in_names_and_come_back(site, cases, tmp_path):
     report = run_import(site.context("admin", door="import"), "case_note", path)
     assert [(one.line, one.problem) for one in report.problems] == []
     first, second = cases.get(f"{API}?sort=code").json["items"]
-    for name in ("handler", "watchers", "team", "unit", "place", "spot", "story", "rule"):
+    for name in ("handler", "watchers", "team", "hours", "unit", "place", "spot", "story", "rule"):
         assert first[name] == second[name], name
 
 

@@ -263,7 +263,9 @@ def test_json_schema_accepts_the_shipped_files(path):
             False,
         ),
         ("{roles: [{name: x}]}", True),
-        ("{calendar: x}", False),
+        ("{calendar: x, holidays: [{day: '2026-10-01'}]}", True),
+        ("{calendar: x, holidays: [{to: '2026-10-01'}]}", False),
+        ("{account_kind: x}", False),
     ],
 )
 def test_json_schema_says_what_the_loader_says(text, good):

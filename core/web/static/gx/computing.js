@@ -8,7 +8,7 @@ import { Unknown } from "./linked.js";
 /** @typedef {Record<string, any>} Values */
 
 /** Kinds whose text needs more than the value: they stay as the server showed them. */
-const NAMED = new Set(["link", "links", "user", "users", "department", "role", "file", "files", "image", "signature", "address", "location"]);
+const NAMED = new Set(["link", "links", "user", "users", "department", "role", "calendar", "file", "files", "image", "signature", "address", "location"]);
 
 /** @type {Map<any, (row: Values, env: any, outer?: Values | null) => any>} */
 const compiled = new Map();
