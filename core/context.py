@@ -24,6 +24,27 @@ if TYPE_CHECKING:
 Door = Literal["form", "api", "import", "bulk", "flow", "automation", "plugin", "cli"]
 
 
+@dataclass(frozen=True, slots=True)
+class Client:
+    """From where and how surely somebody acts, as evidence keeps it.
+
+    Attributes:
+        ip: the network address; empty for the product's own jobs.
+        user_agent: what the program calls itself, bounded.
+        auth: `session`, `token` or empty; signatures add `password` and `handwritten`.
+        proved_at: when the password was last shown to be known, seconds since 1970; 0 never.
+    """
+
+    ip: str = ""
+    user_agent: str = ""
+    auth: str = ""
+    proved_at: float = 0.0
+
+
+#: Nobody's: a job of the product itself.
+NO_CLIENT = Client()
+
+
 @dataclass(slots=True)
 class Context:
     """One request's or job's view of the product; the first argument of every operation.
@@ -31,6 +52,7 @@ class Context:
     Attributes:
         registry: the release that holds for the whole of it.
         connection: the transaction under way, if any; see `reading` and `writing`.
+        client: from where and how surely the actor acts.
         warnings: what rules had to say without refusing; the edges show them.
         cause: the automation's run that acts; events of its changes carry it on.
         time_zone: the store day's zone where no store is linked.
@@ -48,6 +70,7 @@ class Context:
     door: Door = "api"
     locale: str = "en"
     request_id: str = ""
+    client: Client = NO_CLIENT
     cause: str = ""
     time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
     connection: Connection | None = None

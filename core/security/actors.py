@@ -10,7 +10,7 @@ from flask import Request, current_app, g, request, session
 from sqlalchemy.engine import Connection
 
 from core.actor import PUBLIC, Actor
-from core.context import Context, Door
+from core.context import Client, Context, Door
 from core.errors import Unauthenticated
 from core.i18n import N_
 from core.security.headers import request_id
@@ -20,6 +20,12 @@ from core.security.services import Services, services
 from core.tables.registry import Registry
 
 _SCHEME = "bearer "
+
+#: Where a session keeps when its person last showed to know the password.
+PROVED_AT = "gx_proved_at"
+
+#: So much of what a program calls itself is kept.
+MAX_AGENT = 400
 
 #: Where a session keeps as whom its administrator looks, and until when.
 VIEWED = "gx_view_as"
@@ -106,8 +112,21 @@ def context_of(own: Services, registry: Registry, actor: Actor, *, door: Door) -
         door=door,
         locale=actor.locale or request_locale(),
         request_id=request_id(),
+        client=current_client(own),
         time_zone=own.settings.time_zone,
     )
+
+
+def current_client(own: Services) -> Client:
+    """Return from where and how surely this request is sent."""
+    token = bearer_token(request)
+    if token is not None:
+        auth, proved_at = "token", own.tokens.verify(token).proved_at
+    else:
+        auth = "session" if "_user_id" in session else ""
+        proved_at = float(session.get(PROVED_AT, 0))
+    agent = request.headers.get("User-Agent", "")
+    return Client(request.remote_addr or "", agent[:MAX_AGENT], auth, proved_at)
 
 
 def _viewed(own: Services, actor: Actor, rights: int) -> Actor:

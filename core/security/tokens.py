@@ -30,11 +30,19 @@ _REQUIRED = ["sub", "exp", "iat", "jti", "type", STAMP]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a good token says: whose it is, as of which stamp, until when."""
+    """What a good token says.
+
+    Attributes:
+        user_id: whose it is.
+        stamp: as of which password.
+        expires: until when, seconds since 1970.
+        proved_at: when that password was given for it; 0 for one made by a refresh.
+    """
 
     user_id: str
     stamp: str
     expires: float
+    proved_at: float = 0.0
 
 
 def signing_key(secret: str) -> str:
@@ -52,14 +60,16 @@ class Tokens:
         self._known: dict[str, Claim] = {}
         self._lock = threading.Lock()
 
-    def issue(self, user_id: str, stamp: str, *, refresh: bool = False) -> str:
-        """Return a new token for a user who has just proved to be one."""
+    def issue(
+        self, user_id: str, stamp: str, *, refresh: bool = False, fresh: bool = False
+    ) -> str:
+        """Return a new token; a `fresh` one is for a user who has just given the password."""
         now = int(self._time())
         lifetime = REFRESH_LIFETIME if refresh else ACCESS_LIFETIME
         claims = {
             "sub": user_id,
             "type": "refresh" if refresh else "access",
-            "fresh": False,
+            "fresh": fresh,
             "jti": new_id(),
             "iat": now,
             "nbf": now,
@@ -97,7 +107,8 @@ class Tokens:
                          "verify_nbf": False},
             )  # fmt: skip
             kind, issued = claims["type"], float(claims["iat"])
-            claim = Claim(str(claims["sub"]), str(claims[STAMP]), float(claims["exp"]))
+            proved = issued if claims.get("fresh") is True else 0.0
+            claim = Claim(str(claims["sub"]), str(claims[STAMP]), float(claims["exp"]), proved)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated from error
         if kind != ("refresh" if refresh else "access") or issued > self._time() + 60:

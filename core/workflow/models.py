@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.db import metadata
+from core.workflow.appendonly import append_only
 
 #: One row of these tables, by column name.
 Row = Mapping[Any, Any]
@@ -75,6 +76,9 @@ instance = sa.Table(
     sa.Column("problems", sa.Text, nullable=False, doc="JSON: why it could not take effect"),
     sa.Column("chain", _HASH, nullable=False, doc="hash of the last event"),
     sa.Column("events", sa.Integer, nullable=False, doc="number of the last event"),
+    sa.Column(
+        "rooted", sa.Integer, nullable=False, default=0, doc="events that a root has covered"
+    ),
 )
 _is_open = instance.c.state.in_([sa.literal_column(f"'{state}'") for state in OPEN_STATES])
 sa.Index(
@@ -87,6 +91,13 @@ sa.Index(
 )
 sa.Index("ix_gx_instance__record", instance.c.record_type, instance.c.record_id, instance.c.round)
 sa.Index("ix_gx_instance__started", instance.c.initiator, instance.c.opened_at, instance.c.id)
+_is_unrooted = instance.c.events > instance.c.rooted
+sa.Index(
+    "ix_gx_instance__unrooted",
+    instance.c.id,
+    sqlite_where=_is_unrooted,
+    postgresql_where=_is_unrooted,
+)
 _needs_attention = instance.c.attention != sa.literal_column("''")
 sa.Index(
     "ix_gx_instance__attention",
@@ -309,26 +320,44 @@ conflict = sa.Table(
     sqlite_with_rowid=False,
 )
 
-event = sa.Table(
-    "gx_flow_event",
-    metadata,
-    sa.Column("instance_id", _ID, primary_key=True),
-    sa.Column("seq", sa.Integer, primary_key=True),
-    sa.Column("at", _TIME, nullable=False),
-    sa.Column("actor", _ID, nullable=False),
-    sa.Column("actor_name", _PERSON, nullable=False, doc="the name at that time"),
-    sa.Column("roles", sa.Text, nullable=False, doc="JSON: roles at that time"),
-    sa.Column("verb", sa.String(20), nullable=False),
-    sa.Column("step", _NAME, nullable=False),
-    sa.Column("task_id", _ID, nullable=False),
-    sa.Column("seat", _PERSON, nullable=False),
-    sa.Column("opinion", sa.Text, nullable=False),
-    sa.Column("detail", sa.Text, nullable=False, doc="JSON: what else belongs to the verb"),
-    sa.Column("subject_hash", sa.String(64), nullable=False),
-    sa.Column("record_version", sa.Integer, nullable=False),
-    sa.Column("definition_hash", sa.String(64), nullable=False),
-    sa.Column("door", sa.String(12), nullable=False),
-    sa.Column("request_id", sa.String(64), nullable=False),
-    sa.Column("hash", sa.String(64), nullable=False),
-    sqlite_with_rowid=False,
+#: What of an event is about a person and may be erased; its hash covers commitments to it.
+ERASABLE = ("actor_name", "opinion", "ip", "user_agent")
+
+event = append_only(
+    sa.Table(
+        "gx_flow_event",
+        metadata,
+        sa.Column("instance_id", _ID, primary_key=True),
+        sa.Column("seq", sa.Integer, primary_key=True),
+        sa.Column("at", _TIME, nullable=False),
+        sa.Column("actor", _ID, nullable=False),
+        sa.Column("actor_name", _PERSON, nullable=False, doc="the name at that time"),
+        sa.Column("on_behalf_of", _ID, nullable=False, doc="for whom a deputy acted"),
+        sa.Column("roles", sa.Text, nullable=False, doc="JSON: roles at that time"),
+        sa.Column("verb", sa.String(20), nullable=False),
+        sa.Column("step", _STEP, nullable=False),
+        sa.Column("task_id", _ID, nullable=False),
+        sa.Column("seat", _PERSON, nullable=False),
+        sa.Column("meaning", sa.Text, nullable=False, doc="what the person was shown to say"),
+        sa.Column("opinion", sa.Text, nullable=False),
+        sa.Column("detail", sa.Text, nullable=False, doc="JSON: what else belongs to the verb"),
+        sa.Column("diff", sa.Text, nullable=False, doc="JSON: the fields that changed, or empty"),
+        sa.Column("changes", sa.Text, nullable=False, doc="JSON: what became of the rows"),
+        sa.Column("subject_hash", _HASH, nullable=False),
+        sa.Column("record_version", sa.Integer, nullable=False),
+        sa.Column("definition_hash", _HASH, nullable=False),
+        sa.Column("door", sa.String(12), nullable=False),
+        sa.Column("ip", sa.String(45), nullable=False),
+        sa.Column("user_agent", sa.String(400), nullable=False),
+        sa.Column("auth", sa.String(12), nullable=False, doc="how sure it is who acted"),
+        sa.Column("request_id", sa.String(64), nullable=False),
+        sa.Column("via_override", sa.Boolean, nullable=False, doc="by right of administration"),
+        sa.Column("salt", sa.String(32), nullable=False, doc="of the commitments"),
+        sa.Column("commitments", sa.Text, nullable=False, doc="JSON: column -> salted hash"),
+        sa.Column("prev", _HASH, nullable=False, doc="hash of the event before"),
+        sa.Column("hash", _HASH, nullable=False),
+        sqlite_with_rowid=False,
+    ),
+    erasable=(*ERASABLE, "salt"),
 )
+append_only(vote, erasable=("actor_name", "opinion"))

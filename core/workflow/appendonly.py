@@ -1,0 +1,78 @@
+"""Tables whose rows stay as they were written: the database itself refuses a change.
+
+A trigger keeps out mistakes and every program that uses the product's account. Whoever
+owns the tables can remove it, which is what the chain of hashes is there to show.
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+#: The table has no rows yet when its trigger is made, so nothing is left unguarded.
+_MOMENT = "after_create"
+
+_REFUSAL = "{table} keeps what was written"
+
+_SQLITE = (
+    "CREATE TRIGGER {table}_unchanged BEFORE UPDATE ON {table} WHEN NOT ({same}) "
+    "BEGIN SELECT RAISE(ABORT, '{refusal}'); END",
+    "CREATE TRIGGER {table}_kept BEFORE DELETE ON {table} "
+    "BEGIN SELECT RAISE(ABORT, '{refusal}'); END",
+)
+
+_POSTGRESQL = (
+    "CREATE OR REPLACE FUNCTION gx_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+    "RAISE EXCEPTION '%% keeps what was written', TG_TABLE_NAME; END $$",
+    "CREATE TRIGGER {table}_unchanged BEFORE UPDATE ON {table} FOR EACH ROW "
+    "WHEN (NOT ({same})) EXECUTE FUNCTION gx_refuse()",
+    "CREATE TRIGGER {table}_kept BEFORE DELETE ON {table} FOR EACH ROW "
+    "EXECUTE FUNCTION gx_refuse()",
+    "CREATE TRIGGER {table}_whole BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
+    "EXECUTE FUNCTION gx_refuse()",
+)
+
+#: Every table made append-only, which `unguarded` looks at.
+_GUARDED: list[sa.Table] = []
+
+
+def append_only(table: sa.Table, *, erasable: Sequence[str] = ()) -> sa.Table:
+    """Have the database refuse to change or delete rows of `table`, and return it.
+
+    Args:
+        table: not created yet.
+        erasable: columns of text that may become empty, for people who are to be forgotten.
+    """
+    _GUARDED.append(table)
+    for dialect, statements in (("sqlite", _SQLITE), ("postgresql", _POSTGRESQL)):
+        same = " AND ".join(_same(column, erasable, dialect) for column in table.columns)
+        for statement in statements:
+            text = statement.format(
+                table=table.name, same=same, refusal=_REFUSAL.format(table=table.name)
+            )
+            made = sa.DDL(text)  # type: ignore[no-untyped-call]
+            sa.event.listen(table, _MOMENT, made.execute_if(dialect=dialect))
+    return table
+
+
+def unguarded(connection: Connection) -> list[str]:
+    """Return the append-only tables whose triggers are gone or switched off."""
+    if connection.dialect.name == "sqlite":
+        query, wanted = "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger'", 2
+    else:
+        query, wanted = (
+            (
+                "SELECT relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
+                " WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')"
+                " AND relnamespace = current_schema()::regnamespace"
+            ),
+            3,
+        )
+    found = list(connection.execute(sa.text(query)).scalars())
+    return [table.name for table in _GUARDED if found.count(table.name) < wanted]
+
+
+def _same(column: sa.Column[object], erasable: Sequence[str], dialect: str) -> str:
+    is_same = "IS" if dialect == "sqlite" else "IS NOT DISTINCT FROM"
+    same = f'NEW."{column.name}" {is_same} OLD."{column.name}"'
+    return f"({same} OR NEW.\"{column.name}\" = '')" if column.name in erasable else same
