@@ -36,13 +36,14 @@ from core.security.orm import SharedSQLA
 from core.security.people import UserDirectory
 from core.security.services import EXTENSION, Services
 from core.security.sessions import QuietSessions
+from core.security.staffing import load_staff
 from core.security.tokens import ACCESS_LIFETIME, ALGORITHM, REFRESH_LIFETIME, signing_key
-from core.security.users import active_holders, active_user
+from core.security.users import active_user
 from core.settings import MAX_BODY, Settings
 from core.web.page import error_page
 from core.web.pages import install
 from core.workflow import guard, notices
-from core.workflow.people import register_directory
+from core.workflow.people import STAFF
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
         notices.register()
         plugin_events.register()
         registering.register()
-        register_directory(active_holders)
+        STAFF.register(load_staff)
         edits.register(active_user)
         PEOPLE.register(UserDirectory())
         _registered.append(True)

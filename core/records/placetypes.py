@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from core.schema.model import Field, RecordType
+from core.schema.peopletypes import DEPARTMENTS
 from core.schema.placerows import PLACE_TYPES
 from core.tables.releases import bump_rights
 
@@ -28,6 +29,18 @@ def parent_field(record_type: RecordType) -> Field | None:
 CLOCK_FIELDS = ("calendar", "time_zone", "store")
 
 
+def upward_links(record_type: RecordType) -> list[Field]:
+    """Return the links that lead from a place to the one above it, the nearest first.
+
+    A department lies below its parent department, otherwise below its store.
+    """
+    found = [parent_field(record_type)]
+    if record_type.name == DEPARTMENTS:
+        links = (one for one in record_type.fields if one.type == "link")
+        found.append(next((one for one in links if one.target == "store"), None))
+    return [one for one in found if one is not None]
+
+
 def note_move(
     connection: Connection,
     record_type: RecordType,
@@ -38,10 +51,9 @@ def note_move(
 
     `before` is empty for a new one, whose hours nobody has asked for yet.
     """
-    parent = parent_field(record_type)
-    if parent is None:
-        return
-    for name in (parent.name, "deleted_at", *(CLOCK_FIELDS if before else ())):
+    links = [one.name for one in upward_links(record_type)]
+    watched = [*links, "deleted_at", *(CLOCK_FIELDS if before else ())]
+    for name in watched if links else ():
         if before.get(name) != after.get(name):
             bump_rights(connection)
             return

@@ -12,7 +12,7 @@ from core.schema.automations import Automation
 from core.schema.calendars import BusinessCalendar
 from core.schema.dashboards import Dashboard
 from core.schema.flows import Flow
-from core.schema.model import Field, RecordType, Role
+from core.schema.model import Field, Position, RecordType, Role
 from core.schema.prints import Print
 from core.schema.rights import Policy
 from core.schema.scopes import scope_in
@@ -38,7 +38,7 @@ class Draft:
     nodes: dict[str, Node] = field(default_factory=dict)
     field_nodes: dict[str, Node] = field(default_factory=dict)
     flows: dict[str, Flow] = field(default_factory=dict)
-    positions: list[Role] = field(default_factory=list)
+    positions: list[Position] = field(default_factory=list)
     policies: list[Policy] = field(default_factory=list)
     policy_nodes: list[Node] = field(default_factory=list)
     roles: list[Role] = field(default_factory=list)

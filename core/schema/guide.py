@@ -433,6 +433,7 @@ PLACES: Mapping[type, str] = {
     loader.PolicySet: "policy_set",
     loader.RoleList: "roles: a file of roles",
     model.Role: "roles",
+    model.Position: "roles · positions",
     automations.Automation: "automation",
     automations.Trigger: "automation · trigger",
     automations.Input: "automation · trigger · input",

@@ -29,7 +29,7 @@ from core.schema.flows import Flow
 from core.schema.identity import Known, resolve_ids
 from core.schema.loader import Document, load_documents, to_model
 from core.schema.merging import TypeDraft, merge_types
-from core.schema.model import Field, RecordType, Release, Role
+from core.schema.model import Field, Position, RecordType, Release, Role
 from core.schema.prints import Print
 from core.schema.results import resolve_results
 from core.schema.rights import Policy
@@ -39,6 +39,7 @@ from core.schema.yamlnodes import Node, Source
 #: Keys that say what a document is, and are no attributes of a record type.
 _KIND_KEYS = frozenset({"record_type", "extend", "customize", "archive", "fields", "was"})
 _M = TypeVar("_M")
+_R = TypeVar("_R", bound=Role)
 _NOTHING = RecordType(name="", fields=())
 
 
@@ -282,18 +283,22 @@ class _Builder:
                 draft.policy_nodes.append(document.node.at("policies", at))
 
     def _add_roles(self, draft: Draft, document: Document) -> None:
-        for key, known, text in (
-            ("roles", draft.roles, N_("The role {name} is already declared.")),
-            ("positions", draft.positions, N_("The position {name} is already declared.")),
-        ):
-            for at, values in enumerate(document.values.get(key, ())):
-                role = _model(values, Role)
-                if role is None:
-                    continue
-                if any(one.name == role.name for one in known):
-                    place = document.node.at(key, at)
-                    self._problems.append(place.problem("duplicate_role", text, name=role.name))
-                known.append(role)
+        text = N_("The role {name} is already declared.")
+        self._add_names(document, "roles", Role, draft.roles, text)
+        text = N_("The position {name} is already declared.")
+        self._add_names(document, "positions", Position, draft.positions, text)
+
+    def _add_names(
+        self, document: Document, key: str, kind: type[_R], known: list[_R], text: str
+    ) -> None:
+        for at, values in enumerate(document.values.get(key, ())):
+            made = _model(values, kind)
+            if made is None:
+                continue
+            if any(one.name == made.name for one in known):
+                place = document.node.at(key, at)
+                self._problems.append(place.problem("duplicate_role", text, name=made.name))
+            known.append(made)
 
 
 def _model(values: dict[str, Any], kind: type[_M]) -> _M | None:

@@ -14,7 +14,16 @@ from core.schema.binding import Binder
 from core.schema.calendars import BusinessCalendar
 from core.schema.dashboards import Card, Dashboard
 from core.schema.flows import Flow
-from core.schema.model import Field, Label, Model, RecordType, Role, Section, View
+from core.schema.model import (
+    Field,
+    Label,
+    Model,
+    Position,
+    RecordType,
+    Role,
+    Section,
+    View,
+)
 from core.schema.prints import Print
 from core.schema.rights import Policy
 from core.schema.yamlnodes import MAX_BYTES, Node, Source, read_node
@@ -36,7 +45,7 @@ class RoleList(Model, frozen=True, kw_only=True):
     """A file of roles, and of the positions that people hold at stores and in departments."""
 
     roles: tuple[Role, ...]
-    positions: tuple[Role, ...] = ()
+    positions: tuple[Position, ...] = ()
 
 
 #: First key of a document -> what the document holds.

@@ -377,10 +377,20 @@ class RecordType(Model, frozen=True, kw_only=True):
 
 
 class Role(Model, frozen=True, kw_only=True):
-    """A role that ships with the schema, which the security manager creates, or a position."""
+    """A role that ships with the schema, which the security manager creates."""
 
     name: str
     label: Label = {}
+
+
+class Position(Role, frozen=True, kw_only=True):
+    """What people are at a store or in a department.
+
+    Attributes:
+        manages: whoever holds it leads those who work at that place and below it.
+    """
+
+    manages: bool = False
 
 
 class Release(Model, frozen=True, kw_only=True):
@@ -391,7 +401,7 @@ class Release(Model, frozen=True, kw_only=True):
     flows: dict[str, Flow] = {}
     policies: tuple[Policy, ...] = ()
     roles: tuple[Role, ...] = ()
-    positions: tuple[Role, ...] = ()
+    positions: tuple[Position, ...] = ()
     automations: dict[str, Automation] = {}
     prints: dict[str, Print] = {}
     dashboards: dict[str, Dashboard] = {}

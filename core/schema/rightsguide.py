@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from core.schema import loader, rights
+from core.schema import loader, model, rights
 
 #: Model -> key -> what it says, and a value such as people write.
 KEYS: Mapping[type, Mapping[str, tuple[str, str]]] = {
@@ -31,6 +31,14 @@ KEYS: Mapping[type, Mapping[str, tuple[str, str]]] = {
     },
     loader.RoleList: {
         "roles": ("First key: the roles.", "[{name: clerk}]"),
-        "positions": ("What people are at stores and in departments.", "[{name: store_manager}]"),
+        "positions": (
+            "What people are at stores and in departments, from the lowest to the highest.",
+            "[{name: store_manager}]",
+        ),
+    },
+    model.Position: {
+        "name": ("By which policies and flows ask for it.", "store_manager"),
+        "label": ("What people read.", "{zh: 店长, en: Store manager}"),
+        "manages": ("", "true"),
     },
 }

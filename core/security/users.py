@@ -6,7 +6,7 @@ one, a token or a session, is dead at the next request in every process.
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,20 +43,20 @@ _role_names = sa.union(
 )
 
 
-def active_holders(connection: Connection, roles: Collection[str]) -> frozenset[str]:
-    """Return the ids of the active users who hold any of the roles, groups included."""
+def active_role_holders(connection: Connection) -> Iterator[tuple[str, str]]:
+    """Yield each role with the id of each active user who holds it, groups included."""
     direct = sa.select(_user_role.c.user_id, _user_role.c.role_id)
     through = sa.select(_user_group.c.user_id, _group_role.c.role_id).join(
         _group_role, _group_role.c.group_id == _user_group.c.group_id
     )
     held = sa.union(direct, through).subquery()
     query = (
-        sa.select(_users.c.id)
-        .join(held, held.c.user_id == _users.c.id)
-        .join(_roles, _roles.c.id == held.c.role_id)
-        .where(_users.c.active.is_(True), _roles.c.name.in_(list(roles)))
+        sa.select(_roles.c.name, _users.c.id)
+        .join(held, held.c.role_id == _roles.c.id)
+        .join(_users, _users.c.id == held.c.user_id)
+        .where(_users.c.active.is_(True))
     )
-    return frozenset(map(str, connection.execute(query).scalars()))
+    return ((role, str(user)) for role, user in connection.execute(query))
 
 
 def roles_of(connection: Connection, user_id: str) -> frozenset[str]:

@@ -22,7 +22,7 @@ from core.workflow.machine import Seat, Vote, find_step, move
 from core.workflow.models import OPEN_STATES, Row, candidate, instance, seat, task, vote
 from core.workflow.operations import may_administer
 from core.workflow.outcome import blocking_problems
-from core.workflow.people import DIRECTORY, identities
+from core.workflow.people import STAFF, identities, nobody_is_left
 from core.workflow.run import Answer, decode_flow
 from core.workflow.seen import seen_record
 from core.workflow.subject import Subject, difference, read_subject
@@ -58,7 +58,7 @@ def get_task(ctx: Context, task_id: str) -> Answer:
             "seats": _seats(connection, task_id),
             "because": _because(ctx, connection, task_id),
             "why_not": _why_not(ctx, row, mine),
-            "blocked": _blocked(connection, parent, task_id, row["state"]),
+            "blocked": _blocked(ctx, connection, parent, task_id, row["state"]),
             "effects": _effects(connection, parent, row),
             "opinion_rules": _opinion_rules(parent, row),
             "timeline": _timeline(connection, parent["id"]),
@@ -223,7 +223,9 @@ def _why_not(ctx: Context, row: Row, mine: Mapping[str, str]) -> Answer | None:
     return None
 
 
-def _blocked(connection: Connection, parent: Row, task_id: str, state: str) -> Answer | None:
+def _blocked(
+    ctx: Context, connection: Connection, parent: Row, task_id: str, state: str
+) -> Answer | None:
     """Return that nobody but the makers could decide, if so: somebody must be given the role."""
     if state != "open":
         return None
@@ -233,7 +235,7 @@ def _blocked(connection: Connection, parent: Row, task_id: str, state: str) -> A
         )
     )
     pool = [(row.kind, row.actor) for row in rows]
-    if not DIRECTORY.nobody_is_left(connection, pool, parent["makers"]):
+    if not nobody_is_left(STAFF.staff(ctx, connection), pool, parent["makers"]):
         return None
     return {
         "code": "flow.no_approver",

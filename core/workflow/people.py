@@ -1,8 +1,10 @@
-"""Whose voice counts: candidates, and the makers whose does not."""
+"""Whose voice counts: as whom somebody may sit, and the makers whose voice does not."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -10,59 +12,105 @@ from sqlalchemy.engine import Connection
 from core.actor import Actor
 from core.audit import history
 from core.context import Context
+from core.expression.places import place_key
 from core.records.proposals import Proposal
+from core.schema.placerows import PLACE_TYPES
+from core.tables.registry import Registries, Registry
+from core.workflow.delegations import list_standing
+from core.workflow.deputies import standing
+from core.workflow.engine.state import CandidateKind, Identity, Person
 from core.workflow.models import candidate, instance
+from core.workflow.staff import Post, Staff
 
-#: Returns the ids of the active users who hold any of the roles.
-Holders = Callable[[Connection, Collection[str]], frozenset[str]]
+#: The revisions of release and rights.
+_AsOf = tuple[int, int]
+
+#: Reads who works here, without delegations, which are known here.
+LoadStaff = Callable[[Connection, Registry], Staff]
 
 
-class Directory:
-    """Knows which people hold a role; the security manager brings the answer."""
+def _nobody(_connection: Connection, _registry: Registry) -> Staff:
+    return Staff()
+
+
+class StaffDirectory:
+    """Knows everybody who works here; the security layer brings the answer."""
 
     def __init__(self) -> None:
-        """Start without an answer; then nobody is reported as missing."""
-        self._holders: Holders | None = None
+        """Start without an answer; then nobody works here."""
+        self._load: LoadStaff = _nobody
+        self._kept: WeakKeyDictionary[Registries, tuple[tuple[int, int], Staff]] = (
+            WeakKeyDictionary()
+        )
 
-    def register(self, holders: Holders) -> None:
-        """Ask `holders` from now on."""
-        self._holders = holders
+    def register(self, load: LoadStaff) -> None:
+        """Ask `load` from now on."""
+        self._load = load
+        self._kept = WeakKeyDictionary()
 
     @contextmanager
-    def asking(self, holders: Holders | None) -> Iterator[None]:
-        """Ask `holders`, or nobody, for the length of a `with` block."""
-        before, self._holders = self._holders, holders
+    def asking(self, load: LoadStaff) -> Iterator[None]:
+        """Ask `load` for the length of a `with` block."""
+        before = self._load
+        self.register(load)
         try:
             yield
         finally:
-            self._holders = before
+            self.register(before)
 
-    def nobody_is_left(
-        self, connection: Connection, pool: Iterable[tuple[str, str]], makers: str
-    ) -> bool:
-        """Return whether every candidate (kind, actor) in `pool` is a maker or nobody."""
-        if self._holders is None:
-            return False
-        candidates = list(pool)
-        roles = [actor for kind, actor in candidates if kind == "role"]
-        people = {actor for kind, actor in candidates if kind == "user"}
-        if roles:
-            people |= self._holders(connection, roles)
-        return all(is_maker(person, makers) for person in people)
+    def staff(self, ctx: Context, connection: Connection) -> Staff:
+        """Return everybody as of the rights that hold on `connection`.
+
+        One statement asks for their revision; the rest is read when that has moved.
+        """
+        registry = ctx.registries.current(connection)
+        as_of = registry.revision.schema, registry.revision.rights
+        kept = self._kept.get(ctx.registries)
+        if kept is not None and kept[0] == as_of:
+            return kept[1]
+        said = standing(list_standing(connection, ctx.now))
+        staff = replace(self._load(connection, registry), standing=said)
+        self._kept[ctx.registries] = as_of, staff
+        return staff
 
 
 #: The directory of this process.
-DIRECTORY = Directory()
+STAFF = StaffDirectory()
 
 
-def register_directory(holders: Holders) -> None:
-    """Tell flows who holds a role, so that a task nobody can decide says so."""
-    DIRECTORY.register(holders)
+def nobody_is_left(staff: Staff, pool: Iterable[tuple[str, str]], makers: str) -> bool:
+    """Return whether every candidate (kind, actor) in `pool` is a maker or nobody."""
+    seats = (Identity(cast("CandidateKind", kind), actor) for kind, actor in pool)
+    people = (person for seat in seats for person in staff.behind(seat))
+    return all(is_maker(person, makers) for person in people)
 
 
-def identities(actor: Actor) -> list[tuple[str, str]]:
-    """Return as which candidates an actor may sit: themself, and each of their roles."""
-    return [("user", actor.id), *(("role", role) for role in sorted(actor.roles))]
+def identities(actor: Actor) -> list[tuple[CandidateKind, str]]:
+    """Return as which candidates (kind, actor) somebody may sit.
+
+    That is as themself, in each of their roles, in each position at the place where they
+    hold it and wherever that is, and as one of each department where they work.
+    """
+    own = actor.places.lists
+    posts = {
+        post
+        for position in actor.places.positions
+        for place_type in PLACE_TYPES
+        for place in own.get(place_key(place_type, position), ())
+        for post in (Post(position, place).actor, Post(position, "").actor)
+    }
+    posts |= {Post("", place).actor for place in own.get("department", ())}
+    return [
+        ("user", actor.id),
+        *(("role", role) for role in sorted(actor.roles)),
+        *(("post", post) for post in sorted(posts)),
+    ]
+
+
+def voice_of(actor: Actor) -> Person:
+    """Return an actor as the engine knows people."""
+    sits = frozenset(Identity(kind, name) for kind, name in identities(actor))
+    return Person(actor.id, actor.name, sits)
 
 
 def joined(ids: Iterable[str]) -> str:

@@ -17,13 +17,15 @@ from core.extension.hooks import Hooks
 from core.jobs.handlers import Handlers
 from core.jobs.worker import Worker
 from core.migration.run import Publication, bootstrap, publish, release_in_force
+from core.records.people import Person
 from core.schema.layers import effective
 from core.schema.yamlnodes import Source
 from core.tables.registry import Registries
 from core.tables.releases import release_table, revision_table
 from core.testing.databases import Storage
 from core.workflow import guard, notices
-from core.workflow.people import DIRECTORY
+from core.workflow.people import STAFF
+from core.workflow.staff import Staff
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
@@ -120,6 +122,19 @@ BOTH = person("33", "Bao", "finance", "marketing")
 ADMIN = person("1", "Admin", "Admin")
 
 
+def staff_of(*actors: Actor) -> Staff:
+    """Return the staff that actors are."""
+    roles: dict[str, tuple[str, ...]] = {}
+    for actor in actors:
+        for role in sorted(actor.roles):
+            roles[role] = (*roles.get(role, ()), actor.id)
+    people = {actor.id: Person(actor.id, actor.name.lower(), actor.name) for actor in actors}
+    return Staff(people=people, roles=roles)
+
+
+EVERYBODY = staff_of(LIN, WANG, APPROVER, SECOND, FINANCE, MARKETING, BOTH, ADMIN)
+
+
 def publish_sources(db: Database, sources: dict[str, str]) -> None:
     """Publish the files as the next release."""
     with db.read() as connection:
@@ -146,7 +161,7 @@ def world(flow_database: Database) -> Iterator["World"]:
     """Yield a world without any record, as it was after the first release."""
     empty(flow_database)
     # An application made by another test has told this process to ask for its users.
-    with DIRECTORY.asking(None):
+    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
         yield World(flow_database)
 
 

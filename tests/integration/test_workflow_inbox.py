@@ -11,7 +11,7 @@ from core.workflow.inbox import Narrowing, counts, list_tasks
 from core.workflow.notices import list_notices, mark_read
 from core.workflow.operations import submit, withdraw
 from core.workflow.pages import get_instance, get_task, record_flow
-from core.workflow.people import DIRECTORY
+from core.workflow.people import STAFF
 from tests.integration.flow_world import (
     ADMIN,
     APPROVER,
@@ -23,6 +23,7 @@ from tests.integration.flow_world import (
     WANG,
     World,
     person,
+    staff_of,
 )
 
 
@@ -193,15 +194,11 @@ def test_closed_task_still_shows_what_was_decided(world: World) -> None:
 
 def test_task_says_when_nobody_but_its_maker_could_decide(world: World) -> None:
     sent = send(world, "Spring")
-    holders = {"approver": frozenset({"11"})}
-
-    def of_roles(_connection, roles):
-        return frozenset().union(*(holders[role] for role in roles))
-
-    with DIRECTORY.asking(of_roles):
+    maker = person("11", "Lin", "clerk", "approver")
+    with STAFF.asking(lambda _connection, _registry: staff_of(maker)):
         blocked = get_task(world.ctx(LIN), sent["task"])["blocked"]
-        assert (blocked["code"], blocked["roles"]) == ("flow.no_approver", ["approver"])
-        holders["approver"] = frozenset({"11", "21"})
+    assert (blocked["code"], blocked["roles"]) == ("flow.no_approver", ["approver"])
+    with STAFF.asking(lambda _connection, _registry: staff_of(maker, APPROVER)):
         assert get_task(world.ctx(LIN), sent["task"])["blocked"] is None
 
 
