@@ -20,6 +20,7 @@ from core.i18n import N_
 from core.schema import automations, model
 from core.schema.calendars import BusinessCalendar
 from core.schema.dashboards import Dashboard
+from core.schema.decisiontables import DecisionTable
 from core.schema.flows import Flow
 from core.schema.prints import Print
 from core.schema.yamlnodes import Node
@@ -76,6 +77,7 @@ SHAPES: Mapping[type, Shape] = {
         extra=frozenset({"record_type", "extend", "customize", "was"}),
         extra_lists=frozenset({"archive"}),
     ),
+    DecisionTable: Shape(hidden=frozenset({"layer"})),
     Flow: Shape(hidden=frozenset({"layer"})),
     automations.Automation: Shape(hidden=frozenset({"layer", "since"})),
     Print: Shape(hidden=frozenset({"layer"})),

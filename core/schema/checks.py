@@ -9,6 +9,7 @@ from core.i18n import N_
 from core.schema.automationchecks import check_automations
 from core.schema.calendarchecks import check_calendars
 from core.schema.dashboardchecks import check_dashboards
+from core.schema.decisionchecks import check_decision_tables
 from core.schema.draft import Draft
 from core.schema.fieldchecks import check_fields
 from core.schema.flowchecks import check_flows
@@ -35,6 +36,7 @@ def check_release(draft: Draft, running: Release) -> None:
         for check in _TYPE_CHECKS:
             check(draft, record_type, draft.nodes[name])
     _check_policy_sets(draft)
+    check_decision_tables(draft)
     check_flows(draft, running)
     check_automations(draft, running)
     check_prints(draft)

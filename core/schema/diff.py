@@ -23,6 +23,7 @@ Kind = Literal[
     "add_print", "drop_print", "change_print",
     "add_dashboard", "drop_dashboard", "change_dashboard",
     "add_calendar", "drop_calendar", "change_calendar",
+    "add_decision_table", "drop_decision_table", "change_decision_table",
 ]  # fmt: skip
 
 #: Attributes that place a field rather than describe it.
@@ -82,6 +83,8 @@ def diff(old: Release | None, new: Release) -> tuple[Change, ...]:
     changes.extend(_named(*dashboards, "dashboard", lambda name: {"type": name}))
     calendars = before.calendars, new.calendars
     changes.extend(_named(*calendars, "calendar", lambda name: {"type": name}))
+    tables = before.decision_tables, new.decision_tables
+    changes.extend(_named(*tables, "decision_table", lambda name: {"type": name}))
     changes.extend(_named(*roles, "role", lambda name: {"type": name}))
     return tuple(changes)
 

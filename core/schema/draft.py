@@ -11,6 +11,7 @@ from core.i18n import N_
 from core.schema.automations import Automation
 from core.schema.calendars import BusinessCalendar
 from core.schema.dashboards import Dashboard
+from core.schema.decisiontables import DecisionTable
 from core.schema.flows import Flow
 from core.schema.model import Field, Position, RecordType, Role
 from core.schema.prints import Print
@@ -46,6 +47,7 @@ class Draft:
     prints: dict[str, Print] = field(default_factory=dict)
     dashboards: dict[str, Dashboard] = field(default_factory=dict)
     calendars: dict[str, BusinessCalendar] = field(default_factory=dict)
+    decision_tables: dict[str, DecisionTable] = field(default_factory=dict)
 
     def node_of(self, type_name: str, one: Field) -> Node:
         """Return the tree of a field, or that of its type when the product added the field."""

@@ -15,6 +15,7 @@ from core.schema import (
     changemodel,
     dashboardguide,
     dashboards,
+    decisionguide,
     flowguide,
     loader,
     model,
@@ -230,6 +231,7 @@ KEYS: Mapping[type, Keys] = {
     **dashboardguide.KEYS,
     **flowguide.KEYS,
     **calendarguide.KEYS,
+    **decisionguide.KEYS,
     changemodel.FieldChange: {
         "retype": ("A field's values become values of another type.", "{field: age, to: integer}"),
         "merge": ("Several fields become one.", "{fields: [first, last], into: full_name}"),
@@ -430,6 +432,7 @@ PLACES: Mapping[type, str] = {
     changemodel.Merge: "changes · merge",
     changemodel.Split: "changes · split",
     **flowguide.PLACES,
+    **decisionguide.PLACES,
     loader.PolicySet: "policy_set",
     loader.RoleList: "roles: a file of roles",
     model.Role: "roles",

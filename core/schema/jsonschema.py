@@ -45,7 +45,7 @@ def json_schema() -> dict[str, Any]:
 
 def _document(kind: str, model: type, definitions: dict[str, Any]) -> dict[str, Any]:
     # The site may state a part of an automation or dashboard that a plugin ships.
-    partial = kind in {*CHANGES, "automation", "calendar", "dashboard", "print"}
+    partial = kind in {*CHANGES, "automation", "calendar", "dashboard", "decision_table", "print"}
     made = _struct(model, definitions, partial=partial)
     others = {"record_type", "extend", "customize"} - {kind}
     properties = {name: one for name, one in made["properties"].items() if name not in others}

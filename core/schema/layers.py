@@ -23,6 +23,7 @@ from core.schema.checks import check_release
 from core.schema.completion import complete_type
 from core.schema.conversions import plan_conversions
 from core.schema.dashboards import Dashboard
+from core.schema.decisiontables import DecisionTable
 from core.schema.draft import Draft, unknown
 from core.schema.fieldtypes import field_type_names
 from core.schema.flows import Flow
@@ -119,6 +120,7 @@ class _Builder:
         self._add_shipped(draft, documents, "dashboard", Dashboard, draft.dashboards)
         self._add_shipped(draft, documents, "print", Print, draft.prints)
         self._add_shipped(draft, documents, "calendar", BusinessCalendar, draft.calendars)
+        self._add_shipped(draft, documents, "decision_table", DecisionTable, draft.decision_tables)
         self._choose_default(draft)
         return draft
 
@@ -139,6 +141,7 @@ class _Builder:
             prints=dict(sorted(draft.prints.items())),
             dashboards=dict(sorted(draft.dashboards.items())),
             calendars=dict(sorted(draft.calendars.items())),
+            decision_tables=dict(sorted(draft.decision_tables.items())),
         )
 
     def _add_type(self, draft: Draft, merged: TypeDraft) -> None:

@@ -13,6 +13,7 @@ from core.schema.automations import Automation
 from core.schema.binding import Binder
 from core.schema.calendars import BusinessCalendar
 from core.schema.dashboards import Card, Dashboard
+from core.schema.decisiontables import DecisionTable
 from core.schema.flows import Flow
 from core.schema.model import (
     Field,
@@ -60,6 +61,7 @@ KINDS: Mapping[str, type] = {
     "print": Print,
     "dashboard": Dashboard,
     "calendar": BusinessCalendar,
+    "decision_table": DecisionTable,
 }
 #: Kinds of documents that this version does not have.
 PLANNED_KINDS = frozenset({"account_kind"})
@@ -122,7 +124,9 @@ def _partial(kind: str, source: Source) -> frozenset[type]:
         return frozenset({RecordType, Field, View, Section})
     # Whether the site's document changes one of a plugin is seen when they are merged.
     return (
-        frozenset({Automation, Card, Dashboard, Print}) if source.layer == "site" else frozenset()
+        frozenset({Automation, Card, Dashboard, DecisionTable, Print})
+        if source.layer == "site"
+        else frozenset()
     )
 
 

@@ -13,6 +13,7 @@ from core.schema.automations import Automation
 from core.schema.calendars import BusinessCalendar
 from core.schema.changemodel import FieldChange, OnFailure
 from core.schema.dashboards import Dashboard
+from core.schema.decisiontables import DecisionTable
 from core.schema.flows import Flow
 from core.schema.modelbase import Label as Label  # noqa: PLC0414  others import it from here
 from core.schema.modelbase import Model as Model  # noqa: PLC0414  others import it from here
@@ -406,6 +407,7 @@ class Release(Model, frozen=True, kw_only=True):
     prints: dict[str, Print] = {}
     dashboards: dict[str, Dashboard] = {}
     calendars: dict[str, BusinessCalendar] = {}
+    decision_tables: dict[str, DecisionTable] = {}
 
     def type(self, name: str) -> RecordType | None:
         """Return the live (not archived) record type called `name`, or None."""

@@ -15,6 +15,7 @@ _TWICE: Mapping[str, str] = {
     "automation": N_("The automation {name} is already declared in {file}."),
     "calendar": N_("The calendar {name} is already declared in {file}."),
     "dashboard": N_("The dashboard {name} is already declared in {file}."),
+    "decision_table": N_("The decision table {name} is already declared in {file}."),
     "print": N_("The print {name} is already declared in {file}."),
 }
 

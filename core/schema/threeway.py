@@ -31,7 +31,7 @@ _KEYED = {
     "workdays": "day",
 }
 #: Kinds of documents of which the site states a part, in the place of what a layer below says.
-_SHIPPED = ("automation", "calendar", "dashboard", "print")
+_SHIPPED = ("automation", "calendar", "dashboard", "decision_table", "print")
 #: What a thing is, not what it is like.
 _IDENTITY = frozenset(
     {"id", "name", "value", "type", "was", "record_type", "customize", *_SHIPPED}
