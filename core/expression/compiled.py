@@ -156,7 +156,8 @@ def compile_expression(
     Args:
         text: the expression.
         scope: the names it may use.
-        expect: kind that its value must have; null fits every kind but `boolean`.
+        expect: kind that its value must have; null fits every kind but `boolean`, and any
+            list is a `list`, which no other expression may give.
         functions: the functions it may call.
 
     Raises:
@@ -166,7 +167,7 @@ def compile_expression(
     node = checker.check(parse(text))
     if not checker.problems and expect is not None:
         node = _expected(checker, node, expect)
-    if not checker.problems and node.type.kind in {"rows", "records", "list"}:
+    if not checker.problems and expect != "list" and node.type.kind in _LISTS - {"choices"}:
         checker.fail(node, "a_list", N_("A list is not a value; use SUM, COUNT, ANY or ALL."))
     if checker.problems:
         raise ExpressionError(problems=checker.problems)
@@ -183,6 +184,8 @@ def compile_expression(
     )
 
 
+_LISTS = frozenset({"rows", "records", "list", "choices"})
+
 #: Which other kinds do for an expected one.
 _FITS: Mapping[str, frozenset[str]] = {
     "text": frozenset({"choice", "record"}),
@@ -193,6 +196,8 @@ _FITS: Mapping[str, frozenset[str]] = {
 
 def _expected(checker: Checker, node: nodes.Node, expect: Kind) -> nodes.Node:
     kind = node.type.kind
+    if expect == "list" and kind in _LISTS:
+        return node
     if kind == expect or node.type is BROKEN or kind in _FITS.get(expect, ()):
         return node
     if kind == "null" and expect != "boolean":

@@ -16,6 +16,7 @@ from core.schema.dashboards import Card, Dashboard
 from core.schema.dashboardtexts import named_fields
 from core.schema.diff import Change
 from core.schema.flows import Flow
+from core.schema.flowtexts import words_of
 from core.schema.model import Field, RecordType, Release, View
 from core.schema.rights import Policy
 from core.schema.scopes import table_at, tables_of
@@ -205,9 +206,7 @@ def _policy_uses(policy: Policy, name: str) -> bool:
 
 
 def _flow_uses(flow: Flow, name: str) -> bool:
-    written = {key for outcome in flow.outcome.values() for key in outcome.set}
-    values = {str(it) for outcome in flow.outcome.values() for it in outcome.set.values()}
-    return name in {*flow.subject, *written, *values}
+    return _mentions(name, *words_of(flow))
 
 
 def _field_texts(record_type: RecordType) -> Iterator[tuple[str, str, str]]:

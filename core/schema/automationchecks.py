@@ -12,10 +12,19 @@ from core.expression.holes import Hole, UnclosedHole, split_text
 from core.expression.nodes import Literal
 from core.i18n import N_
 from core.schema.actiontypes import plugin_action, plugin_action_names
-from core.schema.automations import CHANGES, CLOCKED, DOORS, Automation, AutomationAction, Trigger
+from core.schema.automations import (
+    CHANGES,
+    CLOCKED,
+    DOORS,
+    Automation,
+    AutomationAction,
+    RunAs,
+    Trigger,
+)
 from core.schema.automationtexts import automation_scope, has_record
 from core.schema.draft import Draft
 from core.schema.fieldtypes import FieldError, field_type
+from core.schema.flows import Flow
 from core.schema.model import Field, RecordType, Release
 from core.schema.names import TYPE_NAME
 from core.schema.yamlnodes import Node
@@ -67,14 +76,32 @@ def check_automations(draft: Draft, running: Release) -> None:
         _Check(draft, automation, draft.nodes[f"automation {name}"], known).run()
 
 
+def check_actions(
+    draft: Draft, flow: Flow, actions: tuple[AutomationAction, ...], node: Node, scope: Scope
+) -> None:
+    """Note every problem of the actions of a flow's step, done to its document."""
+    about = Automation(
+        automation=flow.flow, type=flow.document, trigger=Trigger(on="updated"),
+        run_as=RunAs(system=True), actions=actions,
+    )  # fmt: skip
+    _Check(draft, about, node, set(), scope).check_actions(node)
+
+
 class _Check:
     """Checks one automation."""
 
-    def __init__(self, draft: Draft, one: Automation, node: Node, known: set[str]) -> None:
+    def __init__(
+        self,
+        draft: Draft,
+        one: Automation,
+        node: Node,
+        known: set[str],
+        scope: Scope | None = None,
+    ) -> None:
         self._draft, self._one, self._node = draft, one, node
         #: Plugin actions in use already, whose plugin may be broken at the moment.
         self._known = known
-        self._scope = automation_scope(draft.types, one.type, one.trigger)
+        self._scope = scope or automation_scope(draft.types, one.type, one.trigger)
 
     def run(self) -> None:
         """Note every problem."""
@@ -90,11 +117,15 @@ class _Check:
             self._draft.expression(place, self._one.concurrency_key, self._scope, "text")
         if not self._one.actions:
             self._missing(self._node, "actions")
+        self.check_actions(self._node.at("actions"))
+
+    def check_actions(self, node: Node) -> None:
+        """Note every problem of the actions, which are the list at `node`."""
         if len(self._one.actions) > MAX_ACTIONS:
             text = N_("An automation has at most {limit} actions.")
-            self._draft.add(self._node.at("actions"), "too_many", text, limit=MAX_ACTIONS)
+            self._draft.add(node, "too_many", text, limit=MAX_ACTIONS)
         for at, action in enumerate(self._one.actions):
-            self._check_action(action, self._node.at("actions", at))
+            self._check_action(action, node.at(at))
 
     def _missing(self, node: Node, key: str) -> None:
         self._draft.add(node, "missing", N_("“{key}” is missing."), key=key)

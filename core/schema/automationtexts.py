@@ -55,11 +55,12 @@ def expressions_of(automation: Automation) -> Iterator[tuple[str, str]]:
     if automation.concurrency_key:
         yield "concurrency_key", automation.concurrency_key
     for at, action in enumerate(automation.actions):
-        for key, text in _of_action(action):
+        for key, text in texts_of_action(action):
             yield f"actions.{at}.{key}", text
 
 
-def _of_action(action: AutomationAction) -> Iterator[tuple[str, str]]:
+def texts_of_action(action: AutomationAction) -> Iterator[tuple[str, str]]:
+    """Yield (key, text) of every expression of one action."""
     if action.when:
         yield "when", action.when
     for name, text in action.values.items():
@@ -107,7 +108,7 @@ def rename_in_automation(
     _rename_trigger(tree.get("trigger") or {}, automation, own, renames)
     for action in tree.get("actions") or ():
         written = _written(action, release, automation)
-        _rename_action(action, scope, renames, written=written)
+        rename_action(action, scope, renames, written=written)
         if action.get("record") in own:
             action["record"] = own[action["record"]]
         if action.get("type") in renames.types:
@@ -141,7 +142,8 @@ def _written(action: Tree, release: Release, automation: Automation) -> str:
     return ""
 
 
-def _rename_action(action: Tree, scope: Scope, renames: Renaming, *, written: str) -> None:
+def rename_action(action: Tree, scope: Scope, renames: Renaming, *, written: str) -> None:
+    """Change every mention in one action; `written` is the record type that it writes to."""
     _rename_text(action, "when", scope, renames)
     values = action.get("values")
     if isinstance(values, MutableMapping):
@@ -171,6 +173,8 @@ __all__ = [
     "has_record",
     "holes_of",
     "names_field",
+    "rename_action",
     "rename_in_automation",
+    "texts_of_action",
     "written_type",
 ]

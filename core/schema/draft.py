@@ -144,6 +144,22 @@ _UNKNOWN = {
         N_("There is no calendar {name}."),
         N_("There is no calendar {name}; “{hint}”?"),
     ),
+    "flow": (
+        N_("There is no flow {name}."),
+        N_("There is no flow {name}; “{hint}”?"),
+    ),
+    "step": (
+        N_("There is no such step: {name}."),
+        N_("There is no such step: {name}; “{hint}”?"),
+    ),
+    "earlier_step": (
+        N_("There is no step {name} that people decide before this one."),
+        N_("There is no step {name} that people decide before this one; “{hint}”?"),
+    ),
+    "seat": (
+        N_("This step has no seat {name}."),
+        N_("This step has no seat {name}; “{hint}”?"),
+    ),
     "verb": (
         N_("This step has no verb {name}."),
         N_("This step has no verb {name}; “{hint}”?"),

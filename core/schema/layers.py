@@ -103,8 +103,7 @@ class _Builder:
             self._add_type(draft, merged)
         for document in documents:
             if document.kind == "flow":
-                twice = N_("The flow {name} is already declared.")
-                self._add_whole(draft, document, Flow, draft.flows, twice)
+                self._add_flow(draft, document)
             elif document.kind == "policy_set":
                 self._add_policies(draft, document)
             elif document.kind == "roles":
@@ -239,19 +238,29 @@ class _Builder:
         values = Binder(self._problems).struct(node, kind)
         return {name: value for name, value in values.items() if name not in without}
 
-    def _add_whole(
-        self, draft: Draft, document: Document, model: type[_M], found: dict[str, _M], twice: str
-    ) -> None:
-        """Add a document that no other layer changes; `twice` refuses a second of its name."""
-        made = _model(document.values | {"layer": document.layer}, model)
+    def _add_flow(self, draft: Draft, document: Document) -> None:
+        """Add a flow; the site's takes the place of a plugin's of its name."""
+        made = _model(document.values | {"layer": document.layer}, Flow)
         if made is None:
             return
-        kind, name = document.kind, document.name
-        if name in found:
-            place = document.node.at(kind)
-            self._problems.append(place.problem(f"duplicate_{kind}", twice, name=name))
-        found[name] = made
-        draft.nodes[f"{kind} {name}"] = document.node
+        name, place = document.name, document.node.at("flow")
+        found, version = draft.flows.get(name), document.node.at("version")
+        if found is not None and "site" in {found.layer, made.layer} and found.layer != made.layer:
+            own, shipped = (made, found) if made.layer == "site" else (found, made)
+            if own.version <= shipped.version:
+                told = N_(
+                    "The flow has changed since version {version}; give it a higher version."
+                )
+                version = version if own is made else draft.nodes[f"flow {name}"].at("version")
+                problem = version.problem("flow_version", told, version=shipped.version)
+                self._problems.append(problem)
+            if own is found:
+                return
+        elif found is not None:
+            told = N_("The flow {name} is already declared.")
+            self._problems.append(place.problem("duplicate_flow", told, name=name))
+        draft.flows[name] = made
+        draft.nodes[f"flow {name}"] = document.node
 
     def _add_shipped(
         self,

@@ -12,6 +12,7 @@ from core.expression import ExpressionError, Scope, rename_names
 from core.schema.automationtexts import rename_in_automation
 from core.schema.cascades import cascading_scope
 from core.schema.dashboardtexts import rename_in_dashboard
+from core.schema.flowtexts import rename_in_flow
 from core.schema.model import Field, RecordType, Release
 from core.schema.peopletypes import DEPARTMENTS
 from core.schema.printtexts import rename_in_print
@@ -59,8 +60,6 @@ class Renames:
         if first in {"record_type", "extend", "customize"}:
             self._rename_fields(tree, name, declares=first == "record_type")
             self._rename_lists(tree, name)
-        if tree.get("document") and first == "flow":
-            self._rename_flow(tree)
         for policy in _maps(tree, "policies"):
             if policy.get("types"):
                 for type_name in policy["types"]:
@@ -79,6 +78,8 @@ class Renames:
             known = self.release.dashboards.get(str(tree["dashboard"]))
             types = {card.name: card.type for card in known.cards} if known else {}
             rename_in_dashboard(tree, self.release, types, self)
+        elif "flow" in tree:
+            rename_in_flow(tree, self.release, self)
         else:
             return False
         return True
@@ -302,17 +303,6 @@ class Renames:
             self._rename_in(rights.get(key), name)
         self._put(policy, "at", name)
 
-    def _rename_flow(self, tree: Tree) -> None:
-        name = str(tree["document"])
-        self._rename_in(tree.get("subject"), name)
-        for outcome in (tree.get("outcome") or {}).values():
-            values = outcome.get("set") or {}
-            for key in list(values):
-                chosen = self.options.get((name, key, str(values[key])))
-                if chosen is not None:
-                    values[key] = chosen
-            self._rename_keys(values, name)
-
     def _rename_in(self, names: Any, type_name: str) -> None:
         if not isinstance(names, MutableSequence):
             return
@@ -330,7 +320,6 @@ class Renames:
 
         if first in {"extend", "customize"}:
             put(tree, first)
-        put(tree, "document")
         for policy in _maps(tree, "policies"):
             types = policy.get("types")
             if isinstance(types, MutableSequence):

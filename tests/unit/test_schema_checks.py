@@ -222,7 +222,7 @@ FLOWS = {
     FLOW + "subject: [nix]\n": (6, 11, "schema.unknown"),
     FLOW + "outcome: {approved: {set: {status: done}}}\n": (6, 36, "schema.bad_value"),
     FLOW + "outcome: {aproved: {set: {status: draft}}}\n": (6, 11, "schema.unknown_key"),
-    FLOW + "outcome: {approved: {set: {nix: 1}}}\n": (6, 33, "schema.unknown"),
+    FLOW + "outcome: {approved: {set: {nix: 1}}}\n": (6, 28, "schema.unknown"),
     FLOW.replace("version: 1", "version: 0"): (2, 10, "schema.out_of_range"),
     FLOW.replace("steps:\n  - {id: one, approvers: {role: approver}}", "steps: []"): (
         1,
