@@ -27,6 +27,7 @@ class PlainWorld:
     disabled: set[str] = field(default_factory=set)
     managers: dict[str, str] = field(default_factory=dict)
     deputies: dict[str, str] = field(default_factory=dict)
+    with_roles: set[str] = field(default_factory=set)
     now: datetime = datetime(2026, 1, 5, 8, tzinfo=UTC)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -70,6 +71,11 @@ class PlainWorld:
 
     def deputy(self, person: str) -> str:
         return self.deputies.get(person, "")
+
+    def stand_ins(self, identity: Identity) -> tuple[tuple[str, str], ...]:
+        return tuple(
+            (self.deputies[one], one) for one in self.people(identity) if one in self.with_roles
+        )
 
     def clock(self, duration: str, start: datetime, item: Any = None) -> tuple[bool, int]:
         number, unit = re.fullmatch(r"(\d+)([a-z]+)", duration).groups()

@@ -4,8 +4,16 @@ from datetime import timedelta
 
 from core.clock import to_wire
 from core.schema.flows import Decide
-from core.workflow.engine.seating import add_candidate, add_seat, man
-from core.workflow.engine.state import Command, Identity, RefusalError, Seat, SeatKind, Visit
+from core.workflow.engine.seating import add_candidate, add_seat, barred_by_duty, man
+from core.workflow.engine.state import (
+    Candidate,
+    Command,
+    Identity,
+    RefusalError,
+    Seat,
+    SeatKind,
+    Visit,
+)
 from core.workflow.engine.tally import counts
 from core.workflow.engine.voting import (
     ASKED,
@@ -34,6 +42,49 @@ def transfer(machine: Machine, command: Command) -> None:
     seat.claimed_by = seat.claimed_until = ""
     _note(machine, visit, seat, command)
     man(machine, visit, seat)
+
+
+def hand_over(machine: Machine, command: Command) -> None:
+    """Put somebody else in the place of a person in a task, whatever they sit there as.
+
+    An administrator's verb: the caller has checked that. Seats in which the person only
+    stands in for somebody follow that delegation.
+    """
+    visit, leaver, person = machine.state.visits[command.visit], command.leaver, command.to[0]
+    seats = machine.state.seats_of(visit.id)
+    waiting = [one for one in seats if one.state in {"open", "waiting", "advised"}]
+    theirs = [one for one in waiting if _planned(machine, one, leaver)]
+    if visit.state not in {"open", "suspended"} or not theirs:
+        raise RefusalError("flow.already_decided", visit=visit.id)
+    if person in machine.state.makers:
+        raise RefusalError("flow.sod_violation", person=person)
+    if person in barred_by_duty(machine, visit):
+        raise RefusalError("flow.sod_violation", person=person, because="distinct")
+    elsewhere = any(_planned(machine, one, person) for one in seats if one not in theirs)
+    is_active = machine.world.people(Identity("user", person))
+    if person == leaver or elsewhere or not is_active:
+        raise RefusalError("flow.person_invalid", person=person)
+    names = {"from": machine.world.name(leaver), "to": machine.world.name(person)}
+    for seat in theirs:
+        for one in _planned(machine, seat, leaver):
+            one.gone = True
+        add_candidate(machine, seat, Identity("user", person), "transfer")
+        if seat.claimed_by == leaver:
+            seat.claimed_by = seat.claimed_until = ""
+        detail = {**names, "leaver": leaver, "person": person}
+        machine.note("hand_over", visit, seat, opinion=command.opinion, detail=detail)
+        if seat.state == "open" and visit.state == "open":
+            man(machine, visit, seat)
+    machine.unsettled.append(visit.id)
+
+
+def _planned(machine: Machine, seat: Seat, person: str) -> list[Candidate]:
+    """Return as what somebody sits in a seat by name and not for another."""
+    return [
+        one
+        for one in machine.state.candidates_of(seat.id)
+        if (one.kind, one.actor) == ("user", person) and one.via != "away"
+    ]
 
 
 def delegate(machine: Machine, command: Command) -> None:

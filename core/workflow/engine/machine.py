@@ -120,6 +120,9 @@ def _resume(machine: Machine, command: Command) -> None:
         if visit.state == "suspended":
             visit.state = "open"
             _restart(machine, visit)
+            # People may have come and gone meanwhile.
+            if machine.node(visit).is_human and state.status == "running":
+                _man_again(machine, visit)
         elif visit.state == "waiting":
             _restart(machine, visit)
     machine.note("resume", opinion=command.opinion)
@@ -192,16 +195,26 @@ def _recheck(machine: Machine, command: Command) -> None:
             continue
         node = machine.node(visit)
         if node.is_human:
-            for seat in state.seats_of(visit.id):
-                if seat.state == "open":
-                    man(machine, visit, seat)
-            mind_clocks(machine, visit)
-            machine.unsettled.append(visit.id)
+            if visit.state == "open":
+                _man_again(machine, visit)
+                machine.unsettled.append(visit.id)
         elif node.step.until and machine.world.moment(node.step.until, visit.item) is True:
             machine.person = NOBODY
             machine.note("waited", visit)
             route.finish_visit(machine, visit, "pass")
             route.leave(machine, visit)
+
+
+def _man_again(machine: Machine, visit: Visit) -> None:
+    for seat in machine.state.seats_of(visit.id):
+        if seat.state == "open":
+            man(machine, visit, seat)
+    mind_clocks(machine, visit)
+
+
+def _hand_over(machine: Machine, command: Command) -> None:
+    _require(machine, "running", "suspended")
+    asking.hand_over(machine, command)
 
 
 _ENDED = frozenset({"approved", "rejected", "withdrawn", "terminated"})
@@ -228,4 +241,5 @@ _OTHERS: Mapping[str, Callable[[Machine, Command], None]] = {
     "terminate": _terminate,
     "fire": _fire,
     "recheck": _recheck,
+    "hand_over": _hand_over,
 }

@@ -38,13 +38,15 @@ class Plan:
 
 
 def find_pools(machine: Machine, visit: Visit, approvers: Approvers) -> list[Pool]:
-    """Return the pools of all sources in order; the same people are one pool."""
+    """Return the pools of all sources in order; the same people are one pool.
+
+    One without members stays: left out, it would be a voice less that is needed.
+    """
     asking = machine.asking(visit)
-    found: dict[frozenset[Identity], Pool] = {}
+    found: dict[frozenset[Identity] | str, Pool] = {}
     for source in sources_of(approvers):
         for pool in machine.world.resolve(source, asking):
-            if pool.members:
-                found.setdefault(frozenset(pool.members), pool)
+            found.setdefault(frozenset(pool.members) or pool.key, pool)
     return list(found.values())
 
 
@@ -146,9 +148,35 @@ def add_candidate(
 
 
 def man(machine: Machine, visit: Visit, seat: Seat) -> None:
-    """See that somebody can sit in an open seat: deputies, successors, or the empty policy."""
+    """See that somebody can sit in an open seat: deputies, successors, or the empty policy.
+
+    Whoever comes or goes stands in an event, `reseat`.
+    """
     seat.opened_at = seat.opened_at or machine.now
-    _add_deputies(machine, visit, seat)
+    before, was = machine.state.candidates_of(seat.id), seat.because
+    _fill(machine, visit, seat)
+    after = machine.state.candidates_of(seat.id)
+    changes = {
+        "added": [_told(machine, one) for one in after if one not in before],
+        "gone": [_told(machine, one) for one in before if one.gone],
+    }
+    if any(changes.values()) or (was == UNMANNED and not seat.because):
+        machine.note(
+            "reseat", visit, seat, detail={key: who for key, who in changes.items() if who}
+        )
+
+
+def _told(machine: Machine, one: Candidate) -> dict[str, str]:
+    """Return a candidate as events keep it, with the names of the moment."""
+    name = machine.world.name(one.actor) if one.kind == "user" else one.actor
+    told = {"kind": one.kind, "actor": one.actor, "name": name, "via": one.via}
+    if one.on_behalf_of:
+        told["for"] = machine.world.name(one.on_behalf_of)
+    return told
+
+
+def _fill(machine: Machine, visit: Visit, seat: Seat) -> None:
+    _mind_deputies(machine, visit, seat)
     if eligible(machine, visit, seat):
         seat.because = ""
         return
@@ -190,16 +218,29 @@ def barred_by_duty(machine: Machine, visit: Visit) -> set[str]:
     return found
 
 
-def _add_deputies(machine: Machine, visit: Visit, seat: Seat) -> None:
-    if machine.people(visit).away == "none":
-        return
+def _mind_deputies(machine: Machine, visit: Visit, seat: Seat) -> None:
+    """Seat those who stand in now, and let those go who do so no longer."""
     state = machine.state
-    for one in state.candidates_of(seat.id):
-        if one.kind != "user" or one.via == "away":
-            continue
-        deputy = machine.world.deputy(one.actor)
-        if deputy and deputy != one.actor and deputy not in state.makers:
-            add_candidate(machine, seat, Identity("user", deputy), "away", one.actor)
+    present = state.candidates_of(seat.id)
+    wanted: dict[str, str] = {}
+    if machine.people(visit).away != "none":
+        for one in present:
+            for deputy, giver in () if one.via == "away" else _stand_ins(machine, one):
+                if deputy not in state.makers:
+                    wanted.setdefault(deputy, giver)
+    for one in present:
+        if one.via == "away" and wanted.get(one.actor) != one.on_behalf_of:
+            one.gone = True
+    for deputy, giver in wanted.items():
+        add_candidate(machine, seat, Identity("user", deputy), "away", giver)
+
+
+def _stand_ins(machine: Machine, one: Candidate) -> Iterable[tuple[str, str]]:
+    """Return the deputies of a candidate, each with for whom."""
+    if one.kind != "user":
+        return machine.world.stand_ins(one.identity)
+    deputy = machine.world.deputy(one.actor)
+    return [(deputy, one.actor)] if deputy and deputy != one.actor else []
 
 
 def _replace_disabled(machine: Machine, visit: Visit, seat: Seat) -> None:

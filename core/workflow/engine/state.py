@@ -295,7 +295,7 @@ class Command:
     Attributes:
         verb: a verb of the contract, or submit, revise (its content was changed), withdraw,
             suspend, resume, terminate, fire (a timer), recheck (people or waits may have
-            changed).
+            changed), hand_over (somebody else takes a person's seats).
         visit: the task; for `fire` the visit of the timer.
         seat: which seat of the task, by its key or id; empty is the first that is theirs.
         to: user ids (transfer, delegate, add_…), a seat (remove_added), a step (return),
@@ -305,6 +305,7 @@ class Command:
         rule: of add_before and add_after: any, all or sequence.
         rung: of `fire`.
         chosen: step -> user ids, named with a submit or an approval.
+        leaver: of `hand_over`, whose seats of the task go to the one in `to`.
     """
 
     verb: str
@@ -316,6 +317,7 @@ class Command:
     rule: str = "any"
     rung: int = -1
     chosen: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    leaver: str = ""
 
 
 class RefusalError(Exception):

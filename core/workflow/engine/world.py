@@ -82,6 +82,12 @@ class World(Protocol):
         Chains of at most five are followed to their end; a circle has none.
         """
 
+    def stand_ins(self, identity: Identity) -> Sequence[tuple[str, str]]:
+        """Return who stands in for people of a role or post now, each with for whom.
+
+        They are the deputies of those whose delegation includes their roles.
+        """
+
     def clock(self, duration: str, start: datetime, item: Any = None) -> tuple[bool, int]:
         """Return whether a duration is business time, and its seconds from `start` on.
 
