@@ -84,29 +84,31 @@ def postgres_url() -> sa.URL:
     return url.set(drivername="postgresql+psycopg")
 
 
+def _engine(url: sa.URL) -> sa.Engine:
+    return sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+
+
 @contextlib.contextmanager
 def _administrator(server: sa.URL) -> Iterator[sa.Connection]:
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
-    with engine.connect() as connection:
+    with _engine(server).connect() as connection:
         yield connection
 
 
 class Storage:
-    """One throw-away database that can be emptied or put back to a copy of another."""
+    """One throw-away database that can be emptied, or put back to what it was."""
 
     def __init__(self, backend: str, folder: Path, template: "Storage | None" = None) -> None:
         """Create a database, empty or a copy of `template`; SQLite's file goes into `folder`."""
         self.backend = backend
         self.name = f"gx_test_{uuid.uuid4().hex[:16]}"
         self.folder = folder
-        self._copied: Storage | None = None
-        self._first: FirstState | None = None
+        self._connection: sa.Connection | None = None
         if backend == "sqlite":
             self.url = sa.make_url(f"sqlite:///{folder / self.name}.db")
         else:
             self.url = postgres_url().set(database=self.name)
         if template is not None:
-            self._copy(template)
+            self.become(template)
         elif backend != "sqlite":
             self._create(template="template0")
 
@@ -115,41 +117,50 @@ class Storage:
         """Return the URL as text, password included."""
         return self.url.render_as_string(hide_password=False)
 
-    def restore(self, template: "Storage") -> None:
+    def keep(self) -> "Kept":
+        """Return what `restore` needs to make this database what it is now; nobody may use it."""
+        if self.backend != "sqlite":
+            first = FirstState.of(self._owner())
+            if first is not None:
+                return first
+        return self.copy()
+
+    def restore(self, kept: "Kept") -> bool:
+        """Make this database what it was; False when it changed too much for that."""
+        if isinstance(kept, FirstState):
+            return self._connection is not None and kept.put_back(self._owner())
+        self.become(kept)
+        return True
+
+    def copy(self) -> "Storage":
+        """Return a copy of this database, which nobody may be using."""
+        self._leave()
+        return Storage(self.backend, self.folder, template=self)
+
+    def become(self, template: "Storage") -> None:
         """Make this database an exact copy of `template`, which nobody may be using."""
-        if self._copied is template and self._first is not None:
-            with _administrator(self.url) as connection:
-                if self._first.put_back(connection):
-                    return
         self.drop()
-        self._copy(template)
+        if self.backend == "sqlite":
+            shutil.copyfile(template.url.database or "", self.url.database or "")
+        else:
+            self._create(template=template.name)
 
     def clear(self) -> None:
         """Remove everything from the database, whoever is connected."""
         if self.backend == "sqlite":
             self.drop()
-            return
-        self._copied = self._first = None
-        with _administrator(self.url) as connection:
-            clear(connection)
-
-    def keep(self) -> "Storage":
-        """Return a copy to restore from, of this database as it is now and nobody uses it."""
-        made = Storage(self.backend, self.folder, template=self)
-        self._note_first_state(made)
-        return made
-
-    def _copy(self, template: "Storage") -> None:
-        if self.backend == "sqlite":
-            shutil.copyfile(template.url.database or "", self.url.database or "")
         else:
-            self._create(template=template.name)
-            self._note_first_state(template)
+            clear(self._owner())
 
-    def _note_first_state(self, template: "Storage") -> None:
-        if self.backend != "sqlite":
-            with _administrator(self.url) as connection:
-                self._copied, self._first = template, FirstState.of(connection)
+    def drop(self) -> None:
+        """Remove the database with everything in it, whoever is connected."""
+        if self.backend == "sqlite":
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.url.database}{suffix}").unlink(missing_ok=True)
+            return
+        self._leave()
+        with _administrator(postgres_url()) as connection:
+            connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
 
     def _create(self, template: str) -> None:
         with _administrator(postgres_url()) as connection:
@@ -157,15 +168,25 @@ class Storage:
                 f'CREATE DATABASE "{self.name}" TEMPLATE "{template}" ENCODING \'UTF8\''
             )
 
-    def drop(self) -> None:
-        """Remove the database with everything in it, whoever is connected."""
-        self._copied = self._first = None
-        if self.backend == "sqlite":
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{self.url.database}{suffix}").unlink(missing_ok=True)
-            return
-        with _administrator(postgres_url()) as connection:
-            connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+    def _owner(self) -> sa.Connection:
+        """Return a connection that lasts, since opening one takes longer than its work."""
+        if self._connection is not None:
+            try:
+                self._connection.exec_driver_sql("SELECT 1")
+            except sa.exc.DBAPIError:
+                self._leave()  # a test closed what it found
+        if self._connection is None:
+            self._connection = _engine(self.url).connect()
+        return self._connection
+
+    def _leave(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+#: A state of a `Storage`: what its own database held, or a copy of it.
+Kept = FirstState | Storage
 
 
 def release_file(db: Database) -> None:
@@ -182,15 +203,21 @@ class Prepared:
     def __init__(self, backend: str, folder: Path, prepare: Callable[[Database], object]) -> None:
         """Create it and let `prepare` fill it."""
         self._storage = Storage(backend, folder)
+        self._prepare = prepare
+        self._kept = self._prepared()
+
+    def _prepared(self) -> Kept:
         db = Database(self._storage.text)
-        prepare(db)
+        self._prepare(db)
         release_file(db)
-        self._first = self._storage.keep()
+        return self._storage.keep()
 
     @contextlib.contextmanager
     def fresh(self) -> Iterator[Database]:
         """Yield the database as it was when it was ready."""
-        self._storage.restore(self._first)
+        if not self._storage.restore(self._kept):
+            self._storage.clear()
+            self._kept = self._prepared()
         db = Database(self._storage.text)
         try:
             yield db
@@ -200,7 +227,8 @@ class Prepared:
     def drop(self) -> None:
         """Remove the databases."""
         self._storage.drop()
-        self._first.drop()
+        if isinstance(self._kept, Storage):
+            self._kept.drop()
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from core.migration.drafts import create_draft, publish_draft
 from core.security.manager import SESSION_STAMP
 from core.security.services import EXTENSION, Services
 from core.settings import Settings
-from core.testing.databases import Storage, release_file
+from core.testing.databases import Kept, Storage, release_file
 from core.testing.processes import Program, guanxi
 
 if TYPE_CHECKING:
@@ -62,8 +62,9 @@ class Site:
             installation.add_user(name, PASSWORD, roles=[role])
             self._ids[name] = installation.user_id(name)
         release_file(installation.db)
+        self._installed = self._storage.copy()
         # Published on top of the shipped schema -> the database as it was right after.
-        self._kept: dict[tuple[str, ...], Storage] = {(): self._storage.keep()}
+        self._kept: dict[tuple[str, ...], Kept] = {(): self._storage.keep()}
         self.app: Flask = Installation(self.settings).app()
         self.app.testing = True
         self.services: Services = self.app.extensions[EXTENSION]
@@ -79,14 +80,18 @@ class Site:
         The first call with `texts` publishes them, later ones only put back.
         """
         self.services.db.dispose()
-        if texts in self._kept:
-            self._storage.restore(self._kept[texts])
+        kept = self._kept.get(texts)
+        if kept is not None and self._storage.restore(kept):
             self.services.forget()
-            return
-        self.put_back()
-        self.publish(*texts)
-        release_file(self.services.db)
-        self._kept[texts] = self._storage.keep()
+        elif texts:
+            self.put_back()
+            self.publish(*texts)
+            release_file(self.services.db)
+            self._kept[texts] = self._storage.keep()
+        else:
+            self._storage.become(self._installed)
+            self._kept[texts] = self._storage.keep()
+            self.services.forget()
 
     def lose_database(self) -> None:
         """Take the database away under the running application; `put_back` returns it."""
@@ -95,8 +100,9 @@ class Site:
     def drop(self) -> None:
         """Remove the databases."""
         self.services.db.dispose()
-        for storage in (self._storage, *self._kept.values()):
-            storage.drop()
+        for storage in (self._storage, self._installed, *self._kept.values()):
+            if isinstance(storage, Storage):
+                storage.drop()
 
     @property
     def environ(self) -> dict[str, str]:
