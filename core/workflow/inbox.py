@@ -24,6 +24,7 @@ from core.prebuilt import Prebuilt
 from core.workflow.models import (
     DUE,
     IN_BOX,
+    IS_FREE,
     OPEN_STATES,
     TASK_DUE,
     candidate,
@@ -41,7 +42,7 @@ Box = Literal["todo", "started", "done", "cc", "claimable", "team"]
 BOXES: tuple[str, ...] = get_args(Box)
 
 #: Rows of a page, and how far a box is counted.
-PAGE, MAX_PAGE, COUNT_CAP = 50, 200, 1000
+PAGE, MAX_PAGE, COUNT_CAP = 50, 200, 500
 
 #: Characters of a text that is looked for.
 LONGEST_TEXT = 100
@@ -231,7 +232,7 @@ class _Who:
     administers: bool
     order: str = "opened_at"
     narrowing: Narrowing = Narrowing()
-    is_joined: bool = False
+    only: sa.ColumnElement[Any] = IN_BOX
 
     @property
     def id(self) -> sa.BindParameter[str]:
@@ -248,14 +249,7 @@ def _todo(who: _Who) -> Parts:
 
 
 def _claimable(who: _Who) -> Parts:
-    unclaimed = sa.and_(
-        task.c.claim == "required",
-        sa.or_(task.c.claimed_by == "", task.c.claimed_until < _place("now")),
-    )
-    return [
-        part.where(_no_maker(), candidate.c.kind != "user", unclaimed)
-        for part in _pool(replace(who, is_joined=True))
-    ]
+    return [part.where(_no_maker()) for part in _pool(replace(who, only=IS_FREE))]
 
 
 def _no_maker() -> sa.ColumnElement[bool]:
@@ -267,15 +261,12 @@ def _pool(who: _Who) -> Parts:
     columns = candidate.c
     order = DUE if who.order == "due_at" else columns[who.order]
     return [
-        # Somebody may sit in two seats of one task as the same.
         _narrow(
-            sa.select(order.label("at"), columns.task_id.label("id"))
-            .where(
-                IN_BOX,
+            sa.select(order.label("at"), columns.task_id.label("id")).where(
+                who.only,
                 columns.kind == _place(f"kind{number}"),
                 columns.actor == _place(f"actor{number}"),
-            )
-            .distinct(),
+            ),
             who,
             columns.record_type,
             candidate.join(task, task.c.id == columns.task_id),
@@ -347,7 +338,7 @@ def _narrow(
         conditions.append(task.c.attention != "")
     if narrowing.text:
         conditions.append(_has_text())
-    if conditions or who.is_joined:
+    if conditions:
         query = query.select_from(joined).where(*conditions)
     return query
 

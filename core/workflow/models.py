@@ -183,6 +183,7 @@ task = sa.Table(
 )
 sa.Index("ix_gx_task__instance", task.c.instance_id, task.c.opened_at)
 sa.Index("ix_gx_task__state", task.c.state, task.c.due_at)
+sa.Index("ix_gx_task__initiator", task.c.initiator, task.c.state)
 sa.Index("ix_gx_task__opened", task.c.state, task.c.opened_at, task.c.id)
 
 seat = sa.Table(
@@ -231,6 +232,13 @@ candidate = sa.Table(
     sa.Column("opened_at", _TIME, nullable=False),
     sa.Column("due_at", _TIME, nullable=True),
     sa.Column("rank", sa.String(32), nullable=False, default="", doc="see `rank_of`"),
+    sa.Column(
+        "is_free",
+        sa.Boolean,
+        nullable=False,
+        default=False,
+        doc="it stands in a box of many, who must claim it first, and nobody has",
+    ),
 )
 #: The place of what has no deadline in the order of deadlines: after every other.
 NEVER = "9999-12-31T23:59:59.999999Z"
@@ -242,8 +250,9 @@ TASK_DUE: sa.ColumnElement[str] = sa.func.coalesce(
     task.c.due_at, sa.literal_column(f"'{NEVER}'"), type_=sa.String
 )
 sa.Index("ix_gx_task__due", task.c.state, TASK_DUE, task.c.id)
-#: True of rows that stand in a box, in the very words of their indexes.
-IN_BOX: sa.ColumnElement[bool] = sa.literal_column("is_open", sa.Boolean)
+#: True of rows that stand in a box, in the very words of their indexes; a typed column
+#: would be compared with 1 on SQLite, whose planner then does not know it again.
+IN_BOX: sa.ColumnElement[Any] = sa.literal_column("is_open")
 for _name, _order in (("inbox", candidate.c.opened_at), ("due", DUE), ("rank", candidate.c.rank)):
     sa.Index(
         f"ix_gx_candidate__{_name}",
@@ -255,6 +264,18 @@ for _name, _order in (("inbox", candidate.c.opened_at), ("due", DUE), ("rank", c
         sqlite_where=IN_BOX,
         postgresql_where=IN_BOX,
     )
+#: The same for what can be claimed.
+IS_FREE: sa.ColumnElement[Any] = sa.literal_column("is_free")
+sa.Index(
+    "ix_gx_candidate__free",
+    candidate.c.kind,
+    candidate.c.actor,
+    candidate.c.opened_at,
+    candidate.c.task_id,
+    candidate.c.makers,
+    sqlite_where=IS_FREE,
+    postgresql_where=IS_FREE,
+)
 sa.Index("ix_gx_candidate__instance", candidate.c.instance_id)
 sa.Index("ix_gx_candidate__task", candidate.c.task_id)
 

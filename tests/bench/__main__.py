@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.testing.databases import BACKENDS, Storage
 from tests.bench.bulk import expressions, importing, publishing
+from tests.bench.flows import flows
 from tests.bench.forms import forms
 from tests.bench.lists import lists
 from tests.bench.measure import Result, as_json, table
@@ -29,6 +30,7 @@ def measured(folder: Path, backends: list[str]) -> Iterator[Result]:
                     importing(database, environ, folder),
                     lists(database, environ, folder),
                     forms(database, environ, folder),
+                    flows(database, environ, folder),
                 ):
                     for one in part:
                         print(f"{one.database} {one.operation}", file=sys.stderr)

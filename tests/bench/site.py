@@ -45,7 +45,7 @@ _COLUMNS = {
     "tags": "{tags}",
     "remark": "'Remark of member ' || n",
 }
-_SQLITE = {
+SQLITE_WORDS = {
     "uuid": "printf('%08x-%04x-7000-8000-%012x', n / 65536, n % 65536, n)",
     "instant": "strftime('%Y-%m-%dT%H:%M:%S', 1700000000 + n * 13 % 80000000, 'unixepoch') || '.000000Z'",
     "padded": "printf('%08d', n)",
@@ -57,7 +57,7 @@ _SQLITE = {
     "truth": "n % 2",
     "tags": "'[\"vip\"]'",
 }
-_POSTGRES = {
+POSTGRES_WORDS = {
     "uuid": "lpad(to_hex(n / 65536), 8, '0') || '-' || lpad(to_hex(n % 65536), 4, '0') || '-7000-8000-' || lpad(to_hex(n), 12, '0')",
     "instant": "to_timestamp(1700000000 + n::bigint * 13 % 80000000)",
     "padded": "lpad(n::text, 8, '0')",
@@ -101,7 +101,7 @@ def guanxi(environ: Mapping[str, str], *arguments: str) -> str:
 
 def fill(db: Database, rows: int, *, start: int = 0) -> None:
     """Add `rows` members by SQL alone, and tell the planner about them."""
-    words = _SQLITE if db.is_sqlite else _POSTGRES
+    words = SQLITE_WORDS if db.is_sqlite else POSTGRES_WORDS
     names = ", ".join(_COLUMNS)
     values = ", ".join(part.format_map(words) for part in _COLUMNS.values())
     series = (
