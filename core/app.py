@@ -23,6 +23,7 @@ from core.extension.hooks import Hooks
 from core.files.store import FileStore
 from core.i18n import LOCALES
 from core.jobs import plugin_events
+from core.jobs.handlers import HANDLERS
 from core.records import edits, uploads
 from core.records.people import PEOPLE
 from core.rest import errors, exchange, routes
@@ -42,7 +43,7 @@ from core.security.users import active_user
 from core.settings import MAX_BODY, Settings
 from core.web.page import error_page
 from core.web.pages import install
-from core.workflow import guard, notices
+from core.workflow import guard, notices, rootfiles
 from core.workflow.people import STAFF
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
     if not _registered:
         # Handlers and the directory are of the process, not of one application.
         notices.register()
+        rootfiles.register(HANDLERS, settings.home / "roots")
         plugin_events.register()
         registering.register()
         STAFF.register(load_staff)

@@ -1,28 +1,41 @@
 """`guanxi verify`: proves from the raw rows that nothing was changed behind the product's back."""
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import chain, islice
+from pathlib import Path
 
 import click
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from core.audit import history
-from core.cli.console import NOT_INSTALLED, Refusal, open_services, refusing
+from core.cli.console import NOT_INSTALLED, Refusal, open_services, refusing, system_context
 from core.files.evidence import content_problems, count_contents
 from core.migration.verify import table_problems
 from core.records.history import history_problems
 from core.security.events import user_problems
 from core.security.services import Services
-from core.workflow.evidence import verify as verify_approvals
+from core.workflow.appendonly import unguarded
+from core.workflow.evidence import prove, strays
+from core.workflow.rootfiles import export_roots, file_problems, root_files
+from core.workflow.roots import last_root, make_roots, root_problems
 
 #: So many breaks are named; more say no more.
 _NAMED = 50
 
 
 @click.command()
+@click.option(
+    "--roots",
+    type=click.Path(exists=True, path_type=Path),
+    help="A root's file, or a folder of them, which is then brought up to date.",
+)
 @refusing
-def verify() -> None:
-    """Prove the histories, approvals, tables and files; exit with 1 on any break."""
+def verify(roots: Path | None) -> None:
+    """Prove the histories, approvals, tables and files; exit with 1 on any break.
+
+    Only exported roots can show that the last events of an approval, or all of it, are gone.
+    """
     services = open_services()
     registry = services.registries.current()
     if not registry.release.number:
@@ -35,15 +48,53 @@ def verify() -> None:
     with services.db.read() as connection:
         told = "what was done with people's rights is whole and unaltered"
         breaks += _report(told, user_problems(connection))
-        checked, problems = verify_approvals(connection)
-    breaks += _report(f"evidence of {checked:,} approvals is whole and unaltered", problems)
+        breaks += _approvals(connection)
+        breaks += _roots(connection, roots)
     contents = count_contents(services.db)
     proved = f"contents of {contents:,} files are there, byte by byte"
     breaks += _report(proved, content_problems(services.db, services.files))
-    services.db.dispose()
     if breaks:
         raise Refusal("The database does not prove.")
+    if roots is not None and roots.is_dir():
+        _carry(services, roots)
+    services.db.dispose()
     click.echo("Proved.")
+
+
+def _approvals(connection: Connection) -> int:
+    """Prove each approval's chain and rows; return how many breaks were found."""
+    guarded = "the database refuses to change events and votes"
+    breaks = _report(guarded, (f"{name} has lost its trigger" for name in unguarded(connection)))
+    instances = events = erased = 0
+    problems: list[str] = []
+    for one in prove(connection):
+        instances, events, erased = instances + 1, events + one.events, erased + one.erased
+        if len(problems) <= _NAMED:
+            problems += [f"approval {one.instance_id}: {each}" for each in one.problems]
+    proved = f"{events:,} events prove the rows of {instances:,} approvals"
+    if erased:
+        proved += f"; {erased:,} of them were stripped of a person"
+    return breaks + _report(proved, [*problems, *strays(connection)])
+
+
+def _roots(connection: Connection, exported: Path | None) -> int:
+    """Prove the roots, and that approvals reach what exported ones saw; count the breaks."""
+    last = last_root(connection)
+    proved = f"{last.number if last else 0:,} roots of approvals are whole"
+    breaks = _report(proved, root_problems(connection))
+    if exported is None:
+        return breaks
+    files = root_files(exported)
+    problems = chain.from_iterable(file_problems(connection, one) for one in files)
+    return breaks + _report(f"approvals reach what {len(files):,} exported roots saw", problems)
+
+
+def _carry(services: Services, folder: Path) -> None:
+    """Cover what happened since the last root, and write the files that the folder lacks."""
+    make_roots(system_context(services))
+    with services.db.read() as connection:
+        written = export_roots(connection, folder)
+    click.echo(f"ok       {written:,} roots written to {folder}")
 
 
 def _count(services: Services) -> int:
