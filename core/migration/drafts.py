@@ -69,6 +69,7 @@ def create_draft(
     yaml: str | None = None,
     changes: Sequence[Mapping[str, Any]] | None = None,
     archive: str | None = None,
+    layer: str = "",
 ) -> str:
     """Keep a wish for another schema and return its id; nothing is checked but its shape.
 
@@ -77,6 +78,8 @@ def create_draft(
         yaml: documents of the schema language.
         changes: small changes, as the designer sends them.
         archive: an exported release of another server, in base64.
+        layer: `site` puts `yaml` into the site's layer whatever it is about; without it a
+            document takes the place of the one of the same name, in its layer.
 
     Raises:
         Malformed: it is not exactly one of the three, or not readable as that.
@@ -93,7 +96,7 @@ def create_draft(
             raise Malformed(N_("“yaml” must be text."))
         if len(yaml.encode()) > MAX_YAML:
             raise TooLarge
-        content = {"yaml": yaml}
+        content = {"yaml": yaml} | ({"layer": layer} if layer else {})
     else:
         if not isinstance(changes, list | tuple) or not changes:
             raise Malformed(N_("“changes” must be a list of changes."))
@@ -164,7 +167,7 @@ def propose_draft(connection: sa.Connection, content: Mapping[str, Any]) -> Prop
     if "archive" in content:
         return propose_promotion(connection, read_archive(_decoded(content["archive"])), running)
     if "yaml" in content:
-        given = split_documents(content["yaml"])
+        given = split_documents(content["yaml"], content.get("layer", ""))
         twice = _defined_twice(given)
         if twice:
             return Proposal(running, running.sources, problems=twice)

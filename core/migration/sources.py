@@ -148,7 +148,7 @@ def _free(sources: Sequence[Stored], given: Stored) -> str:
     return path if path not in taken else f"site/{kind}-{name}-{len(sources)}.yaml"
 
 
-def split_documents(text: str) -> list[Stored]:
-    """Return the documents of one text, separated by lines of `---`, without layer or path."""
+def split_documents(text: str, layer: str = "") -> list[Stored]:
+    """Return the documents of one text, separated by lines of `---`, without a path."""
     parts = [part for part in _SEPARATOR.split(text) if part.strip()]
-    return [Stored(layer="", path="", text=part.lstrip("\n")) for part in parts or [text]]
+    return [Stored(layer=layer, path="", text=part.lstrip("\n")) for part in parts or [text]]

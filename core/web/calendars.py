@@ -26,7 +26,8 @@ _MOST = 1_000
 _A_DAY = 4
 
 _WEEK = 7
-_WEEKDAYS = (
+#: Monday first.
+WEEKDAY_TEXTS = (
     N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"),
 )  # fmt: skip
 
@@ -80,7 +81,7 @@ def calendar_page(ctx: Context, rights: Access, shown: Look) -> Calendar:
     made = Calendar(
         title=_title(ctx, anchor, days, is_week=is_week),
         span="week" if is_week else "month",
-        weekdays=[translate(name, ctx.locale) for name in _WEEKDAYS],
+        weekdays=[translate(name, ctx.locale) for name in WEEKDAY_TEXTS],
         before=wanted.link(date=_moved(anchor, -1, is_week=is_week).isoformat()),
         after=wanted.link(date=_moved(anchor, 1, is_week=is_week).isoformat()),
         today=wanted.link(date=""),

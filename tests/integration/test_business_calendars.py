@@ -1,11 +1,13 @@
 """By which calendar a clock runs: the place's, the flow's or the default; and their page."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 
 from core.businesstime import Duration
 from core.workflow.clocks import calendar_for
+from tests.integration.hostile_world import page_token
 
 EVENING = """
 calendar: evening
@@ -103,3 +105,74 @@ def test_store_cannot_name_a_calendar_that_is_not_there(site):
         assert [one["code"] for one in answer.json["problems"]] == ["calendar.not_found"]
     form = site.browser("admin").get("/records/store/new").get_data(as_text=True)
     assert '<option value="evening">Evening</option>' in form
+
+
+def shown(browser, query=""):
+    answer = browser.get(f"/calendars/?{query}")
+    assert answer.status_code == 200, answer.text
+    return " ".join(re.sub(r"<[^>]+>", " ", answer.get_data(as_text=True)).split())
+
+
+def test_page_names_holidays_make_up_days_and_when_a_clock_strikes(site):
+    made(site, "store", "B", calendar="cn_retail")
+    admin = site.browser("admin")
+    text = shown(admin, "name=cn_retail&year=2025&start=2025-09-30T18:00&length=24bh")
+    assert "2025-10-11 18:00 Sat" in text
+    assert "2025-09-30 Tue 1 h 2025-10-09 Thu 8 h 2025-10-10 Fri 8 h 2025-10-11 Sat 7 h" in text
+    assert "1–8 National Day and Mid-Autumn Festival" in text
+    assert "11 For National Day and Mid-Autumn Festival" in text
+    assert "248 working days · 1984 open hours" in text
+    assert "Stores 1" in text
+    page = admin.get("/calendars/?name=cn_retail&year=2025").get_data(as_text=True)
+    assert (
+        'title="Make-up workday · For National Day and Mid-Autumn Festival · 09:30–12:00, 13:30–19:00"'
+        in page
+    )
+    assert "No holidays of 2027 are listed yet" in shown(admin, "year=2027")
+    assert "2027-01-01 08:00" in shown(admin, "name=evening&start=2026-12-31T06:00&length=26h")
+    evening = shown(admin, "name=evening&start=2026-03-09T23:30&length=1bh")
+    assert "2026-03-10 18:30 Tue" in evening
+    assert "2026-03-09 Mon 30 min" in evening
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("length=24", "“24” is not a duration"),
+        ("length=99999bh", "is not between 1 and 10000"),
+        ("start=tomorrow", "Say when the clock starts."),
+        ("start=0001-01-01T00:00", "Say when the clock starts."),
+        ("start=9999-12-31T23:59&length=10000bd", "Say when the clock starts."),
+        ("year=99999&length=10000bd&start=2100-12-31T23:59", "2139-05-04"),
+    ],
+)
+def test_trial_tells_what_it_cannot_read(site, query, told):
+    assert told in shown(site.browser("configurator"), query)
+
+
+def test_calendars_are_looked_at_by_who_configures_and_changed_by_who_may(site):
+    assert site.browser("clerk").get("/calendars/").status_code == 403
+    assert site.browser("admin").get("/calendars/?name=gone").status_code == 404
+    auditor = site.browser("auditor")
+    assert "Change this calendar" not in shown(auditor)
+    body = {"yaml": EVENING, "csrf_token": page_token(auditor)}
+    assert auditor.post("/calendars/draft", data=body).status_code == 403
+
+
+def test_draft_of_a_calendar_goes_into_the_sites_layer(site):
+    admin = site.browser("admin")
+    assert "mon-fri: [" in shown(admin, "name=cn_retail")
+    own = 'calendar: cn_retail\nhours: {mon-fri: ["08:00-12:00"]}\n'
+    body = {"yaml": own, "csrf_token": page_token(admin)}
+    place = admin.post("/calendars/draft", data=body).headers["Location"]
+    plan = admin.get(place).get_data(as_text=True)
+    assert "Calendar changed" in plan
+    assert "Retail calendar (hours)" in plan
+    seal = re.search(r'name="seal" value="([^"]*)"', plan)
+    form = {"csrf_token": page_token(admin), "seal": seal[1] if seal else ""}
+    assert admin.post(place, data=form).status_code == 303
+    assert due(site, "cn_retail") == "09 01:00"
+    assert "2026-10-01" in "".join(
+        str(day) for day in calendar_for(site.context("clerk"), "cn_retail").holidays
+    )
+    assert "08:00-12:00" in shown(admin, "name=cn_retail")
