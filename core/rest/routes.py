@@ -2,6 +2,7 @@
 
 from core.rest import (
     automations,
+    bpmn,
     comments,
     dashboards,
     duplicates,
@@ -20,6 +21,7 @@ from core.rest.exchange import rest
 
 __all__ = [
     "automations",
+    "bpmn",
     "comments",
     "dashboards",
     "duplicates",

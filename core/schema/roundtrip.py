@@ -1,7 +1,7 @@
 """Edits YAML texts so that comments, order and every scalar stay as they were written."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -63,3 +63,20 @@ def flowing(value: Any) -> Any:
         return "null"
     text = str(value)
     return DoubleQuotedScalarString(text) if text in _NULLS else text
+
+
+def written_text(tree: Mapping[str, Any], deep: Collection[str]) -> str:
+    """Return a plain tree as a YAML file; what stands under the keys in `deep` gets own lines."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.Resolver = _TextResolver
+    yaml.width = _WIDTH
+    yaml.indent(mapping=2, sequence=4, offset=2)
+
+    def laid_out(value: Any, key: str) -> Any:
+        if key not in deep:
+            return flowing(value)
+        if isinstance(value, list):
+            return CommentedSeq(laid_out(one, key) for one in value) if value else flowing(value)
+        return CommentedMap({name: laid_out(one, name) for name, one in value.items()})
+
+    return _dumped(yaml, CommentedMap({key: laid_out(one, key) for key, one in tree.items()}))

@@ -63,6 +63,8 @@ ROUTES = {
     ("/schema/upgrade", "POST"): (401, 403, 409),
     ("/schema/uses/<type_name>", "GET"): (401, 403, 404),
     ("/schema/releases/<number>/export", "GET"): (401, 403, 404),
+    ("/schema/flows/<name>/bpmn", "GET"): (401, 403, 404),
+    ("/schema/flows/bpmn", "POST"): (401, 403, 422),
     ("/automations", "GET"): (401, 403, 200),
     ("/automations/<name>", "GET"): (401, 403, 404),
     ("/automations/<name>", "PATCH"): (401, 403, 422),
