@@ -30,6 +30,7 @@ from core.rest import errors, exchange, routes
 from core.rest.errors import ShapedResponse, error_of_status, error_response
 from core.rest.openapi import OpenApiView
 from core.rest.system import system
+from core.schema.flowtesting import run_tests_with
 from core.security.headers import add_headers
 from core.security.locales import request_locale
 from core.security.manager import GuanxiSecurityManager, check_form_password
@@ -45,6 +46,7 @@ from core.web.page import error_page
 from core.web.pages import install
 from core.workflow import guard, notices, rootfiles
 from core.workflow.people import STAFF
+from core.workflow.rehearsal import run_tests
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +115,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
         plugin_events.register()
         registering.register()
         STAFF.register(load_staff)
+        run_tests_with(run_tests)
         edits.register(active_user)
         PEOPLE.register(UserDirectory())
         _registered.append(True)

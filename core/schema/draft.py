@@ -144,6 +144,10 @@ _UNKNOWN = {
         N_("There is no calendar {name}."),
         N_("There is no calendar {name}; “{hint}”?"),
     ),
+    "decision_table": (
+        N_("There is no decision table {name}."),
+        N_("There is no decision table {name}; “{hint}”?"),
+    ),
     "flow": (
         N_("There is no flow {name}."),
         N_("There is no flow {name}; “{hint}”?"),

@@ -20,7 +20,7 @@ from core.expression.types import BOOLEAN, NUMBER, Type
 from core.i18n import N_
 from core.schema.draft import Draft
 from core.schema.flows import Flow, Step
-from core.schema.flowtexts import flow_scope, placed_names, steps_of
+from core.schema.flowtexts import flow_scope, flows_in_order, placed_names, steps_of
 from core.schema.model import Field, RecordType, Release
 from core.schema.yamlnodes import Node
 
@@ -298,7 +298,6 @@ def check_branches(draft: Draft, flow: Flow, node: Node, scope: Scope) -> None:
 def check_choice(draft: Draft, document: str) -> None:
     """Note flows of a document that are never chosen, since others go first."""
     flows = flows_in_order(draft.flows, document)
-    walked = {step.flow for one in draft.flows.values() for _, step in steps_of(one) if step.flow}
     record_type = draft.types.get(document)
     if record_type is None or len(flows) < 2:  # noqa: PLR2004  one has nobody before it
         return
@@ -315,7 +314,7 @@ def check_choice(draft: Draft, document: str) -> None:
     shadowed = dict(told.shadowed)
     for at, flow in enumerate(flows):
         node = draft.nodes[f"flow {flow.flow}"]
-        if flow.flow in walked or (at not in shadowed and at not in told.never):
+        if at not in shadowed and at not in told.never:
             continue
         if at in told.never:
             text = N_("This never holds, so the flow is never chosen.")
@@ -328,12 +327,6 @@ def check_choice(draft: Draft, document: str) -> None:
         )
         place = node.at("when") if flow.when else node.at("flow")
         draft.add(place, "unreachable", text, other=other)
-
-
-def flows_in_order(flows: Mapping[str, Flow], document: str) -> list[Flow]:
-    """Return the flows of a document in the order in which they are tried."""
-    found = [one for one in flows.values() if one.document == document]
-    return sorted(found, key=lambda one: (one.order, one.flow))
 
 
 @dataclass(frozen=True, slots=True)

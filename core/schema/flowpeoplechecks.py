@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from core.businesstime import BusinessTimeError, parse_duration
 from core.expression import Scope
 from core.i18n import N_
+from core.schema.decisiontables import CellError, row_conditions
 from core.schema.draft import Draft
 from core.schema.fieldtypes import field_type
 from core.schema.flowpeople import Approvers, Source, sources_of
 from core.schema.flowpeople import People as PeopleRules
 from core.schema.flows import HUMAN, Decide, Flow, Return, Rung, SeatSpec, Step
+from core.schema.flowtexts import placed_names
 from core.schema.model import RecordType
 from core.schema.names import TYPE_NAME as SEAT_NAME
 from core.schema.yamlnodes import Node
@@ -122,7 +124,7 @@ class People:
                 self._meaningless(node, key, kind)
         self.draft.check_roles(node.at("role"), source.roles)
         said = getattr(source, kind)
-        if kind in {"manager_of", "chain_of"} and said in humans:
+        if kind == "of_step" or (kind in {"manager_of", "chain_of"} and said in humans):
             self._decided(said, node.at(kind), step)
         elif kind == "position":
             self._position(source, node)
@@ -130,9 +132,34 @@ class People:
             self._field(source, node.at("field"))
         elif kind == "chosen_by":
             self._choice(source, node, humans, step)
-        elif kind == "of_step":
-            self._decided(source.of_step, node.at("of_step"), step)
+        elif kind == "table":
+            self._table(source, node)
         self._upto(source, node.at("upto"))
+
+    def _table(self, source: Source, node: Node) -> None:
+        """Check that a decision table exists and takes what it is given."""
+        found = self.draft.decision_tables.get(source.table)
+        if found is None:
+            known = self.draft.decision_tables
+            self.draft.add_unknown(node.at("table"), "decision_table", source.table, known)
+            return
+        if len(source.in_) != len(found.inputs):
+            text = N_("The table {name} takes {number} inputs: {inputs}.")
+            inputs = ", ".join(one.name for one in found.inputs)
+            self.draft.add(
+                node.at("in"), "table_inputs", text,
+                name=source.table, number=len(found.inputs), inputs=inputs,
+            )  # fmt: skip
+            return
+        try:
+            conditions = row_conditions(found, [placed_names(one) for one in source.in_])
+        except CellError:
+            return  # told at the table
+        for condition in conditions:
+            before = len(self.draft.problems)
+            self.draft.expression(node.at("in"), condition, self.scope)
+            if len(self.draft.problems) > before:
+                return
 
     def _upto(self, source: Source, node: Node) -> None:
         if source.upto is None:
@@ -370,7 +397,9 @@ def most_voices(step: Step) -> int | None:
     elif step.approvers is None:
         return None
     else:
-        found = [_voices(step.approvers, each=step.need == "all")]
+        # A rule with a number counts persons, whatever pool they come from.
+        each = step.need == "all" or isinstance(step.decide, Decide)
+        found = [_voices(step.approvers, each=each)]
     return None if None in found else sum(one for one in found if one is not None)
 
 

@@ -1,11 +1,17 @@
-"""What the tests inside a flow's file say: one act as it is written, read."""
+"""What the tests inside a flow's file say, and the door through which they are run.
+
+The engine that runs them lies above the schema, so it registers itself here.
+"""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from core.businesstime import BusinessTimeError, parse_duration
 from core.i18n import N_
+from core.schema.flows import Flow
+from core.schema.model import Release
 
 #: Verbs of the whole instance, which stand alone.
 INSTANCE_VERBS = ("submit", "withdraw", "suspend", "resume", "terminate")
@@ -71,3 +77,42 @@ def parse_act(text: str) -> Act:
         )
         raise ActError(told, act=text[:80])
     return Act("step", verb=step[3], step=step[1], seat=step[2] or "", to=step[4] or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A test that did not end as it says.
+
+    Attributes:
+        flow: whose it is.
+        test: its name.
+        place: its place among the flow's tests.
+        text: what differed, with `params`; to be translated.
+    """
+
+    flow: str
+    test: str
+    place: int
+    text: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: Runs the tests of a flow of a release and returns those that fail.
+RunTests = Callable[[Flow, Release], Iterable[Failure]]
+_RUNS: list[RunTests] = []
+
+
+def run_tests_with(run: RunTests) -> None:
+    """Have the tests of flows run by `run` from now on, whenever a schema is made."""
+    _RUNS[:] = [run]
+
+
+def failures_of(release: Release) -> list[Failure]:
+    """Return the tests of all flows of a release that fail."""
+    return [
+        one
+        for flow in release.flows.values()
+        if flow.tests
+        for run in _RUNS
+        for one in run(flow, release)
+    ]

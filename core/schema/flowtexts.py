@@ -139,6 +139,28 @@ def _below(
             yield from _below(step.else_ or (), (*here, "else"))
 
 
+def subflows_of(flows: Mapping[str, Flow], flow: Flow) -> dict[str, Flow]:
+    """Return every flow that a flow may walk, directly or below another, by name."""
+    found: dict[str, Flow] = {}
+    waiting = [flow]
+    while waiting:
+        for _, step in steps_of(waiting.pop()):
+            if step.type == "subflow" and step.flow not in found:
+                found[step.flow] = flows[step.flow]
+                waiting.append(found[step.flow])
+    return found
+
+
+def flows_in_order(flows: Mapping[str, Flow], document: str) -> list[Flow]:
+    """Return the flows that a document may be sent on, in the order in which they are tried.
+
+    A flow that others walk as their subflow is not sent on by itself.
+    """
+    walked = {step.flow for one in flows.values() for _, step in steps_of(one) if step.flow}
+    found = [one for one in flows.values() if one.document == document and one.flow not in walked]
+    return sorted(found, key=lambda one: (one.order, one.flow))
+
+
 @dataclass(frozen=True, slots=True)
 class FlowText:
     """An expression of a flow.
@@ -425,11 +447,13 @@ __all__ = [
     "compile_list",
     "element_type",
     "flow_scope",
+    "flows_in_order",
     "named_fields",
     "own_names",
     "placed_names",
     "rename_in_flow",
     "steps_of",
+    "subflows_of",
     "texts_of",
     "words_of",
 ]

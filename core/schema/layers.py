@@ -6,6 +6,7 @@ identify   which field is which of the running release  core.schema.identity
 complete   what nobody needs to write                  core.schema.completion
 resolve    types of formulas and rollups               core.schema.results
 check      everything that refers to something else    core.schema.checks
+rehearse   the tests inside flows                       core.schema.flowtesting
 convert    which stored values move, and how           core.schema.conversions
 """
 
@@ -27,6 +28,7 @@ from core.schema.decisiontables import DecisionTable
 from core.schema.draft import Draft, unknown
 from core.schema.fieldtypes import field_type_names
 from core.schema.flows import Flow
+from core.schema.flowtesting import failures_of
 from core.schema.identity import Known, resolve_ids
 from core.schema.loader import Document, load_documents, to_model
 from core.schema.merging import TypeDraft, merge_types
@@ -64,7 +66,13 @@ def effective(sources: Iterable[Source], running: Release | None, number: int) -
         plan_conversions(draft, builder.running)
     if problems:
         raise SchemaError(problems=_once(problems, builder.broken))
-    return builder.release(draft)
+    release = builder.release(draft)
+    for one in failures_of(release):
+        place = draft.nodes[f"flow {one.flow}"].at("tests", one.place, "name")
+        problems.append(place.problem("flow_test", one.text, **one.params))
+    if problems:
+        raise SchemaError(problems=problems)
+    return release
 
 
 def _once(problems: Iterable[Problem], broken: set[str]) -> list[Problem]:

@@ -117,7 +117,7 @@ STEPS = {
     "{id: one, approvers: {of_step: two}}": (36, "unknown"),
     "{id: one, approvers: {chosen_by: one}}": (38, "unknown"),
     "{id: one, approvers: {chain_of: initiator, upto: {}}}": (54, "missing"),
-    "{id: one, approvers: {role: finance}, decide: {quorum: 2}}": (60, "quorum"),
+    "{id: one, approvers: {user: finance}, decide: {quorum: 2}}": (60, "quorum"),
     "{id: one, approvers: {role: finance}, decide: {weight: 3/2}}": (60, "bad_weight"),
     "{id: one, approvers: {role: finance}, decide: {weight: 0.5}}": (60, "bad_weight"),
     "{id: one, approvers: {role: finance}, decide: {groups: 1}}": (60, "no_groups"),
