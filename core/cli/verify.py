@@ -13,7 +13,7 @@ from core.cli.console import NOT_INSTALLED, Refusal, open_services, refusing, sy
 from core.files.evidence import content_problems, count_contents
 from core.migration.verify import table_problems
 from core.records.history import history_problems
-from core.security.events import user_problems
+from core.records.userevents import user_problems
 from core.security.services import Services
 from core.workflow.appendonly import unguarded
 from core.workflow.evidence import prove, strays

@@ -11,7 +11,7 @@ from core.db import metadata
 from core.errors import Invalid, Problem
 from core.i18n import N_
 from core.records.people import PEOPLE
-from core.security.events import note_user
+from core.records.userevents import note_user
 from core.security.positions import require_administrator
 from core.tables.releases import bump_rights
 

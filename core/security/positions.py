@@ -7,8 +7,8 @@ from core.context import Context
 from core.errors import Forbidden, Invalid, NotFound, Problem
 from core.i18n import N_
 from core.records.people import PEOPLE
+from core.records.userevents import note_user
 from core.schema.placerows import PLACE_TYPES
-from core.security.events import note_user
 from core.security.places import Holding, hold, release
 from core.security.stores import assign_stores, list_stores
 from core.tables.registry import Registry

@@ -6,6 +6,7 @@ from core.security.redirects import keep_redirects_local
 from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     administration,
     automations,
+    away,
     businesscalendars,
     cells,
     chartbuilder,

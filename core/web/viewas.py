@@ -10,8 +10,8 @@ from core.clock import to_wire
 from core.context import Context
 from core.errors import Forbidden, UserError
 from core.i18n import N_
+from core.records.userevents import note_user
 from core.security.actors import VIEWED
-from core.security.events import note_user
 from core.security.orm import SAFE_METHODS
 from core.security.positions import ADMINISTRATORS, require_administrator
 from core.security.services import services

@@ -1,6 +1,6 @@
-"""Standing delegations (代理) as rows."""
+"""Standing delegations (代理) as rows: which there are, and whom a change of one concerns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from core.clock import to_wire
 from core.db import metadata
-from core.workflow.deputies import Delegation
+from core.workflow.deputies import MOST_LINKS, Delegation
 
 _ID = sa.String(36)
 _TIME = sa.String(27)
@@ -42,10 +42,48 @@ def list_standing(connection: Connection, now: datetime) -> Iterator[Delegation]
     query = sa.select(delegation).where(
         delegation.c.revoked_at.is_(None), delegation.c.end > to_wire(now)
     )
-    return (_value(row) for row in connection.execute(query).mappings())
+    return (value_of(row) for row in connection.execute(query).mappings())
 
 
-def _value(row: Any) -> Delegation:
+def moved_windows(connection: Connection, since: str, now: str) -> frozenset[str]:
+    """Return the ids of all whose seats may have other deputies than before.
+
+    These are the givers of delegations that began or ended after `since` and until `now`,
+    and those whose own deputy had passed on to them.
+
+    Args:
+        connection: to read by.
+        since: an instant as rows keep it; so is `now`.
+        now: until when, included.
+    """
+    start, end = delegation.c.start, delegation.c.end
+    query = sa.select(delegation.c.giver).where(
+        delegation.c.revoked_at.is_(None),
+        sa.or_(sa.and_(start > since, start <= now), sa.and_(end > since, end <= now)),
+    )
+    moved = frozenset(connection.execute(query).scalars())
+    return upstream(connection, moved, since)
+
+
+def upstream(connection: Connection, people: Iterable[str], since: str) -> frozenset[str]:
+    """Return people with all whose chain of deputies may lead through them.
+
+    Args:
+        connection: to read by.
+        people: ids.
+        since: delegations that ended before that instant do not count.
+    """
+    query = sa.select(delegation.c.giver, delegation.c.deputy).where(
+        delegation.c.revoked_at.is_(None), delegation.c.end > since
+    )
+    found, links = set(people), connection.execute(query).all() if people else []
+    for _ in range(MOST_LINKS):
+        found |= {row.giver for row in links if row.deputy in found}
+    return frozenset(found)
+
+
+def value_of(row: Any) -> Delegation:
+    """Return a row of the table as a value."""
     return Delegation(
         id=row["id"],
         giver=row["giver"],

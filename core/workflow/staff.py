@@ -95,6 +95,15 @@ class Staff:
         """Return whether an active person holds a role."""
         return person in self.roles.get(role, ())
 
+    def identities(self, person: str) -> list[Identity]:
+        """Return as what an active person sits besides as themself: their roles and posts."""
+        roles = [role for role, holders in self.roles.items() if person in holders]
+        posts = [post for post, holders in self._posts.items() if person in holders]
+        return [
+            *(Identity("role", role) for role in sorted(roles)),
+            *(Identity("post", post) for post in sorted(posts)),
+        ]
+
     def workplaces(self, person: str) -> tuple[str, ...]:
         """Return the ids of the places where somebody works, departments first."""
         return tuple(dict.fromkeys(post.place for post in self.places.get(person, ())))

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from core.audit import history
+from core.records.userevents import user_events, user_problems
 from core.records.whyaccess import explain_access
-from core.security.events import user_events, user_problems
 from core.security.places import list_holdings
 from tests.integration.hostile_world import page_token
 

@@ -84,6 +84,9 @@ ROUTES = {
     ("/links", "GET"): (401, 200, 200),
     ("/links", "POST"): (401, 422, 422),
     ("/links/<link_id>", "DELETE"): (401, 404, 404),
+    ("/delegations", "GET"): (401, 200, 200),
+    ("/delegations", "POST"): (401, 422, 422),
+    ("/delegations/<delegation_id>", "DELETE"): (401, 404, 404),
     ("/notices", "GET"): (401, 200, 200),
     ("/notices/read", "POST"): (401, 200, 200),
     ("/records/<type_name>/<record_id>/automations", "GET"): (401, 404, 404),
@@ -114,6 +117,7 @@ PARTS = {
     "instance_id": NOWHERE,
     "verb": "nothing",
     "link_id": NOWHERE,
+    "delegation_id": NOWHERE,
     "merge_id": NOWHERE,
     "run_id": NOWHERE,
     "edit_id": NOWHERE,
@@ -145,6 +149,7 @@ def url_of(rule, parts=PARTS):
 #: Routes that every signed-in person has: what they reach with them is their own, or is
 #: asked for in the body, or record by record.
 OPEN = {
+    "/delegations", "/delegations/<delegation_id>",
     "/dashboards", "/dashboards/<name>", "/dashboards/<name>/cards/<card>", "/edits/<edit_id>", "/edits/<edit_id>/apply", "/edits/<edit_id>/results", "/files",
     "/files/<file_id>", "/files/<file_id>/about", "/hooks/<name>", "/hooks/<name>/<token>",
     "/instances/<instance_id>", "/links", "/links/<link_id>", "/notices", "/notices/read",

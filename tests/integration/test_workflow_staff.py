@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.errors import Forbidden, Invalid
-from core.security.events import user_events
+from core.records.userevents import user_events
 from core.security.managers import set_manager, user_manager
 from core.security.positions import set_position
 from core.security.users import user_table
