@@ -167,6 +167,10 @@ class Storage:
             connection.exec_driver_sql(
                 f'CREATE DATABASE "{self.name}" TEMPLATE "{template}" ENCODING \'UTF8\''
             )
+            # Of what makes haste, the one thing that can be said of a single database.
+            connection.exec_driver_sql(
+                f'ALTER DATABASE "{self.name}" SET synchronous_commit = off'
+            )
 
     def _owner(self) -> sa.Connection:
         """Return a connection that lasts, since opening one takes longer than its work."""

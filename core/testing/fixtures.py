@@ -3,8 +3,9 @@
     from core.testing.fixtures import *  # noqa: F403
 
 Each runs on SQLite and on PostgreSQL (`GUANXI_TEST_POSTGRES`, else the `pgserver`
-wheel). `database` is a new, empty database per test. `site` is an installed one with
-users, put back to its first state before each test; the others are views of it:
+wheel). `database` is a new, empty database per test, `bootstrapped` one with the product's
+own tables. `site` is an installed one with users, put back to its first state before each
+test; the others are views of it:
 
     def test_a_clerk_reads_members(client_as):
         assert client_as("clerk").get("/api/v1/records/member").status_code == 200
@@ -22,13 +23,15 @@ from flask.testing import FlaskClient
 
 from core.context import Context
 from core.db import Database
+from core.migration.run import bootstrap
 from core.security.services import Services
 from core.testing.browser import chromium
-from core.testing.databases import BACKENDS, Storage
+from core.testing.databases import BACKENDS, Prepared, Storage
 from core.testing.site import Site
 
 __all__ = [
-    "_push_request_context", "_site", "_storage", "app", "backend", "browser_as", "chromium",
+    "_bootstrapped", "_push_request_context", "_site", "_storage", "app", "backend",
+    "bootstrapped", "browser_as", "chromium",
     "client_as", "database", "make_context", "publish", "services", "site", "site_schema",
 ]  # fmt: skip
 
@@ -62,6 +65,20 @@ def database(_storage: Storage) -> Iterator[Database]:
     made = Database(_storage.text)
     yield made
     made.dispose()
+
+
+@pytest.fixture(scope="session")
+def _bootstrapped(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    made = Prepared(backend, tmp_path_factory.mktemp(f"tables-{backend}"), bootstrap)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def bootstrapped(_bootstrapped: Prepared) -> Iterator[Database]:
+    """Yield a database with the product's own tables, before the first release."""
+    with _bootstrapped.fresh() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from core.schema.layers import effective
 from core.schema.yamlnodes import Source
 from core.settings import Mail, Settings
 from core.tables.registry import Registries
+from core.testing.databases import Prepared
 from core.testing.site import free_port
 from core.workflow import guard, notices
 from tests.integration.flow_world import START
@@ -110,12 +111,17 @@ def release_of(*automations: str, number: int = 1, base: dict[str, str] = BASE):
     return effective(files, None, number)
 
 
+def publish_shop(db: Database) -> None:
+    """Put the shop in force, without any automation."""
+    bootstrap(db)
+    publish(db, Publication(release_of(), [], "", SYSTEM, START))
+
+
 class AutomationWorld:
     """A database with the shop's schema, a clock, and somebody to act."""
 
     def __init__(self, db: Database, folder) -> None:
         self.db = db
-        bootstrap(db)
         self.registries = Registries(db)
         self.hooks = Hooks()
         guard.register(self.hooks)
@@ -186,9 +192,17 @@ class AutomationWorld:
         return [(one["automation"], one["state"]) for one in self.runs()]
 
 
+@pytest.fixture(scope="session")
+def automation_database(backend, tmp_path_factory):
+    made = Prepared(backend, tmp_path_factory.mktemp("automations"), publish_shop)
+    yield made
+    made.drop()
+
+
 @pytest.fixture
-def world(database, tmp_path):
-    return AutomationWorld(database, tmp_path)
+def world(automation_database, tmp_path):
+    with automation_database.fresh() as database:
+        yield AutomationWorld(database, tmp_path)
 
 
 class Mailbox:

@@ -12,7 +12,6 @@ from core.db import Database
 from core.extension.hooks import Hooks
 from core.ids import new_id
 from core.migration.drafts import create_draft, get_draft, publish_draft
-from core.migration.run import bootstrap
 from core.migration.verify import table_problems
 from core.settings import Settings
 from core.tables.registry import Registries
@@ -79,8 +78,7 @@ class World:
 
 
 @pytest.fixture
-def world(database, tmp_path):
-    bootstrap(database)
+def world(bootstrapped, tmp_path):
     for name in ("home", "schemas", "plugins"):
         (tmp_path / name).mkdir()
     settings = Settings(
@@ -90,4 +88,4 @@ def world(database, tmp_path):
         schemas=tmp_path / "schemas",
         plugins=tmp_path / "plugins",
     )
-    return World(settings, database, Registries(database), Hooks(), Clock())
+    return World(settings, bootstrapped, Registries(bootstrapped), Hooks(), Clock())

@@ -11,7 +11,7 @@ from core.actor import SYSTEM
 from core.clock import Clock
 from core.demo.loading import SALES, load_demo
 from core.extension.hooks import Hooks
-from core.migration.run import Publication, bootstrap, publish
+from core.migration.run import Publication, publish
 from core.migration.sources import disk_sources
 from core.schema.layers import effective
 from core.settings import ROOT
@@ -24,8 +24,8 @@ def release():
 
 
 @pytest.fixture
-def parts(database):
-    bootstrap(database)
+def parts(bootstrapped):
+    database = bootstrapped
     _stored, found = release()
     publish(
         database, Publication(release=found, sources=[], note="", actor=SYSTEM, at=Clock().now())

@@ -12,7 +12,7 @@ from core.clock import Clock
 from core.context import Context
 from core.extension.hooks import Hooks
 from core.jobs import outbox  # noqa: F401  its table belongs to the world
-from core.migration.run import Publication, bootstrap, publish
+from core.migration.run import Publication, publish
 from core.records import counters  # noqa: F401  likewise
 from core.records.creating import insert_many
 from core.records.exporting import export_csv
@@ -108,8 +108,8 @@ def schema():
 
 
 @pytest.fixture
-def ctx(database):
-    bootstrap(database)
+def ctx(bootstrapped):
+    database = bootstrapped
     sources = [Source("core", f"{at}.yaml", text) for at, text in enumerate(schema())]
     release = effective(sources, None, 1)
     publish(

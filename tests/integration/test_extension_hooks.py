@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from core import audit
 from core.actor import Actor
 from core.context import Context
-from core.db import metadata
 from core.errors import Conflict, NotFound, PluginDisabled, PluginError, Problem, Unavailable
 from core.extension import hooks as hooks_module
 from core.extension.discovery import find_plugins, load_hooks, load_plugins
@@ -19,7 +18,7 @@ from core.extension.hookspecs import Change, Document, Event, hookimpl
 from core.extension.state import read_states, switch_plugin
 from core.schema.model import Field, RecordType, Release
 from core.tables.registry import Registries, Registry
-from core.tables.releases import Revision, ensure_revision
+from core.tables.releases import Revision
 
 MANIFEST = """\
 id: {name}
@@ -51,11 +50,13 @@ NOTES = BEFORE.format("change.values.setdefault('seen', []).append('{name}')")
 
 
 @pytest.fixture
+def database(bootstrapped):
+    return bootstrapped
+
+
+@pytest.fixture
 def make_context(database):
     """Return a function that makes a context whose types belong to the given layers."""
-    metadata.create_all(database.engine)
-    with database.write() as connection:
-        ensure_revision(connection)
     registries, used = Registries(database), []
 
     def make(hooks, layers=None):

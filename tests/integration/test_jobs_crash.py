@@ -8,21 +8,15 @@ from collections.abc import Callable, Iterator
 import pytest
 import sqlalchemy as sa
 
-from core.db import Database, metadata
+from core.db import Database
 from core.jobs import delivery
 from core.jobs.outbox import emit_many, outbox
 from core.testing.processes import Program
 from tests.integration import worker_process
-from tests.integration.worker_process import effect, own
+from tests.integration.jobs_world import db, jobs_database  # noqa: F401  fixtures
+from tests.integration.worker_process import effect
 
 Start = Callable[[str], "Worker"]
-
-
-@pytest.fixture
-def db(database: Database) -> Database:
-    metadata.create_all(database.engine)
-    own.create_all(database.engine)
-    return database
 
 
 class Worker(Program):

@@ -8,23 +8,17 @@ import pytest
 import sqlalchemy as sa
 
 from core.context import Context
-from core.db import Database, metadata
+from core.db import Database
 from core.errors import NotFound
 from core.jobs import delivery
 from core.jobs import worker as worker_module
 from core.jobs.handlers import Event, Handler, Handlers
 from core.jobs.outbox import emit, emit_many, outbox
 from core.jobs.worker import Worker
-from tests.integration.worker_process import effect, own, put, system_context
+from tests.integration.jobs_world import db, jobs_database  # noqa: F401  fixtures
+from tests.integration.worker_process import effect, put, system_context
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def db(database: Database) -> Database:
-    metadata.create_all(database.engine)
-    own.create_all(database.engine)
-    return database
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core.db import Database
 from core.errors import ReleaseChanged
 from core.migration import backfill
-from core.migration.run import bootstrap, open_steps, publish, resume
+from core.migration.run import open_steps, publish, resume
 from core.migration.verify import table_problems
 from core.tables.registry import Registries
 from core.tables.releases import list_release_rows
@@ -58,26 +58,25 @@ def test_two_starts_at_once_both_succeed_with_one_release(database, tmp_path):
     assert table_problems(database, Registries(database).current()) == []
 
 
-def test_killed_at_any_step_the_change_is_finished_or_untouched(database):
-    bootstrap(database)
-    publish(database, publication(1, FIRST))
-    fill(database, 20)
+def test_killed_at_any_step_the_change_is_finished_or_untouched(bootstrapped):
+    publish(bootstrapped, publication(1, FIRST))
+    fill(bootstrapped, 20)
     for step in itertools.count():
-        code, _, errors = start(database, "change", step).finish()
+        code, _, errors = start(bootstrapped, "change", step).finish()
         assert code in {0, -9}, errors
-        with database.read() as connection:
+        with bootstrapped.read() as connection:
             left = open_steps(connection)
-        number = Registries(database).current().revision.schema
+        number = Registries(bootstrapped).current().revision.schema
         if number == 2:
             break
         assert left == []
     kills = step
-    resume(database)
-    registry = Registries(database).current()
+    resume(bootstrapped)
+    registry = Registries(bootstrapped).current()
     assert kills >= 4
-    assert table_problems(database, registry) == []
+    assert table_problems(bootstrapped, registry) == []
     table = registry.tables["member"].main
-    with database.read() as connection:
+    with bootstrapped.read() as connection:
         rows = connection.execute(
             sa.select(table.c.fresh, table.c.double).order_by(table.c.id)
         ).all()
@@ -85,10 +84,9 @@ def test_killed_at_any_step_the_change_is_finished_or_untouched(database):
 
 
 @pytest.mark.parametrize("killed_before", ["create_index", "backfill"])
-def test_killed_after_the_switch_resume_finishes(database, killed_before):
-    bootstrap(database)
-    publish(database, publication(1, FIRST))
-    fill(database, 20)
+def test_killed_after_the_switch_resume_finishes(bootstrapped, killed_before):
+    publish(bootstrapped, publication(1, FIRST))
+    fill(bootstrapped, 20)
 
     class Killed(BaseException):
         pass
@@ -98,19 +96,18 @@ def test_killed_after_the_switch_resume_finishes(database, killed_before):
             raise Killed
 
     with pytest.raises(Killed):
-        publish(database, publication(2, SECOND), on_step=on_step)
-    registry = Registries(database).current()
+        publish(bootstrapped, publication(2, SECOND), on_step=on_step)
+    registry = Registries(bootstrapped).current()
     assert registry.revision.schema == 2
-    assert table_problems(database, registry) != []
-    assert resume(database) == 0
-    assert table_problems(database, registry) == []
+    assert table_problems(bootstrapped, registry) != []
+    assert resume(bootstrapped) == 0
+    assert table_problems(bootstrapped, registry) == []
 
 
-def test_backfill_goes_on_where_it_was(database, monkeypatch):
+def test_backfill_goes_on_where_it_was(bootstrapped, monkeypatch):
     monkeypatch.setattr(backfill, "BATCH", 7)
-    bootstrap(database)
-    publish(database, publication(1, FIRST))
-    fill(database, 20)
+    publish(bootstrapped, publication(1, FIRST))
+    fill(bootstrapped, 20)
     done = []
     whole = backfill._Work.do_batch
 
@@ -122,37 +119,35 @@ def test_backfill_goes_on_where_it_was(database, monkeypatch):
 
     monkeypatch.setattr(backfill._Work, "do_batch", crashing)
     with pytest.raises(KeyboardInterrupt):
-        publish(database, publication(2, SECOND))
+        publish(bootstrapped, publication(2, SECOND))
     monkeypatch.setattr(backfill._Work, "do_batch", whole)
-    with database.read() as connection:
+    with bootstrapped.read() as connection:
         (cursor,) = connection.scalars(
             sa.text("SELECT cursor FROM gx_migration WHERE state <> 'done'")
         ).all()
     assert cursor == f"{13:036d}"
-    assert resume(database) == 0
-    assert table_problems(database, Registries(database).current()) == []
+    assert resume(bootstrapped) == 0
+    assert table_problems(bootstrapped, Registries(bootstrapped).current()) == []
 
 
-def test_write_under_an_old_release_is_refused(database):
-    bootstrap(database)
-    publish(database, publication(1, FIRST))
-    registries = Registries(database)
+def test_write_under_an_old_release_is_refused(bootstrapped):
+    publish(bootstrapped, publication(1, FIRST))
+    registries = Registries(bootstrapped)
     old = registries.current()
-    publish(database, publication(2, SECOND))
-    with pytest.raises(ReleaseChanged), database.write(opening=registries.holding(old)):
+    publish(bootstrapped, publication(2, SECOND))
+    with pytest.raises(ReleaseChanged), bootstrapped.write(opening=registries.holding(old)):
         pass
-    with database.write(opening=registries.holding(registries.current())) as connection:
+    with bootstrapped.write(opening=registries.holding(registries.current())) as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
 
 
-def test_readers_do_not_wait_for_a_publish_that_waits_for_a_report(database):
-    bootstrap(database)
-    publish(database, publication(1, FIRST))
-    fill(database, 2000)
-    table = Registries(database).current().tables["member"].main
+def test_readers_do_not_wait_for_a_publish_that_waits_for_a_report(bootstrapped):
+    publish(bootstrapped, publication(1, FIRST))
+    fill(bootstrapped, 2000)
+    table = Registries(bootstrapped).current().tables["member"].main
     waits = []
     stop = threading.Event()
-    reader = Database(database.url.render_as_string(hide_password=False))
+    reader = Database(bootstrapped.url.render_as_string(hide_password=False))
 
     def read():
         while not stop.is_set():
@@ -173,11 +168,11 @@ def test_readers_do_not_wait_for_a_publish_that_waits_for_a_report(database):
     for thread in threads:
         thread.start()
     time.sleep(0.1)
-    publish(database, publication(2, SECOND))
+    publish(bootstrapped, publication(2, SECOND))
     stop.set()
     for thread in threads:
         thread.join()
     reader.dispose()
-    assert Registries(database).current().revision.schema == 2
+    assert Registries(bootstrapped).current().revision.schema == 2
     # Behind a lock that waits for the report they would wait for nearly all of it.
     assert max(waits) < 1.5

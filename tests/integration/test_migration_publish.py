@@ -63,9 +63,8 @@ def index_names(database, table):
 
 
 @pytest.fixture
-def db(database):
-    bootstrap(database)
-    return database
+def db(bootstrapped):
+    return bootstrapped
 
 
 def test_bootstrap_twice_leaves_one_revision(db):

@@ -13,6 +13,7 @@ from core.expression.sql import sql_clause, sql_value, sql_values
 from core.migration.run import Publication, bootstrap, publish
 from core.schema.model import Field, Option, RecordType, Release
 from core.tables.registry import Registries
+from core.testing.databases import Prepared
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NUMBER = {"result": "decimal", "precision": 2}
@@ -78,8 +79,7 @@ def put(connection, tables, id_, lines=(), friends=(), **values):
         )
 
 
-@pytest.fixture
-def registry(database):
+def fill(database):
     bootstrap(database)
     types = {one.name: one for one in (TIER, MEMBER, ORDER)}
     release = Release(number=1, types=types)
@@ -103,7 +103,24 @@ def registry(database):
         )
         put(connection, order, "o2", no="2", member="m1", total=Decimal("0.30"))
         put(connection, order, "o3", no="3", member="m1", total=Decimal(9), deleted_at=NOW)
-    return registry
+
+
+@pytest.fixture(scope="module")
+def filled(backend, tmp_path_factory):
+    made = Prepared(backend, tmp_path_factory.mktemp("expressions"), fill)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def database(filled):
+    with filled.fresh() as database:
+        yield database
+
+
+@pytest.fixture
+def registry(database):
+    return Registries(database).current()
 
 
 def matching(database, registry, type_name, text, user=""):

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from core.actor import SYSTEM
 from core.clock import Clock
 from core.errors import NotFound
-from core.migration.run import Publication, bootstrap, publish
+from core.migration.run import Publication, publish
 from core.schema.model import Field, RecordType, Release
 from core.tables.registry import Registries, Registry
 from core.tables.releases import Revision, bump_rights, bump_settings
@@ -27,8 +27,12 @@ def go(database, number, *types):
     publish(database, Publication(release(number, *types), [], "", SYSTEM, Clock().now()))
 
 
+@pytest.fixture
+def database(bootstrapped):
+    return bootstrapped
+
+
 def test_every_process_sees_a_release_at_its_next_call(database):
-    bootstrap(database)
     first, second = Registries(database), Registries(database)
     assert (first.current().release.number, second.current().release.number) == (0, 0)
     go(database, 1, record_type("a", "x"), record_type("b", "x"))
@@ -45,7 +49,6 @@ def test_every_process_sees_a_release_at_its_next_call(database):
 
 
 def test_newer_rights_keep_what_was_compiled(database):
-    bootstrap(database)
     go(database, 1, record_type("a", "x"))
     registries = Registries(database)
     before = registries.current()
@@ -60,7 +63,6 @@ def test_newer_rights_keep_what_was_compiled(database):
 
 
 def test_archived_type_is_not_there(database):
-    bootstrap(database)
     go(database, 1, RecordType(name="a", fields=record_type("a", "x").fields, archived=True))
     registry = Registries(database).current()
     assert dict(registry.tables) == {}
@@ -70,7 +72,6 @@ def test_archived_type_is_not_there(database):
 
 
 def test_revision_is_read_again_after_the_connection_died(database):
-    bootstrap(database)
     registries = Registries(database)
     registries.current()
     if not database.is_sqlite:
