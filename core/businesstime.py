@@ -28,6 +28,7 @@ MOST = 10_000
 LEAST_WEEK = 3600
 #: The most holidays, and the most make-up workdays, that a calendar may list.
 MOST_DAYS = 2_000
+TOO_MANY_DAYS = N_("A calendar lists at most {most} holidays and as many make-up workdays.")
 #: The weekdays as they are written, Monday first.
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -356,8 +357,7 @@ def _check_days(holidays: Collection[date], workdays: Mapping[date, int | None])
         told = N_("{day} is both a holiday and a make-up workday.")
         raise BusinessTimeError(told, day=both[0].isoformat())
     if max(len(holidays), len(workdays)) > MOST_DAYS:
-        told = N_("A calendar lists at most {most} holidays and as many make-up workdays.")
-        raise BusinessTimeError(told, most=MOST_DAYS)
+        raise BusinessTimeError(TOO_MANY_DAYS, most=MOST_DAYS)
 
 
 def _second(at: datetime) -> int:

@@ -8,9 +8,11 @@ from typing import TypeVar
 from core.businesstime import BusinessTimeError
 from core.i18n import N_
 from core.schema.calendars import (
+    MOST_INCLUDED,
     BusinessCalendar,
     always_open,
     calendar_of,
+    days_of,
     days_of_holiday,
     read_day,
     usable,
@@ -39,9 +41,10 @@ def check_calendars(draft: Draft) -> None:
         _check_parts(draft, one, node)
         _check_includes(draft, one, node)
         # What is wrong as a whole is told when each part is right.
-        if len(draft.problems) == before and one.hours:
-            _tried(draft, node, partial(calendar_of, name, draft.calendars, _UTC))
-        elif not one.hours and one.default:
+        if len(draft.problems) == before:
+            tried = partial(calendar_of, zone=_UTC) if one.hours else days_of
+            _tried(draft, node, partial(tried, name, draft.calendars))
+        if not one.hours and one.default:
             draft.add(node.at("default"), "no_hours", _NO_HOURS)
     _check_default(draft)
     for name, flow in draft.flows.items():
@@ -114,7 +117,7 @@ def _reached(draft: Draft, name: str) -> set[str]:
     """Return a calendar with everything that it includes, directly or not."""
     reached: set[str] = set()
     queue = [name]
-    while queue:
+    while queue and len(reached) <= MOST_INCLUDED:
         known = draft.calendars.get(queue.pop())
         if known is not None and known.calendar not in reached:
             reached.add(known.calendar)

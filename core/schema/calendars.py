@@ -16,12 +16,22 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 
-from core.businesstime import WEEKDAYS, BusinessTimeError, Calendar, Hours, parse_hours
+from core.businesstime import (
+    MOST_DAYS,
+    TOO_MANY_DAYS,
+    WEEKDAYS,
+    BusinessTimeError,
+    Calendar,
+    Hours,
+    parse_hours,
+)
 from core.i18n import N_
 from core.schema.modelbase import Label, Model
 
 #: The longest holiday, in days.
 LONGEST_HOLIDAY = 366
+#: How many calendars one is made of at most, itself and those it includes.
+MOST_INCLUDED = 50
 
 
 class Holiday(Model, frozen=True, kw_only=True):
@@ -132,13 +142,15 @@ def days_of(name: str, calendars: Calendars) -> Days:
     """Return the holidays and make-up workdays of a calendar, those it includes among them.
 
     Raises:
-        BusinessTimeError: a day cannot be read.
+        BusinessTimeError: a day cannot be read, or there are too many.
     """
     days = Days()
     for one in reversed(_included(name, calendars)):
         for holiday in one.holidays:
             for day in days_of_holiday(holiday):
                 days.rest(day, holiday.label)
+            if len(days.holidays) > MOST_DAYS:
+                raise BusinessTimeError(TOO_MANY_DAYS, most=MOST_DAYS)
         for worked in one.workdays:
             like = WEEKDAYS.index(worked.like) if worked.like else None
             days.work(read_day(worked.day), worked.label, like)
@@ -146,13 +158,20 @@ def days_of(name: str, calendars: Calendars) -> Days:
 
 
 def _included(name: str, calendars: Calendars) -> list[BusinessCalendar]:
-    """Return a calendar and all that it includes, those first whose days go first."""
+    """Return a calendar and all that it includes, those first whose days go first.
+
+    Raises:
+        BusinessTimeError: it includes too many, one through another.
+    """
     found: dict[str, BusinessCalendar] = {}
     queue = [name]
     while queue:
         one = calendars.get(queue.pop())
         if one is not None and one.calendar not in found:
             found[one.calendar] = one
+            if len(found) > MOST_INCLUDED:
+                told = N_("A calendar includes at most {most} others, one through another.")
+                raise BusinessTimeError(told, most=MOST_INCLUDED - 1)
             queue.extend(one.include)
     return list(found.values())
 

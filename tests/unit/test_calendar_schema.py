@@ -8,7 +8,7 @@ import pytest
 
 from core.businesstime import parse_duration
 from core.errors import SchemaError
-from core.schema.calendars import calendar_of, days_of, default_calendar, usable
+from core.schema.calendars import MOST_INCLUDED, calendar_of, days_of, default_calendar, usable
 from core.schema.diff import diff
 from core.schema.jsonschema import json_schema
 from core.schema.layers import effective
@@ -154,9 +154,15 @@ def test_release_keeps_tells_and_describes_calendars():
 
 
 def test_included_calendars_in_a_circle_or_a_long_row_end():
-    chain = [f"calendar: c{n}\ninclude: [c{n + 1}]\n" for n in range(300)]
-    found = release(*chain, "calendar: c300\nholidays: [{day: 2026-01-01}]\n").calendars
+    chain = [f"calendar: c{n}\ninclude: [c{n + 1}]\n" for n in range(MOST_INCLUDED - 1)]
+    last = f"calendar: c{len(chain)}\nholidays: [{{day: 2026-01-01}}]\n"
+    found = release(*chain, last).calendars
     assert list(days_of("c0", found).holidays) == [date(2026, 1, 1)]
+    assert refused(*chain, last, "calendar: more\ninclude: [c0]\n") == [
+        (1, 1, "schema.bad_calendar")
+    ]
+    years = ", ".join(f"{{day: {year}-01-01, to: {year}-12-31}}" for year in range(2020, 2026))
+    assert refused(f"calendar: a\nholidays: [{years}]\n") == [(1, 1, "schema.bad_calendar")]
     circle = refused("calendar: a\ninclude: [b]\n", "calendar: b\ninclude: [a]\n")
     assert circle == [(2, 11, "schema.circle")] * 2
 
