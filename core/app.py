@@ -36,6 +36,7 @@ from core.security.locales import request_locale
 from core.security.manager import GuanxiSecurityManager, check_form_password
 from core.security.orm import SharedSQLA
 from core.security.people import UserDirectory
+from core.security.reauthentication import PasswordDesk
 from core.security.services import EXTENSION, Services
 from core.security.sessions import QuietSessions
 from core.security.staffing import load_staff
@@ -47,6 +48,7 @@ from core.web.pages import install
 from core.workflow import guard, notices, rootfiles
 from core.workflow.people import STAFF
 from core.workflow.rehearsal import run_tests
+from core.workflow.signing import DESK
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +120,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
         run_tests_with(run_tests)
         edits.register(active_user)
         PEOPLE.register(UserDirectory())
+        DESK.register(PasswordDesk())
         _registered.append(True)
     return hooks, plugins
 

@@ -32,13 +32,11 @@ class Client:
         ip: the network address; empty for the product's own jobs.
         user_agent: what the program calls itself, bounded.
         auth: `session`, `token` or empty; signatures add `password` and `handwritten`.
-        proved_at: when the password was last shown to be known, seconds since 1970; 0 never.
     """
 
     ip: str = ""
     user_agent: str = ""
     auth: str = ""
-    proved_at: float = 0.0
 
 
 #: Nobody's: a job of the product itself.

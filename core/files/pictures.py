@@ -56,6 +56,14 @@ def read_picture(path: Path) -> Picture | None:
             return None
 
 
+def is_blank(path: Path) -> bool:
+    """Return whether a picture that `read_picture` knows shows one colour all over."""
+    with Image.open(path, formats=tuple(FORMATS)) as image, _decoding:
+        darkest, lightest = image.convert("RGBA").convert("L").getextrema()
+        alpha = image.convert("RGBA").getchannel("A").getextrema()
+    return bool(darkest == lightest and alpha[0] == alpha[1])
+
+
 def _read(image: Image.Image) -> Picture:
     media_type = FORMATS[image.format or ""]
     width, height = image.size

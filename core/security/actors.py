@@ -21,9 +21,6 @@ from core.tables.registry import Registry
 
 _SCHEME = "bearer "
 
-#: Where a session keeps when its person last showed to know the password.
-PROVED_AT = "gx_proved_at"
-
 #: So much of what a program calls itself is kept.
 MAX_AGENT = 400
 
@@ -112,21 +109,19 @@ def context_of(own: Services, registry: Registry, actor: Actor, *, door: Door) -
         door=door,
         locale=actor.locale or request_locale(),
         request_id=request_id(),
-        client=current_client(own),
+        client=current_client(),
         time_zone=own.settings.time_zone,
     )
 
 
-def current_client(own: Services) -> Client:
+def current_client() -> Client:
     """Return from where and how surely this request is sent."""
-    token = bearer_token(request)
-    if token is not None:
-        auth, proved_at = "token", own.tokens.verify(token).proved_at
+    if bearer_token(request) is not None:
+        auth = "token"
     else:
         auth = "session" if "_user_id" in session else ""
-        proved_at = float(session.get(PROVED_AT, 0))
     agent = request.headers.get("User-Agent", "")
-    return Client(request.remote_addr or "", agent[:MAX_AGENT], auth, proved_at)
+    return Client(request.remote_addr or "", agent[:MAX_AGENT], auth)
 
 
 def _viewed(own: Services, actor: Actor, rights: int) -> Actor:

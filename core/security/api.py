@@ -106,7 +106,7 @@ def _credentials(body: bytes) -> Credentials:
 def _tokens(user_id: str, password_hash: str, *, with_refresh: bool) -> Response:
     own = services()
     stamp = own.actors.stamp(user_id, password_hash)
-    answer: dict[str, Any] = {"access_token": own.tokens.issue(user_id, stamp, fresh=True)}
+    answer: dict[str, Any] = {"access_token": own.tokens.issue(user_id, stamp)}
     if with_refresh:
         answer["refresh_token"] = own.tokens.issue(user_id, stamp, refresh=True)
     return _answer(answer)

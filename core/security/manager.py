@@ -14,7 +14,6 @@ from flask_appbuilder.security.sqla.manager import SecurityManager
 from flask_login import user_logged_in
 
 from core.i18n import translate
-from core.security.actors import PROVED_AT
 from core.security.api import TokenApi
 from core.security.locales import request_locale
 from core.security.passwords import (
@@ -109,7 +108,6 @@ def check_form_password(password: str) -> None:
 
 def _stamp_session(_app: Flask, user: Any) -> None:
     session[SESSION_STAMP] = _stamp(user)
-    session[PROVED_AT] = int(services().clock.now().timestamp())
 
 
 def _stamp(user: Any) -> str:

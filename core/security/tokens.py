@@ -30,19 +30,11 @@ _REQUIRED = ["sub", "exp", "iat", "jti", "type", STAMP]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a good token says.
-
-    Attributes:
-        user_id: whose it is.
-        stamp: as of which password.
-        expires: until when, seconds since 1970.
-        proved_at: when that password was given for it; 0 for one made by a refresh.
-    """
+    """What a good token says: whose it is, as of which stamp, until when."""
 
     user_id: str
     stamp: str
     expires: float
-    proved_at: float = 0.0
 
 
 def signing_key(secret: str) -> str:
@@ -60,16 +52,14 @@ class Tokens:
         self._known: dict[str, Claim] = {}
         self._lock = threading.Lock()
 
-    def issue(
-        self, user_id: str, stamp: str, *, refresh: bool = False, fresh: bool = False
-    ) -> str:
-        """Return a new token; a `fresh` one is for a user who has just given the password."""
+    def issue(self, user_id: str, stamp: str, *, refresh: bool = False) -> str:
+        """Return a new token for a user who has just proved to be one."""
         now = int(self._time())
         lifetime = REFRESH_LIFETIME if refresh else ACCESS_LIFETIME
         claims = {
             "sub": user_id,
             "type": "refresh" if refresh else "access",
-            "fresh": fresh,
+            "fresh": False,
             "jti": new_id(),
             "iat": now,
             "nbf": now,
@@ -107,8 +97,7 @@ class Tokens:
                          "verify_nbf": False},
             )  # fmt: skip
             kind, issued = claims["type"], float(claims["iat"])
-            proved = issued if claims.get("fresh") is True else 0.0
-            claim = Claim(str(claims["sub"]), str(claims[STAMP]), float(claims["exp"]), proved)
+            claim = Claim(str(claims["sub"]), str(claims[STAMP]), float(claims["exp"]))
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated from error
         if kind != ("refresh" if refresh else "access") or issued > self._time() + 60:

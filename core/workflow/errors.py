@@ -102,6 +102,13 @@ class OpinionRequired(Invalid):
     text = N_("Please give an opinion.")
 
 
+class SignatureRequired(Invalid):
+    """The step is signed."""
+
+    code = "flow.signature_required"
+    text = N_("This decision must be signed.")
+
+
 class VerbNotAllowed(Invalid):
     """The step does not offer this verb."""
 

@@ -49,7 +49,7 @@ export function sign() {
   });
 }
 
-class Pad {
+export class Pad {
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.canvas = canvas;
