@@ -391,3 +391,46 @@ def test_withdrawn_instance_has_nothing_open(world):
     assert (play.state.status, play.open) == ("withdrawn", [])
     assert {one.state for one in play.state.timers.values()} == {"cancelled"}
     refused("flow.already_ended", play.do, "approve", "bob", "a")
+
+
+def test_return_to_a_step_asks_it_again_although_it_had_passed(world):
+    back = {"return": {"to": ["a"], "then": "resume"}}
+    play = submitted(world, step("a"), step("b", "ops"), step("c", "finance", **back))
+    play.do("approve", "bob", "a")
+    play.do("approve", "oz", "b")
+    play.do("return", "fay", "c")
+    assert play.open == ["a"]
+    play.do("approve", "bea", "a")
+    assert play.open == ["c"]
+
+
+def test_detached_runs_hold_up_nothing_but_the_end(world):
+    world.doc["regions"] = ["n"]
+    block = {"id": "r", "type": "subflow", "flow": "ack", "each": "regions", "wait": "none"}
+    lanes = [{"steps": [block]}, {"steps": [step("x", "finance")]}]
+    play = submitted(
+        world, {"id": "p", "type": "parallel", "lanes": lanes}, subflows={"ack": [step("ok")]}
+    )
+    play.do("approve", "fay", "x")
+    play.do("approve", "bob", "r/ok")
+    assert play.state.status == "approved"
+
+
+def test_revised_content_keeps_the_steps_that_it_leaves_alone(world):
+    play = submitted(world, step("a"), step("b", "finance"), step("c", "ops"))
+    play.do("approve", "bob", "a")
+    play.do("approve", "fay", "b")
+    play.state.subject_hash = "h2"
+    play.do("revise", to=("a",))
+    assert play.open == ["b"]
+    play.do("approve", "fay", "b")
+    assert play.open == ["c"]
+
+
+def test_quorum_that_cannot_be_reached_asks_whom_the_flow_names(world):
+    rule = {"empty": {"to": {"role": "ops"}}}
+    play = submitted(world, people("q", "bob", decide={"quorum": 2}), people=rule)
+    assert play.open == ["q", "q.oz"]
+    play.do("approve", "bob", "q")
+    play.do("approve", "oz", "q")
+    assert play.state.status == "approved"

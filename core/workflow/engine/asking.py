@@ -42,6 +42,7 @@ def transfer(machine: Machine, command: Command) -> None:
     seat.claimed_by = seat.claimed_until = ""
     _note(machine, visit, seat, command)
     man(machine, visit, seat)
+    machine.unsettled.append(visit.id)
 
 
 def hand_over(machine: Machine, command: Command) -> None:
@@ -95,6 +96,7 @@ def delegate(machine: Machine, command: Command) -> None:
     seat.state = "advised"
     _add(machine, visit, seat, [person], "advice", "any")
     _note(machine, visit, seat, command)
+    machine.unsettled.append(visit.id)
 
 
 def add_before(machine: Machine, command: Command) -> None:

@@ -170,6 +170,7 @@ def _ring(machine: Machine, visit: Visit, rung: Rung) -> None:
                 man(machine, visit, seat)
                 to = [[one.kind, one.actor] for one in new]
                 machine.note("escalate", visit, seat, detail={"at": rung.at, "to": to})
+        machine.unsettled.append(visit.id)
     elif rung.do in {"approve", "reject"}:
         for seat in waiting:
             route.cast_by_itself(machine, visit, seat.id, rung.do, "timer", rung)
@@ -181,7 +182,7 @@ def _ring(machine: Machine, visit: Visit, rung: Rung) -> None:
         machine.note("return", visit, detail={"to": allowed[0], "then": then, "at": rung.at})
         returning.go_back(machine, visit, allowed[0], then)
     else:
-        visit.result = "overdue"
+        visit.result = visit.result or "overdue"
         machine.note("attention", visit, detail={"why": "overdue", "at": rung.at})
 
 

@@ -65,17 +65,19 @@ def go_back(machine: Machine, visit: Visit, target: str, then: str) -> None:
     state = machine.state
     state.returns += 1
     finish_visit(machine, visit, "return")
-    state.resume = Resume(visit.id, visit.step, target) if then == "resume" else None
-    machine.cause = visit.id
+    back = Resume(visit.id, visit.step, target) if then == "resume" else None
+    machine.cause, state.resume = visit.id, None
     if target == INITIATOR:
         cancel(machine, list(state.live_visits()), "returned")
-        state.status = "returned"
+        state.status, state.resume = "returned", back
         return
     node = machine.tree.nodes[target]
     parent, lane, item = _place(machine, visit, target)
     cancel(machine, within(machine, parent.id if parent else "", lane), "returned")
     # It is a human step and waits, so nothing behind it is entered yet.
     enter(machine, node, parent, lane, item)
+    # Only now: what it is returned to is asked again, although it had passed before.
+    state.resume = back
 
 
 def _place(machine: Machine, visit: Visit, target: str) -> tuple[Visit | None, int, object]:
@@ -110,11 +112,10 @@ def revise(machine: Machine, command: Command) -> None:
     for visit in state.visits.values():
         if visit.step in command.to and visit.result in {"pass", "keep"}:
             visit.subject_hash = state.subject_hash
-    # Nothing is gone back to: the walk only passes by what is still satisfied.
+    # Nothing is gone back to: the walk passes by what is still satisfied, to its end.
     state.resume = Resume("", "", "") if command.to else None
     machine.note("revise", detail={"kept": list(command.to)})
     begin(machine)
-    state.resume = None
 
 
 def take_back(machine: Machine, command: Command) -> None:

@@ -55,7 +55,7 @@ def enter(machine: Machine, node: Node, parent: Visit | None, lane: int, item: A
 def _enter_human(machine: Machine, node: Node, visit: Visit) -> None:
     state = machine.state
     back = state.resume
-    if back is not None and (back.step, state.visits[back.visit].item) == (node.id, visit.item):
+    if back is not None and back.step == node.id and _is_back(machine, visit):
         visit.resumes, state.resume = back.visit, None
     elif back is not None and (kept := _kept(machine, visit)):
         visit.resumes = kept
@@ -69,6 +69,12 @@ def _enter_human(machine: Machine, node: Node, visit: Visit) -> None:
     machine.note("open", visit, detail={"seats": [seat.key for seat in state.seats_of(visit.id)]})
     _vote_again(machine, node, visit)
     machine.unsettled.append(visit.id)
+
+
+def _is_back(machine: Machine, visit: Visit) -> bool:
+    """Return whether a pass through the step that returned the document is about the same."""
+    back = machine.state.resume
+    return back is not None and machine.state.visits[back.visit].item == visit.item
 
 
 def _kept(machine: Machine, entered: Visit) -> str:
@@ -297,8 +303,11 @@ def _close_around(machine: Machine, block: Visit | None) -> None:
         return
     was_detached = block.result == "detached"
     finish_visit(machine, block, "pass")
-    if not was_detached:
-        leave(machine, block)
+    if was_detached:
+        # What follows it was entered long ago; only what is around it may be over now.
+        _close_around(machine, machine.state.visits[block.parent] if block.parent else None)
+        return
+    leave(machine, block)
 
 
 def end_if_over(machine: Machine) -> None:

@@ -314,6 +314,22 @@ def _add_pools(
     ]
 
 
+def add_voices(machine: Machine, visit: Visit, approvers: Approvers) -> bool:
+    """Ask people who were not asked yet, each with a voice; return whether there are any."""
+    seated = {
+        person for seat in machine.state.seats_of(visit.id) for person in members_of(machine, seat)
+    }
+    new = [
+        person
+        for person in _persons(machine, find_pools(machine, visit, approvers))
+        if person not in seated | machine.state.makers
+    ]
+    for person in new:
+        seat = add_seat(machine, visit, person, [Identity("user", person)], kind="beside")
+        man(machine, visit, seat)
+    return bool(new)
+
+
 def escalate(
     machine: Machine, visit: Visit, seat: Seat, to: Approvers, *, keep_original: bool
 ) -> list[Identity]:

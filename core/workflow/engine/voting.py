@@ -1,7 +1,8 @@
 """Votes: who may cast one in which seat, and what follows from all that were cast."""
 
+from core.schema.flows import Empty
 from core.workflow.engine.route import cancel, finish_visit, leave, restart_clocks
-from core.workflow.engine.seating import UNMANNED, barred_by_duty, man
+from core.workflow.engine.seating import UNMANNED, add_voices, barred_by_duty, man
 from core.workflow.engine.state import (
     Ballot,
     Candidate,
@@ -263,11 +264,14 @@ def _get_unstuck(machine: Machine, visit: Visit) -> None:
     if visit.result == "stuck":
         return
     visit.result = "stuck"
-    if machine.people(visit).empty == "auto_pass":
+    rule = machine.people(visit).empty
+    if rule == "auto_pass":
         finish_visit(machine, visit, "pass")
         leave(machine, visit)
         return
     machine.note("attention", visit, detail={"why": "stuck"})
+    if isinstance(rule, Empty) and rule.to is not None and add_voices(machine, visit, rule.to):
+        machine.unsettled.append(visit.id)
 
 
 def end(machine: Machine, status: str) -> None:
