@@ -1,99 +1,45 @@
-"""The audit queue: boxes, the task on its difference, the decision."""
+"""The audit queue: boxes, the task on its difference, every verb of its people."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import g, jsonify, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from core.context import Context
 from core.errors import UserError
-from core.i18n import N_, pick, translate
-from core.ids import new_id
-from core.schema.model import RecordType
-from core.web.display import value_text
-from core.web.navigation import type_label
+from core.i18n import pick, translate
+from core.web.navigation import type_label, visible_types
 from core.web.page import page, pages, problem_answer, problem_body, wants_json
-from core.web.reading import UNTOLD, Difference, Event, field_of, label_of, make_reading, timeline
+from core.web.taskdetail import Detail, load_detail
+from core.web.taskrows import state_text, task_lines
+from core.web.tasktexts import (
+    BOX_KEYS,
+    BOX_TEXTS,
+    BROWSER_TEXTS,
+    FLAG_TEXTS,
+    LEAVING,
+    SORT_TEXTS,
+    STATE_TONES,
+    VERBS,
+    WORKED_OFF,
+)
 from core.workflow.deciding import decide
-from core.workflow.inbox import BOXES, list_tasks
+from core.workflow.engine.tree import compile_flow
+from core.workflow.inbox import BOXES, Narrowing, counts, list_tasks
+from core.workflow.insight import find_insight
+from core.workflow.operations import may_administer
 from core.workflow.pages import get_task
-
-BOX_TEXTS = {
-    "todo": N_("For me"),
-    "started": N_("Started by me"),
-    "done": N_("Done by me"),
-    "cc": N_("Copies"),
-    "claimable": N_("To claim"),
-    "team": N_("Team"),
-}
+from core.workflow.snoozing import bring_back, put_off
+from core.workflow.tasknotes import add_note
 
 #: Boxes shown even when they are empty; the others only with something in them.
 _ALWAYS = frozenset({"todo", "started", "done"})
-
-PHRASES = (
-    N_("Agreed."),
-    N_("Please check the figures."),
-    N_("Please explain the reason."),
-    N_("Not in line with the rules."),
-)
-
-STATE_TEXTS = {
-    "running": N_("Waiting"),
-    "approved": N_("Approved"),
-    "rejected": N_("Rejected"),
-    "withdrawn": N_("Withdrawn"),
-    "terminated": N_("Ended"),
-    "suspended": N_("Suspended"),
-    "apply_blocked": N_("Could not take effect"),
-    "returned": N_("Returned"),
-}
-
-STATE_TONES = {
-    "running": "info",
-    "approved": "good",
-    "rejected": "bad",
-    "suspended": "warn",
-    "apply_blocked": "bad",
-    "returned": "warn",
-}
-
-
-@dataclass(slots=True)
-class Detail:
-    """One task as its panel shows it."""
-
-    id: str
-    title: str
-    type_label: str
-    step: str
-    progress: str
-    initiator: str
-    opened_at: str
-    due_at: str | None
-    sla: str
-    subject_hash: str
-    href: str
-    state_label: str
-    tone: str
-    is_new: bool
-    changes: list[Difference]
-    unchanged: list[Difference]
-    events: list[Event]
-    may: list[str]
-    reject_needs_opinion: bool
-    why_not: str
-    phrases: list[str]
-    key: str = dataclass_field(default_factory=new_id)
-    opinion: str = ""
-    message: str = ""
-
-    @property
-    def opinion_for_reject(self) -> bool:
-        """Return whether only a rejection needs an opinion."""
-        return self.reject_needs_opinion
+#: What an address may ask of a box.
+_ASKED = ("type", "step", "initiator", "text", "sort", *FLAG_TEXTS)
 
 
 @pages.get("/tasks/")
@@ -104,37 +50,96 @@ def show_queue(ctx: Context) -> ResponseReturnValue:
     detail = None
     if queue["box"] == "todo" and queue["tasks"] and "open" in request.args:
         detail = load_detail(ctx, queue["tasks"][0]["id"])
-    return render_template("gx/tasks.html", queue=queue, detail=detail, box=queue["box"])
+    return _render(ctx, queue, detail)
 
 
 @pages.get("/tasks/<task_id>")
 @page
 def show_task(ctx: Context, task_id: str) -> ResponseReturnValue:
     """Show one task beside its box."""
-    queue = _queue(ctx)
-    detail = load_detail(ctx, task_id)
-    return render_template("gx/tasks.html", queue=queue, detail=detail, box=queue["box"])
+    return _render(ctx, _queue(ctx), load_detail(ctx, task_id))
+
+
+@pages.get("/tasks/rows")
+@page
+def show_rows(ctx: Context) -> ResponseReturnValue:
+    """Answer a box's rows alone, for the queue's own script."""
+    return render_template("gx/taskrows.html", queue=_queue(ctx), detail=None)
+
+
+@pages.get("/tasks/counts")
+@page
+def show_counts(ctx: Context) -> ResponseReturnValue:
+    """Answer how many tasks are in each box; open queues ask every other second."""
+    return jsonify({"counts": counts(ctx)})
 
 
 @pages.get("/tasks/<task_id>/panel")
 @page
 def show_panel(ctx: Context, task_id: str) -> ResponseReturnValue:
     """Answer one task's panel alone, for the queue's own script."""
-    box = _box()
-    return render_template("gx/task.html", detail=load_detail(ctx, task_id), box=box)
+    return render_template("gx/task.html", detail=load_detail(ctx, task_id), box=_box())
+
+
+@pages.get("/tasks/<task_id>/insight")
+@page
+def show_insight(ctx: Context, task_id: str) -> ResponseReturnValue:
+    """Answer what the past says about a task."""
+    get_task(ctx, task_id)  # refuses whoever may not see it
+    return render_template(
+        "gx/taskinsight.html",
+        insight=find_insight(ctx, task_id),
+        state_text=partial(state_text, ctx),
+        state_tone=STATE_TONES.get,
+    )
+
+
+@pages.post("/tasks/<task_id>/notes")
+@page
+def write_note(ctx: Context, task_id: str) -> ResponseReturnValue:
+    """Write an internal note, which who made the document never sees."""
+    add_note(ctx, task_id, request.form.get("note", "").replace("\r\n", "\n"))
+    if wants_json():
+        return jsonify({})
+    return redirect(f"/tasks/{task_id}?box={_box()}", 303)
+
+
+@pages.post("/tasks/<task_id>/snooze")
+@page
+def put_aside(ctx: Context, task_id: str) -> ResponseReturnValue:
+    """Take a task out of the actor's own box for a while; `back` shows it again at once."""
+    wanted = request.form.get("until", "")
+    if wanted == "back":
+        bring_back(ctx, task_id)
+    else:
+        put_off(ctx, task_id, _until(ctx, wanted))
+    if wants_json():
+        return jsonify({"counts": counts(ctx)})
+    return redirect(f"/tasks/?box={_box()}", 303)
+
+
+def _until(ctx: Context, wanted: str) -> datetime:
+    """Return the instant that a choice of the form means: mornings are nine o'clock."""
+    local = ctx.now.astimezone(ctx.time_zone)
+    if wanted not in {"tomorrow", "monday"}:
+        return ctx.now + timedelta(hours=2)
+    days = 1 if wanted == "tomorrow" else 7 - local.weekday()
+    morning = (local + timedelta(days=days)).replace(hour=9, minute=0, second=0, microsecond=0)
+    return morning.astimezone(UTC)
 
 
 @pages.post("/tasks/<task_id>/decide")
 @page
 def decide_task(ctx: Context, task_id: str) -> ResponseReturnValue:
-    """Vote; a page that is out of date keeps its opinion and says what happened."""
+    """Do what the form says; a page that is out of date keeps its opinion and says why."""
     form = request.form
     opinion = form.get("opinion", "").replace("\r\n", "\n").strip()
+    verb = form.get("verb", "")
     try:
         decide(
             ctx,
             task_id,
-            form.get("verb", ""),
+            verb,
             subject_hash=form.get("subject_hash", ""),
             opinion=opinion,
             key=form.get("key") or None,
@@ -142,16 +147,72 @@ def decide_task(ctx: Context, task_id: str) -> ResponseReturnValue:
     except UserError as error:
         if wants_json():
             return problem_answer(error)
-        queue, detail = _queue(ctx), load_detail(ctx, task_id)
+        detail = load_detail(ctx, task_id)
         body = problem_body(error)
-        detail.opinion = opinion
+        detail.opinion, detail.armed = opinion, verb
         told = [body["message"], *(each["message"] for each in body["problems"])]
         detail.message = " ".join(told)
-        shown = render_template("gx/tasks.html", queue=queue, detail=detail, box=queue["box"])
-        return shown, error.status
+        return _render(ctx, _queue(ctx), detail), error.status
     if wants_json():
-        return jsonify({"counts": list_tasks(ctx, box="todo", limit=1)["counts"]})
+        return jsonify({"counts": counts(ctx)})
     return redirect("/tasks/?open=1", 303)
+
+
+def _steps(ctx: Context, type_name: str) -> list[tuple[str, str]]:
+    """Return the steps at which documents of a type wait for people, over all its flows."""
+    flows = [each for each in ctx.registry.release.flows.values() if each.document == type_name]
+    found = {
+        node.id: pick(node.step.title, ctx.locale, node.id)
+        for flow in flows
+        for node in compile_flow(flow, ctx.registry.release.flows).nodes.values()
+        if node.is_human
+    }
+    return list(found.items())
+
+
+def _offered(ctx: Context, texts: Mapping[str, str], box: str) -> list[tuple[str, str]]:
+    """Return the orders or flags that make sense in a box; what is over is only looked at."""
+    useless = {"snoozed"} if box != "todo" else {"attention"}
+    if box == "team" and may_administer(ctx):
+        useless.add("priority")  # everybody's tasks have no common order of urgency
+    return [
+        (name, translate(text, ctx.locale))
+        for name, text in texts.items()
+        if box in WORKED_OFF and name not in useless
+    ]
+
+
+def _render(ctx: Context, queue: dict[str, Any], detail: Detail | None) -> str:
+    return render_template(
+        "gx/tasks.html",
+        queue=queue,
+        detail=detail,
+        box=queue["box"],
+        texts=_texts(ctx.locale),
+        verbs=_verb_facts(ctx.locale),
+        may_measure=may_administer(ctx),
+    )
+
+
+@lru_cache(maxsize=8)
+def _texts(locale: str) -> dict[str, str]:
+    """Return what the queue's scripts show, besides the texts of every page."""
+    return {text: translate(text, locale) for text in BROWSER_TEXTS}
+
+
+@lru_cache(maxsize=8)
+def _verb_facts(locale: str) -> dict[str, dict[str, Any]]:
+    """Return what the queue's scripts know of each verb."""
+    return {
+        verb: {
+            "label": translate(look.label, locale),
+            "done": translate(look.done, locale),
+            "key": look.key,
+            "asks": look.asks,
+            "leaves": verb in LEAVING,
+        }
+        for verb, look in VERBS.items()
+    }
 
 
 def _box() -> str:
@@ -160,114 +221,46 @@ def _box() -> str:
 
 
 def _queue(ctx: Context) -> dict[str, Any]:
-    box = _box()
-    found = list_tasks(ctx, box=box, after=request.args.get("after", ""))
+    box, args = _box(), request.args
+    asked = {name: args[name].strip() for name in _ASKED if args.get(name, "").strip()}
+    found = list_tasks(
+        ctx,
+        box=box,
+        narrowing=Narrowing(
+            type_name=asked.get("type", ""),
+            step=asked.get("step", ""),
+            initiator=asked.get("initiator", ""),
+            text=asked.get("text", ""),
+            **{name: name in asked for name in FLAG_TEXTS},
+        ),
+        sort=asked.get("sort", ""),
+        after=args.get("after", ""),
+    )
     g.gx_waiting = found["counts"]["todo"]  # the menu shows it too
     boxes = [
-        {"name": name, "label": translate(BOX_TEXTS[name], ctx.locale), "count": count}
+        {
+            "name": name,
+            "label": translate(BOX_TEXTS[name], ctx.locale),
+            "count": None if name == "done" else count,
+            "key": BOX_KEYS[name],
+        }
         for name in BOXES
         if (count := found["counts"].get(name, 0)) or name in _ALWAYS or name == box
     ]
-    for each in boxes:
-        if each["name"] == "done":
-            each["count"] = None
     return {
         "box": box,
         "boxes": boxes,
         "next": found["next"],
-        "tasks": [task_line(ctx, row) for row in found["items"]],
+        "tasks": task_lines(ctx, found["items"]),
+        "types": [
+            (each.name, type_label(each, ctx.locale, plural=False))
+            for each in visible_types(ctx)
+            if each.document
+        ],
+        "steps": _steps(ctx, asked.get("type", "")),
+        "sorts": _offered(ctx, SORT_TEXTS, box),
+        "flags": _offered(ctx, FLAG_TEXTS, box),
+        "asked": asked,
+        "is_narrowed": bool(asked.keys() - {"sort"}),
+        "query": urlencode({"box": box, **asked}),
     }
-
-
-def task_line(ctx: Context, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of a box as lists show it."""
-    record_type = ctx.registry.release.type(row["record"]["type"])
-    name = row["record"]["type"]
-    if record_type is not None:
-        name = type_label(record_type, ctx.locale, plural=False)
-    state = row["instance_state"]
-    is_over = row["state"] != "open"
-    return {
-        "id": row["id"],
-        "title": row["title"] or name,
-        "type_label": name,
-        "step": pick(row["step"]["title"], ctx.locale, row["step"]["id"]),
-        "initiator": row["initiator"]["name"],
-        "opened_at": row["opened_at"],
-        "due_at": row["due_at"],
-        "sla": row["sla"] or "",
-        "href": f"/records/{row['record']['type']}/{row['record']['id']}",
-        "state_label": state_text(ctx, state) if is_over or state != "running" else "",
-        "tone": STATE_TONES.get(state, ""),
-        "instance_state": state,
-    }
-
-
-def state_text(ctx: Context, state: str) -> str:
-    """Return an instance's state in the reader's language."""
-    return translate(STATE_TEXTS.get(state, state), ctx.locale)
-
-
-def load_detail(ctx: Context, task_id: str) -> Detail:
-    """Return a task with everything its panel shows."""
-    found = get_task(ctx, task_id)
-    line = task_line(ctx, found)
-    record_type = ctx.registry.record_type(found["record"]["type"])
-    changes = found["diff"]
-    before = {each["field"]: each["before"] for each in changes}
-    after = {each["field"]: each["after"] for each in changes}
-    same = {each["field"]: each["value"] for each in found["unchanged"]}
-    votes = [verb for verb in found["may"] if verb in {"approve", "reject"}]
-    why_not = found["why_not"] or {}
-    blocked = found["blocked"] or {}
-    return Detail(
-        id=task_id,
-        title=line["title"],
-        type_label=line["type_label"],
-        step=line["step"],
-        progress=_progress(ctx, found),
-        initiator=line["initiator"],
-        opened_at=line["opened_at"],
-        due_at=line["due_at"],
-        sla=line["sla"],
-        subject_hash=found["subject_hash"],
-        href=line["href"],
-        state_label=line["state_label"],
-        tone=line["tone"],
-        is_new=all(value is None for value in before.values()),
-        changes=_told(ctx, record_type, before, after),
-        unchanged=_told(ctx, record_type, {}, same),
-        events=timeline(
-            ctx,
-            record_type,
-            [each for each in reversed(found["timeline"]) if each["verb"] not in UNTOLD],
-        ),
-        may=[] if why_not else votes,
-        reject_needs_opinion=found["opinion_rules"].get("reject") == "required",
-        why_not=str(why_not.get("message") or translate(blocked.get("text", ""), ctx.locale)),
-        phrases=[translate(text, ctx.locale) for text in PHRASES],
-    )
-
-
-def _progress(ctx: Context, found: Mapping[str, Any]) -> str:
-    progress = found["progress"]
-    if progress["seats"] < 2:  # noqa: PLR2004  one voice needs no count
-        return ""
-    text = N_("{approved} of {seats} approved")
-    return translate(text, ctx.locale, approved=progress["approved"], seats=progress["seats"])
-
-
-def _told(
-    ctx: Context, record_type: RecordType, before: Mapping[str, Any], after: Mapping[str, Any]
-) -> list[Difference]:
-    """Return wire values before and after as people read them."""
-    reading = make_reading(ctx, record_type.fields, [before, after])
-    told = []
-    for name in after:
-        field = field_of(record_type, name)
-        texts = [
-            value_text(field, side.get(name), reading) if field else str(side.get(name) or "")
-            for side in (before, after)
-        ]
-        told.append(Difference(name, label_of(record_type, name, ctx.locale), *texts))
-    return told

@@ -15,7 +15,8 @@ from core.web.display import value_text
 from core.web.navigation import type_icon, type_label, visible_types
 from core.web.page import page, pages
 from core.web.reading import make_reading
-from core.web.tasks import STATE_TONES, state_text, task_line
+from core.web.taskrows import state_text, task_line
+from core.web.tasktexts import STATE_TONES
 from core.web.titles import title_name
 from core.web.unsaved import unsaved_lines
 from core.workflow.inbox import list_tasks

@@ -10,7 +10,7 @@ from core.testing.browser import chromium  # noqa: F401  a fixture
 from core.testing.site import PASSWORD, Site
 
 #: What Chromium says about itself and not about the page.
-_NOISE = re.compile(r"favicon|ERR_ABORTED|status of 4(04|09|12|22|29)")
+_NOISE = re.compile(r"favicon|ERR_ABORTED|ERR_INTERNET_DISCONNECTED|status of 4(04|09|12|22|29)")
 
 
 class Person:

@@ -116,48 +116,6 @@ def test_phone_shows_every_page_without_scrolling_sideways(site, person):
     admin.page.wait_for_url("**/records/member/")
 
 
-def test_queue_is_worked_off_by_keyboard_alone(site, person):
-    make_card_type(site, "AA", "甲卡")
-    make_card_type(site, "BB", "乙卡")
-    page = person("approver").page
-    page.goto("/tasks/")
-    page.keyboard.press("?")
-    assert page.locator("#keys").is_visible()
-    page.keyboard.press("Escape")
-    page.keyboard.press("j")
-    page.get_by_role("heading", name="甲卡").wait_for()
-    page.keyboard.press("a")
-    page.keyboard.press("Enter")
-    page.get_by_role("heading", name="乙卡").wait_for()  # the next one opens by itself
-    page.keyboard.press("r")
-    page.keyboard.press("Control+Enter")
-    page.get_by_text("请先填写意见").first.wait_for()
-    page.keyboard.press("4")
-    page.keyboard.press("Control+Enter")
-    page.locator("#detail").get_by_text("全部处理完毕").wait_for()
-    page.goto("/tasks/?box=done")
-    states = page.locator("[data-tasks] .gx-badge").all_inner_texts()
-    assert sorted(states) == ["已通过", "已驳回"]
-
-
-def test_stale_task_keeps_the_opinion_and_says_who_was_first(site, person):
-    make_card_type(site, "AA", "甲卡")
-    first, second = person("approver").page, person("approver2").page
-    for page in (first, second):
-        page.goto("/tasks/")
-        page.get_by_role("link", name="甲卡").click()
-        page.get_by_role("heading", name="甲卡").wait_for()
-    second.fill("#opinion", "我写的意见")
-    first.get_by_role("button", name="通过").click()
-    first.locator("#detail").get_by_text("全部处理完毕").wait_for()
-    with second.expect_response("**/decide") as answer:
-        second.get_by_role("button", name="通过").click()
-    assert answer.value.status == 409
-    note = second.locator("[data-task-messages] .gx-note")
-    note.wait_for()
-    assert "approver" in note.inner_text()
-
-
 def test_form_shows_every_problem_at_its_field_and_keeps_typing(site, person):
     page = person("clerk").page
     page.goto("/records/card_type/new")

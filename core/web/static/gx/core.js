@@ -2,6 +2,8 @@
 
 /** @type {Record<string, string>} */
 const texts = JSON.parse(document.getElementById("gx-texts")?.textContent || "{}");
+// A page with an island of its own brings that island's texts along.
+for (const own of document.querySelectorAll("script[data-texts]")) Object.assign(texts, JSON.parse(own.textContent || "{}"));
 
 /**
  * Return a text in the reader's language with its placeholders filled in.

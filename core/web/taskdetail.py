@@ -1,0 +1,262 @@
+"""One task as its panel shows it: the difference first, then who decides, why, and how."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from typing import Any
+
+from core.businesstime import parse_duration
+from core.context import Context
+from core.i18n import N_, pick, translate
+from core.ids import new_id
+from core.schema.model import RecordType
+from core.web.display import value_text
+from core.web.forms import FormRights, SectionView, form_tabs
+from core.web.reading import UNTOLD, Difference, Event, field_of, label_of, make_reading, timeline
+from core.web.taskrows import task_line
+from core.web.tasktexts import BALLOT_TEXTS, KIND_TEXTS, SEAT_TEXTS, VERBS, VIA_TEXTS, VerbLook
+from core.web.titles import role_labels
+from core.workflow.offers import Offer, find_offer
+from core.workflow.pages import get_task
+from core.workflow.seen import seen_record
+from core.workflow.tasknotes import list_notes
+
+#: Offered where a step names no sentences of its own.
+PHRASES = (
+    N_("Agreed."),
+    N_("Please check the figures."),
+    N_("Please explain the reason."),
+    N_("Not in line with the rules."),
+)
+
+
+@dataclass(slots=True)
+class VerbForm:
+    """One verb as the panel offers it.
+
+    Attributes:
+        opinion: required, optional or hidden.
+        causes: what a click leads to, as a sentence.
+    """
+
+    verb: str
+    look: VerbLook
+    opinion: str
+    causes: str = ""
+
+
+@dataclass(slots=True)
+class SeatLine:
+    """One voice of the task and what it said."""
+
+    name: str
+    state: str
+    ballot: str
+    by: str
+    at: str
+    is_mine: bool
+
+
+@dataclass(slots=True)
+class Detail:
+    """One task as its panel shows it."""
+
+    id: str
+    line: dict[str, Any]
+    subject_hash: str
+    is_new: bool
+    changes: list[Difference]
+    since: list[Difference]
+    unchanged: list[Difference]
+    events: list[Event]
+    verbs: list[VerbForm]
+    offer: Offer
+    seats: list[SeatLine]
+    why: list[str]
+    why_not: str
+    phrases: list[str]
+    sections: list[SectionView]
+    notes: list[dict[str, Any]] | None
+    lease: int = 0
+    impact: list[tuple[str, str]] = dataclass_field(default_factory=list)
+    added: list[tuple[str, str]] = dataclass_field(default_factory=list)
+    since_label: str = ""
+    rule: str = ""
+    opinion_rule: str = ""
+    key: str = dataclass_field(default_factory=new_id)
+    opinion: str = ""
+    message: str = ""
+    armed: str = ""
+
+    @property
+    def main_verbs(self) -> list[VerbForm]:
+        """Return the verbs that are a button of their own."""
+        return [each for each in self.verbs if not each.look.asks]
+
+    @property
+    def asking_verbs(self) -> list[VerbForm]:
+        """Return the verbs that need to know more before they are sent."""
+        return [each for each in self.verbs if each.look.asks]
+
+    @property
+    def needed(self) -> list[str]:
+        """Return the verbs that are refused without an opinion."""
+        return [each.verb for each in self.verbs if each.opinion == "required"]
+
+
+def load_detail(ctx: Context, task_id: str) -> Detail:
+    """Return a task with everything its panel shows."""
+    with ctx.reading():
+        found = get_task(ctx, task_id)
+        offer = find_offer(ctx, task_id)
+        line = task_line(ctx, found)
+        record_type = ctx.registry.record_type(found["record"]["type"])
+        changes = found["diff"]
+        before = {each["field"]: each["before"] for each in changes}
+        same = {each["field"]: each["value"] for each in found["unchanged"]}
+        since = found["since_last_round"]
+        why_not = found["why_not"] or {}
+        blocked = found["blocked"] or {}
+        verbs = [] if why_not else _verbs(ctx, found, offer)
+        return Detail(
+            id=task_id,
+            line=line,
+            subject_hash=found["subject_hash"],
+            is_new=all(value is None for value in before.values()),
+            changes=_told(ctx, record_type, before, _side(changes, "after")),
+            since=_told(ctx, record_type, _side(since, "before"), _side(since, "after")),
+            unchanged=_told(ctx, record_type, {}, same),
+            events=timeline(
+                ctx,
+                record_type,
+                [each for each in reversed(found["timeline"]) if each["verb"] not in UNTOLD],
+            ),
+            verbs=verbs,
+            offer=offer,
+            seats=_seats(ctx, found),
+            why=_why(ctx, found),
+            why_not=str(why_not.get("message") or translate(blocked.get("text", ""), ctx.locale)),
+            phrases=list(offer.comment.phrases)
+            or [translate(text, ctx.locale) for text in PHRASES],
+            sections=_sections(ctx, record_type, found, offer) if verbs else [],
+            notes=list_notes(ctx, task_id),
+            lease=_seconds(offer.queue.lease),
+            since_label=translate(N_("Since the round before"), ctx.locale),
+            opinion_rule=_opinion_rule(ctx, verbs),
+        )
+
+
+def _opinion_rule(ctx: Context, verbs: Iterable[VerbForm]) -> str:
+    """Return for which verbs an opinion is needed, in words."""
+    needed = [
+        translate(each.look.label, ctx.locale) for each in verbs if each.opinion == "required"
+    ]
+    if not needed:
+        return translate(N_("(optional)"), ctx.locale)
+    comma = "、" if ctx.locale == "zh" else ", "
+    return translate(N_("(needed to: {verbs})"), ctx.locale, verbs=comma.join(needed))
+
+
+def _seconds(lease: str) -> int:
+    """Return how long a claim holds without a sign of life; it is wall time."""
+    found = parse_duration(lease)
+    return found.amount * (60 if found.unit == "m" else 3600)
+
+
+def _side(changes: Iterable[Mapping[str, Any]], side: str) -> dict[str, Any]:
+    return {each["field"]: each[side] for each in changes}
+
+
+def _verbs(ctx: Context, found: Mapping[str, Any], offer: Offer) -> list[VerbForm]:
+    """Return the verbs that the reader has, in the order of their buttons."""
+    may = set(found["may"])
+    return [
+        VerbForm(
+            verb, look, offer.comment.rule(verb), _causes(ctx, found["effects"].get(verb) or {})
+        )
+        for verb, look in VERBS.items()
+        if verb in may and not (verb == "return" and not offer.targets)
+    ]
+
+
+_ENDS = {
+    "approved": N_("Then it takes effect."),
+    "rejected": N_("Then it ends as rejected."),
+}
+
+
+def _causes(ctx: Context, effect: Mapping[str, Any]) -> str:
+    """Return what a click leads to, as a sentence."""
+    if effect.get("ends") in _ENDS:
+        return translate(_ENDS[effect["ends"]], ctx.locale)
+    steps = effect.get("next_steps") or ([effect["next_step"]] if effect.get("next_step") else [])
+    if steps:
+        comma = "、" if ctx.locale == "zh" else ", "
+        names = comma.join(pick(each, ctx.locale, "") for each in steps)
+        return translate(N_("Then it goes to: {names}."), ctx.locale, names=names)
+    if effect.get("verdict") == "undecided":
+        return translate(N_("Then others still have to decide."), ctx.locale)
+    return ""
+
+
+def _seats(ctx: Context, found: Mapping[str, Any]) -> list[SeatLine]:
+    names = role_labels(ctx)
+    return [
+        SeatLine(
+            name=pick(each.get("title") or {}, ctx.locale, "")
+            or names.get(each["key"], each["key"]),
+            state=translate(SEAT_TEXTS.get(each["state"], each["state"]), ctx.locale),
+            ballot=translate(BALLOT_TEXTS.get(each["vote"] or "", ""), ctx.locale),
+            by=each["by"] or "",
+            at=each["at"] or "",
+            is_mine=bool(each.get("mine")),
+        )
+        for each in found["seats"]
+    ]
+
+
+def _why(ctx: Context, found: Mapping[str, Any]) -> list[str]:
+    """Return why the reader sees this task: as whom they may decide it, and since when."""
+    names = role_labels(ctx)
+    told = []
+    for each in found["because"]:
+        name = each.get("name") or names.get(each["actor"], each["actor"])
+        text = translate(KIND_TEXTS[each["kind"]], ctx.locale, name=name)
+        via = VIA_TEXTS.get(each.get("via") or "")
+        if via:
+            whose = each.get("for_name") or ""
+            text += " · " + translate(via, ctx.locale, name=whose)
+        told.append(text)
+    return told
+
+
+def _sections(
+    ctx: Context, record_type: RecordType, found: Mapping[str, Any], offer: Offer
+) -> list[SectionView]:
+    """Return the fields that the step lets its people change, as form controls."""
+    wanted = frozenset((*offer.fields.edit, *offer.fields.require))
+    if not wanted:
+        return []
+    seen = seen_record(ctx, record_type.name, found["record"]["id"]) or {}
+    editable = wanted & seen.keys() - set(seen.get("masked", ()))
+    values = dict.fromkeys(editable) | _side(found["diff"], "after")
+    values |= {each["field"]: each["value"] for each in found["unchanged"]}
+    reading = make_reading(ctx, record_type.fields, [values])
+    tabs = form_tabs(record_type, values, FormRights(editable, editable), reading)
+    return [section for tab in tabs for section in tab.sections]
+
+
+def _told(
+    ctx: Context, record_type: RecordType, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[Difference]:
+    """Return wire values before and after as people read them."""
+    reading = make_reading(ctx, record_type.fields, [before, after])
+    told = []
+    for name in after:
+        field = field_of(record_type, name)
+        texts = [
+            value_text(field, side.get(name), reading) if field else str(side.get(name) or "")
+            for side in (before, after)
+        ]
+        told.append(Difference(name, label_of(record_type, name, ctx.locale), *texts))
+    return told

@@ -1,0 +1,198 @@
+"""What an approver wants to know besides: earlier rounds, past returns, how others like it ended.
+
+Everything is read under the reader's own rights: what of the past they may not see is left
+out of the lists, and counted nowhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.clock import to_wire
+from core.context import Context
+from core.errors import NotFound
+from core.workflow.models import Row, event, instance, task
+from core.workflow.seen import seen_record
+from core.workflow.subject import data_fields, is_same
+
+#: How far back returns are counted.
+PERIOD = timedelta(days=180)
+#: Past decisions that are compared, and those that are shown.
+COMPARED, SHOWN = 60, 3
+#: Verbs that sent a document back to who made it.
+_BACK = ("return", "reject")
+
+
+@dataclass(frozen=True, slots=True)
+class PastBack:
+    """A time that the initiator's work was sent back."""
+
+    at: str
+    by: str
+    verb: str
+    opinion: str
+    title: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastDecision:
+    """An approval of another record that is like this one.
+
+    Attributes:
+        same: how many of the compared fields have the same value.
+        of: how many fields were compared.
+    """
+
+    title: str
+    state: str
+    ended_at: str
+    ended_by: str
+    instance_id: str
+    same: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastRound:
+    """An earlier approval of the same record."""
+
+    instance_id: str
+    round: int
+    state: str
+    ended_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """What the past says about one task.
+
+    Attributes:
+        sent: how often the initiator submitted documents of this type lately.
+        sent_back: how many of those were returned or rejected at least once.
+    """
+
+    sent: int
+    sent_back: int
+    backs: Sequence[PastBack]
+    similar: Sequence[PastDecision]
+    rounds: Sequence[PastRound]
+
+
+def find_insight(ctx: Context, task_id: str) -> Insight:
+    """Return what the past says about a task; the caller has shown the task to the actor.
+
+    Raises:
+        NotFound: there is no such task.
+    """
+    with ctx.reading() as connection:
+        parent = connection.execute(
+            sa.select(instance)
+            .join(task, task.c.instance_id == instance.c.id)
+            .where(task.c.id == task_id)
+        ).mappings().first()  # fmt: skip
+        if parent is None:
+            raise NotFound
+        past = _Past(ctx, connection, parent)
+        sent, sent_back, backs = past.backs()
+        return Insight(sent, sent_back, backs, past.similar(), past.rounds())
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """The past of one approval, as its reader may see it."""
+
+    ctx: Context
+    connection: Connection
+    parent: Row
+
+    def _sees(self, record_id: str) -> Mapping[str, Any] | None:
+        return seen_record(self.ctx, self.parent["record_type"], record_id)
+
+    def backs(self) -> tuple[int, int, list[PastBack]]:
+        """Return how often the initiator submitted and was sent back, and the latest times."""
+        since = to_wire(self.ctx.now - PERIOD)
+        theirs = sa.and_(
+            instance.c.initiator == self.parent["initiator"],
+            instance.c.opened_at > since,
+            instance.c.record_type == self.parent["record_type"],
+            instance.c.id != self.parent["id"],
+        )
+        rows = self.connection.execute(
+            sa.select(
+                event.c.instance_id, event.c.at, event.c.actor_name, event.c.verb,
+                event.c.opinion, event.c.task_id, instance.c.title, instance.c.record_id,
+            )
+            .join(instance, instance.c.id == event.c.instance_id)
+            .where(theirs, event.c.verb.in_(_BACK))
+            .order_by(event.c.at.desc())
+            .limit(COMPARED)
+        ).all()  # fmt: skip
+        sent = self.connection.execute(
+            sa.select(sa.func.count()).select_from(instance).where(theirs)
+        ).scalar_one()
+        shown: list[PastBack] = []
+        for row in rows:
+            if len(shown) < SHOWN and self._sees(row.record_id) is not None:
+                shown.append(
+                    PastBack(row.at, row.actor_name, row.verb, row.opinion, row.title, row.task_id)
+                )
+        return sent, len({row.instance_id for row in rows}), shown
+
+    def similar(self) -> list[PastDecision]:
+        """Return ended approvals of the type whose documents said most of the same."""
+        seen = self._sees(self.parent["record_id"]) or {}
+        fields = [
+            each
+            for each in data_fields(self.ctx.registry.record_type(self.parent["record_type"]))
+            if each.name in seen
+        ]
+        mine = msgspec.json.decode(self.parent["values"])
+        rows = self.connection.execute(
+            sa.select(instance)
+            .where(
+                instance.c.record_type == self.parent["record_type"],
+                instance.c.record_id != self.parent["record_id"],
+                instance.c.state.in_(("approved", "rejected")),
+            )
+            .order_by(instance.c.opened_at.desc())
+            .limit(COMPARED)
+        ).mappings()
+        ranked = []
+        for row in rows:
+            theirs = msgspec.json.decode(row["values"])
+            told = [each for each in fields if mine.get(each.name) not in (None, "", [])]
+            same = sum(is_same(each, mine.get(each.name), theirs.get(each.name)) for each in told)
+            ranked.append((same, len(told), row))
+        ranked.sort(key=lambda one: (-one[0], one[2]["ended_at"] or ""))
+        found: list[PastDecision] = []
+        for same, of, row in ranked:
+            if len(found) == SHOWN or not same:
+                break
+            if self._sees(row["record_id"]) is not None:
+                found.append(
+                    PastDecision(
+                        row["title"], row["state"], row["ended_at"] or "",
+                        row["ended_by_name"] or "", row["id"], same, of,
+                    )
+                )  # fmt: skip
+        return found
+
+    def rounds(self) -> list[PastRound]:
+        """Return the earlier approvals of the same record, the latest first."""
+        rows = self.connection.execute(
+            sa.select(instance.c.id, instance.c.round, instance.c.state, instance.c.ended_at)
+            .where(
+                instance.c.record_type == self.parent["record_type"],
+                instance.c.record_id == self.parent["record_id"],
+                instance.c.round < self.parent["round"],
+            )
+            .order_by(instance.c.round.desc())
+            .limit(10)
+        )
+        return [PastRound(row.id, row.round, row.state, row.ended_at or "") for row in rows]
