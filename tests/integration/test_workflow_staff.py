@@ -1,5 +1,7 @@
 """The staff as flows know it, read from users, positions, stores and departments."""
 
+import re
+
 import pytest
 import sqlalchemy as sa
 
@@ -11,6 +13,7 @@ from core.security.users import user_table
 from core.tables.releases import bump_rights
 from core.workflow.engine.state import Identity
 from core.workflow.people import STAFF, identities, voice_of
+from tests.integration.hostile_world import page_token
 
 
 @pytest.fixture
@@ -173,3 +176,25 @@ def test_manager_who_cannot_be_one_is_refused(site, login, manager, codes):
         set_manager(site.context("configurator"), "clerk", "cashier")
     with site.services.db.read() as connection:
         assert connection.execute(sa.select(user_manager)).all() == before
+
+
+def test_page_shows_and_sets_whom_people_report_to(site, shops):
+    give(site, "clerk", "store", "S")
+    give(site, "approver", "store", "S", "store_manager")
+    admin = site.browser("admin")
+    shown = text_of(admin.get("/rights/people"))
+    assert re.search(r"clerk clerk approver", shown)
+    form = {"user": "clerk", "manager": "cashier", "csrf_token": page_token(admin)}
+    shown = text_of(admin.post("/rights/managers", data=form, follow_redirects=True))
+    assert re.search(r"clerk clerk cashier set by name", shown)
+    refused = admin.post("/rights/managers", data={**form, "manager": "nobody"})
+    assert refused.status_code == 422
+    assert "There is no user nobody." in text_of(refused)
+    auditor = site.browser("auditor")
+    form = {**form, "csrf_token": page_token(auditor)}
+    assert auditor.post("/rights/managers", data=form).status_code == 403
+    assert "Set the manager" not in text_of(auditor.get("/rights/people"))
+
+
+def text_of(answer):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.get_data(as_text=True)))
