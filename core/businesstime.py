@@ -257,9 +257,9 @@ class Calendar:
         - `30m`, `2h`: so much later, open or not.
         - `24bh`: the first instant by which so many open hours have passed; it may be the
           moment of closing, never the opening after it.
-        - `3bd`: the same local time so many working days later. While it is closed, the
-          start counts as the next opening. Where that day's hours do not contain the time,
-          it is its next opening on that day, else that day's closing.
+        - `3bd`: the same local time so many working days later, a start while it is closed
+          counting as the next opening; the closing before that where it is not open then or
+          just opens, so that a whole day ends when it closes.
 
         Args:
             start: when the clock starts, or goes on.
@@ -270,19 +270,31 @@ class Calendar:
         Raises:
             OverflowError: the answer lies beyond the year 9999.
         """
-        if duration.unit == "bh":
-            return _instant(self._after(start, duration.amount * 3600 - consumed.open))
+        used = consumed.open if duration.business else consumed.wall
         if duration.unit == "bd":
-            begun = _instant(self._after(start, -consumed.open)) if consumed.open else start
+            begun = self.after(start, -used, business=True)
             return self._days_after(begun, duration.amount)
-        seconds = duration.amount * (3600 if duration.unit == "h" else 60)
-        return _instant(_second(start) + seconds - consumed.wall)
+        seconds = duration.amount * (60 if duration.unit == "m" else 3600)
+        return self.after(start, seconds - used, business=duration.business)
+
+    def elapsed(self, start: datetime, end: datetime, *, business: bool) -> int:
+        """Return the seconds from `start` to `end`: the open ones for `business`, else all."""
+        return self.open_seconds(start, end) if business else _second(end) - _second(start)
+
+    def after(self, start: datetime, seconds: int, *, business: bool) -> datetime:
+        """Return the first instant by which so many seconds have passed, in UTC.
+
+        A clock that knows what is left of its time goes on with it, wherever it was paused.
+
+        Args:
+            start: when they begin.
+            seconds: how many; of a negative number it is the last instant since when they
+                had passed.
+            business: whether only open ones count.
+        """
+        return _instant(self._after(start, seconds) if business else _second(start) + seconds)
 
     def _after(self, start: datetime, seconds: int) -> int:
-        """Return the first second by which so many open ones have passed since `start`.
-
-        For a negative number it is the last second since which so many had passed.
-        """
         if seconds == 0:
             return _second(start)
         number = start.astimezone(UTC).year
@@ -306,13 +318,9 @@ class Calendar:
         while left:
             day += timedelta(days=1)
             left -= bool(self.hours_on(day))
-        hours = self.hours_on(day)
         wanted = local.hour * 3600 + local.minute * 60 + local.second
-        chosen = hours[-1][1] * 60
-        for begin, end in reversed(hours):
-            if wanted < end * 60:
-                chosen = max(wanted, begin * 60)
-        return _instant(_wall_second(self.zone, day, chosen))
+        found = _instant(_wall_second(self.zone, day, wanted))
+        return self.after(start, self.open_seconds(start, found), business=True)
 
     def _year(self, number: int) -> _Year:
         """Return the open stretches of a year, worked out once."""
