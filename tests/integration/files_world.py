@@ -101,6 +101,6 @@ def codes(body: Any) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def claims(publish: Any) -> None:
-    """Publish the claim form."""
-    publish(CLAIM)
+def site_schema() -> tuple[str, ...]:
+    """Have the claim form published."""
+    return (CLAIM,)

@@ -37,8 +37,12 @@ fields:
 
 
 @pytest.fixture
-def shop(site, publish):
-    publish(BUTTON, NOTE, HOOK)
+def site_schema():
+    return (BUTTON, NOTE, HOOK)
+
+
+@pytest.fixture
+def shop(site):
     return site
 
 

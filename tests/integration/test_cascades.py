@@ -42,8 +42,12 @@ fields:
 
 
 @pytest.fixture
-def trips(site, publish):
-    publish(TOWN, TRIP)
+def site_schema():
+    return (TOWN, TRIP)
+
+
+@pytest.fixture
+def trips(site):
     client = site.client("admin")
     made = {}
     for name, province, size, kind in (

@@ -23,8 +23,12 @@ SPOT = {"lat": "22.5405", "lng": "113.9345000"}
 
 
 @pytest.fixture
-def cases(site, publish):
-    publish(CASE)
+def site_schema():
+    return (CASE,)
+
+
+@pytest.fixture
+def cases(site):
     return site.client("admin")
 
 

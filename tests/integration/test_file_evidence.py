@@ -10,11 +10,11 @@ from core.files.models import content_table
 from core.files.store import digest_of
 from core.ids import new_id
 from core.testing.processes import ran
-from tests.integration.files_world import claims, make_claim, png, upload_id
+from tests.integration.files_world import make_claim, png, site_schema, upload_id
 
-__all__ = ["claims"]
+__all__ = ["site_schema"]
 
-pytestmark = pytest.mark.usefixtures("claims")
+pytestmark = pytest.mark.usefixtures("site")
 
 
 @pytest.fixture

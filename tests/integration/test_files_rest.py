@@ -17,18 +17,18 @@ from core.records.uploads import remove_unused
 from tests.integration.files_world import (
     RECORDS,
     URL,
-    claims,
     codes,
     make_claim,
     picture,
     png,
+    site_schema,
     upload,
     upload_id,
 )
 
-__all__ = ["claims"]
+__all__ = ["site_schema"]
 
-pytestmark = pytest.mark.usefixtures("claims")
+pytestmark = pytest.mark.usefixtures("site")
 
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
 

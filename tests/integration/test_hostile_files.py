@@ -14,18 +14,18 @@ from core.security.filing import POLICY
 from tests.integration.files_world import (
     URL,
     bomb,
-    claims,
     codes,
     make_claim,
     picture,
     png,
+    site_schema,
     upload,
     upload_id,
 )
 
-__all__ = ["claims"]
+__all__ = ["site_schema"]
 
-pytestmark = pytest.mark.usefixtures("claims")
+pytestmark = pytest.mark.usefixtures("site")
 
 SVG = b'<?xml version="1.0"?><!-- x --><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 HTML = b"\n\n<img src=x onerror=alert(1)>"

@@ -48,8 +48,12 @@ fields:
 
 
 @pytest.fixture
-def told(site, publish, make_context):
-    publish(*CLAIM.split("---\n"))
+def site_schema():
+    return tuple(CLAIM.split("---\n"))
+
+
+@pytest.fixture
+def told(site, make_context):
     made = create_record(
         make_context("clerk"),
         "claim",

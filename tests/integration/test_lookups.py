@@ -69,8 +69,12 @@ policies:
 
 
 @pytest.fixture
-def guests(site, publish):
-    publish(TIER, GUEST, PARTY)
+def site_schema():
+    return (TIER, GUEST, PARTY)
+
+
+@pytest.fixture
+def guests(site):
     return site.client("admin")
 
 

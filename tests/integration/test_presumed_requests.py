@@ -17,21 +17,31 @@ fields:
 
 
 @pytest.fixture
+def site_schema():
+    return ("customize: member\nfields: [{name: taste, type: text}]",)
+
+
+@pytest.fixture
 def stale(site):
     """The site's clients, whose process saw a field that another process then renamed."""
-    site.publish("customize: member\nfields: [{name: taste, type: text}]")
     client = site.client("clerk")
     made = client.post(MEMBER, json={"no": "M1", "name": "王小明", "taste": "龙井"}).json
     assert client.get(f"{MEMBER}/{made['id']}").json["taste"] == "龙井"
     return client, made["id"]
 
 
+@pytest.fixture(scope="module")
+def second(_site):
+    return create_app(_site.settings)
+
+
 @pytest.fixture
-def other(site):
+def other(site, second):
     """The application of another process on the same database."""
-    app = create_app(site.settings)
-    yield app
-    app.extensions[EXTENSION].db.dispose()
+    services = second.extensions[EXTENSION]
+    services.forget()
+    yield second
+    services.db.dispose()
 
 
 def _rename(other):
@@ -88,7 +98,6 @@ def test_write_after_a_rename_elsewhere_takes_the_new_name(stale, other):
 
 
 def test_requests_after_a_change_of_type_elsewhere_have_the_new_type(site, other):
-    site.publish("customize: member\nfields: [{name: taste, type: text}]")
     client = site.client("clerk")
     made = client.post(MEMBER, json={"no": "M1", "name": "王小明", "taste": "7"}).json
     record, headers = f"{MEMBER}/{made['id']}", {"If-Match": '"1"'}

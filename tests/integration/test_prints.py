@@ -9,9 +9,7 @@ from core.errors import SchemaError
 from core.files.pictures import read_picture
 from core.printing import pdf
 from core.testing.databases import skip_or_fail
-from tests.integration.files_world import claims, make_claim, picture, png, upload_id
-
-__all__ = ["claims"]
+from tests.integration.files_world import CLAIM, make_claim, picture, png, upload_id
 
 PRINTS = """
 print: receipt
@@ -45,9 +43,9 @@ blocks:
 
 
 @pytest.fixture
-def printable(claims: None, publish: Any) -> None:
-    """Publish the claim form with two prints."""
-    publish(EXTRA, PRINTS, LINKED)
+def site_schema() -> tuple[str, ...]:
+    """Have the claim form published, with two prints."""
+    return (CLAIM, EXTRA, PRINTS, LINKED)
 
 
 def page_of(client: Any, claim: Any, name: str = "receipt", status: int = 200) -> str:
@@ -69,7 +67,7 @@ def with_pango() -> None:
         skip_or_fail("no Pango or Chinese font: run `python -m core.testing.browser`")
 
 
-def test_a_print_shows_what_its_blocks_say(printable, client_as):
+def test_a_print_shows_what_its_blocks_say(client_as):
     admin = client_as("admin")
     photo = upload_id(admin, png())
     claim = make_claim(
@@ -85,7 +83,7 @@ def test_a_print_shows_what_its_blocks_say(printable, client_as):
     assert "<script>" not in html
 
 
-def test_a_print_hides_what_its_reader_may_not_see(printable, client_as):
+def test_a_print_hides_what_its_reader_may_not_see(client_as):
     admin, clerk = client_as("admin"), client_as("clerk")
     claim = make_claim(clerk, items=[{"what": "tv"}])
     told = text_of(page_of(clerk, claim))
@@ -98,7 +96,7 @@ def test_a_print_hides_what_its_reader_may_not_see(printable, client_as):
     page_of(client_as(None), claim, status=401)
 
 
-def test_links_are_read_with_the_readers_rights(printable, client_as, publish):
+def test_links_are_read_with_the_readers_rights(client_as, publish):
     publish(
         "policy_set: more\npolicies:\n"
         "  - {name: seen, who: {role: cashier}, types: [claim], actions: [view, print]}\n"
@@ -118,7 +116,7 @@ def test_links_are_read_with_the_readers_rights(printable, client_as, publish):
     assert told.count("No access") == 2
 
 
-def test_a_print_is_offered_where_its_condition_holds(printable, client_as):
+def test_a_print_is_offered_where_its_condition_holds(client_as):
     admin = client_as("admin")
     claim = make_claim(admin, subject="hidden")
     for name, status in (("receipt", 404), ("nothing", 404), ("form", 200), ("../form", 404)):
@@ -146,7 +144,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-def test_text_of_records_is_never_executed(printable, client_as):
+def test_text_of_records_is_never_executed(client_as):
     admin = client_as("admin")
     for text in HOSTILE:
         html = page_of(admin, make_claim(admin, subject=text))
@@ -166,14 +164,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_templates_that_reach_further_are_refused_when_published(printable, publish, text):
+def test_templates_that_reach_further_are_refused_when_published(publish, text):
     source = f'print: bad\ntype: claim\nblocks: [{{text: {{en: "{text}"}}}}]'
     with pytest.raises(SchemaError) as caught:
         publish(source)
     assert all(one.line == 3 for one in caught.value.problems)
 
 
-def test_mistakes_of_prints_are_named_at_once(printable, publish):
+def test_mistakes_of_prints_are_named_at_once(publish):
     source = """print: Bad Name
 type: claim
 when: "nothing == 1"
@@ -194,7 +192,7 @@ blocks:
     ]  # fmt: skip
 
 
-def test_a_pdf_has_the_text_and_only_its_own_pictures(printable, client_as):
+def test_a_pdf_has_the_text_and_only_its_own_pictures(client_as):
     with_pango()
     admin = client_as("admin")
     photo = upload_id(admin, png(80, 60))
@@ -223,9 +221,7 @@ def test_pdfs_load_nothing_from_outside(tmp_path, caplog):
     assert b"/EmbeddedFile" not in made
 
 
-def test_a_machine_without_pango_prints_pages_and_says_so(
-    printable, client_as, browser_as, monkeypatch
-):
+def test_a_machine_without_pango_prints_pages_and_says_so(client_as, browser_as, monkeypatch):
     admin = client_as("admin")
     claim = make_claim(admin, subject="关系")
     place = f"records/claim/{claim['id']}/print/form"

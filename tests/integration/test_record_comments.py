@@ -24,6 +24,18 @@ from core.workflow.notices import list_notices, make_notices
 
 URL = "/api/v1/records/member"
 
+MEMO = """
+record_type: memo
+soft_delete: false
+fields: [{name: title, type: text}]
+policies: [{name: some, who: {role: clerk}, actions: ["*"]}]
+"""
+
+
+@pytest.fixture
+def site_schema():
+    return (MEMO,)
+
 
 @pytest.fixture
 def member(make_context):
@@ -31,14 +43,8 @@ def member(make_context):
 
 
 @pytest.fixture
-def memo(publish, site):
+def memo(site):
     """Return a record that cashiers do not see, deleted for good when it is deleted."""
-    publish("""
-record_type: memo
-soft_delete: false
-fields: [{name: title, type: text}]
-policies: [{name: some, who: {role: clerk}, actions: ["*"]}]
-""")
     return create_record(site.context("clerk"), "memo", {"title": "x"})["id"]
 
 

@@ -29,8 +29,12 @@ policies:
 
 
 @pytest.fixture
-def deals(publish, make_context):
-    publish(DEAL)
+def site_schema():
+    return (DEAL,)
+
+
+@pytest.fixture
+def deals(make_context):
     ctx = make_context("clerk")
     lines = [
         {"kind": "goods", "quantity": 2},
