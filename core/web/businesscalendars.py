@@ -4,7 +4,7 @@ import calendar as months
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import groupby
+from itertools import groupby, islice
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -76,7 +76,7 @@ class Trial:
         due: when it strikes, local; None where something is wrong.
         weekday: of `due`.
         days: day, its weekday and what is counted on it.
-        more: further days that are not told.
+        is_longer: whether there are further days.
         problem: what is wrong.
     """
 
@@ -85,7 +85,7 @@ class Trial:
     due: datetime | None = None
     weekday: str = ""
     days: list[tuple[date, str, str]] = field(default_factory=list)
-    more: int = 0
+    is_longer: bool = False
     problem: str = ""
 
 
@@ -244,12 +244,12 @@ def _trial(ctx: Context, made: Calendar) -> Trial:
     trial.due = due.astimezone(zone)
     trial.weekday = translate(WEEKDAY_TEXTS[trial.due.weekday()], ctx.locale)
     if duration.business:
-        counted = list(_counted(made, zone, begun, due))
+        counted = list(islice(_counted(made, zone, begun, due), _TOLD + 1))
         trial.days = [
             (day, translate(WEEKDAY_TEXTS[day.weekday()], ctx.locale), _length(ctx, seconds))
             for day, seconds in counted[:_TOLD]
         ]
-        trial.more = max(0, len(counted) - _TOLD)
+        trial.is_longer = len(counted) > _TOLD
     return trial
 
 

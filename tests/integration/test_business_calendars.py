@@ -133,6 +133,7 @@ def test_page_names_holidays_make_up_days_and_when_a_clock_strikes(site):
     evening = shown(admin, "name=evening&start=2026-03-09T23:30&length=1bh")
     assert "2026-03-10 18:30 Tue" in evening
     assert "2026-03-09 Mon 30 min" in evening
+    assert "and on further days" in shown(admin, "name=evening&length=999bh")
 
 
 @pytest.mark.parametrize(
