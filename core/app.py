@@ -45,7 +45,7 @@ from core.security.users import active_user
 from core.settings import MAX_BODY, Settings
 from core.web.page import error_page
 from core.web.pages import install
-from core.workflow import guard, notices, rootfiles
+from core.workflow import bulk, guard, holding, notices, rootfiles
 from core.workflow.people import STAFF
 from core.workflow.rehearsal import run_tests
 from core.workflow.signing import DESK
@@ -116,6 +116,8 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
         rootfiles.register(HANDLERS, settings.home / "roots")
         plugin_events.register()
         registering.register()
+        bulk.register()
+        holding.register()
         STAFF.register(load_staff)
         run_tests_with(run_tests)
         edits.register(active_user)

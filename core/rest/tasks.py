@@ -77,24 +77,6 @@ def decide(ctx: Context, task_id: str, verb: str) -> Any:
     )
 
 
-@route("/tasks/bulk", "POST")
-def decide_many(ctx: Context) -> Any:
-    """Decide many tasks with one verb, with a result per item."""
-    query_keys()
-    body = body_keys(
-        {"verb": str, "items": list, "opinion": str, "preview": bool}, required=["verb", "items"]
-    )
-    ctx.door = "bulk"
-    results = deciding.bulk(
-        ctx,
-        body["verb"],
-        body["items"],
-        opinion=body.get("opinion", ""),
-        preview=body.get("preview", False),
-    )
-    return {"items": results}
-
-
 @route("/instances/<instance_id>", "GET")
 def get_instance(ctx: Context, instance_id: str) -> Any:
     """Answer with an approval's whole course."""

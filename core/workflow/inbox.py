@@ -21,6 +21,7 @@ from core.context import Context
 from core.errors import Malformed, Problem
 from core.i18n import N_
 from core.prebuilt import Prebuilt
+from core.workflow.holding import HELD, held
 from core.workflow.models import (
     DUE,
     IN_BOX,
@@ -240,9 +241,15 @@ class _Who:
 
 
 def _todo(who: _Who) -> Parts:
-    put_off = sa.select(snooze.c.task_id).where(
+    put_off: sa.Select[Any] | sa.CompoundSelect[Any] = sa.select(snooze.c.task_id).where(
         snooze.c.person == who.id, snooze.c.until > _place("now")
     )
+    if not who.narrowing.snoozed:
+        # Nor is shown what they have decided already and could still call back.
+        own = sa.select(held.c.task_id).where(
+            held.c.actor == who.id, held.c.state == sa.literal_column(f"'{HELD}'")
+        )
+        put_off = sa.union_all(put_off, own)
     is_put_off = candidate.c.task_id.in_(put_off)
     waits = is_put_off if who.narrowing.snoozed else ~is_put_off
     return [part.where(_no_maker(), waits) for part in _pool(who)]

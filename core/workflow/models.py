@@ -175,7 +175,8 @@ task = sa.Table(
     sa.Column("opened_at", _TIME, nullable=False),
     sa.Column("due_at", _TIME, nullable=True, doc="null: no deadline, or its clock stands"),
     sa.Column("paused", sa.Boolean, nullable=False, default=False, doc="its clock stands"),
-    sa.Column("calendar", _NAME, nullable=False, default="", doc="empty: any time counts"),
+    sa.Column("business", sa.Boolean, nullable=False, default=False, doc="its clock keeps hours"),
+    sa.Column("calendar", _NAME, nullable=False, default="", doc="the one that its flow names"),
     sa.Column("place", _ID, nullable=False, default="", doc="store whose own calendar goes first"),
     sa.Column("closed_at", _TIME, nullable=True),
     sa.Column("closed_by", _ID, nullable=True),
@@ -298,6 +299,7 @@ vote = sa.Table(
     sa.Column("on_behalf_of", _ID, nullable=False, default=""),
 )
 sa.Index("ix_gx_vote__actor", vote.c.actor, vote.c.at, vote.c.id)
+sa.Index("ix_gx_vote__at", vote.c.at)
 sa.Index("ix_gx_vote__instance", vote.c.instance_id)
 sa.Index("ix_gx_vote__task", vote.c.task_id)
 

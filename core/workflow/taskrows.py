@@ -7,9 +7,11 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.businesstime import Calendar
 from core.clock import to_wire
 from core.context import Context
 from core.policies.access import access
+from core.workflow.clocks import calendar_for
 from core.workflow.models import OPEN_STATES, candidate, instance, task
 from core.workflow.people import identities, is_maker
 from core.workflow.sla import sla_of
@@ -61,7 +63,7 @@ def task_row(ctx: Context, row: sa.RowMapping, mine: Mapping[str, str]) -> Row:
         "initiator": {"id": row["initiator"], "name": row["initiator_name"]},
         "opened_at": row["opened_at"],
         "due_at": row["due_at"],
-        "sla": sla_of(ctx.now, row, None),
+        "sla": sla_of(ctx.now, row, _calendar(ctx, row)),
         "progress": {
             "approved": row["approved"],
             "seats": row["seats"],
@@ -79,6 +81,13 @@ def task_row(ctx: Context, row: sa.RowMapping, mine: Mapping[str, str]) -> Row:
         "on_behalf_of": mine.get(task_id) or None,
         "may": _may(ctx, row, is_mine=task_id in mine),
     }
+
+
+def _calendar(ctx: Context, row: sa.RowMapping) -> Calendar | None:
+    """Return the business calendar of a task's clock, if it keeps one."""
+    if not row["business"] or (row["due_at"] is None and not row["paused"]):
+        return None
+    return calendar_for(ctx, row["calendar"], row["place"])
 
 
 def _claimed(ctx: Context, row: sa.RowMapping) -> dict[str, str] | None:

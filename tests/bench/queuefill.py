@@ -21,6 +21,8 @@ from tests.bench.site import POSTGRES_WORDS, SQLITE_WORDS
 
 SEATS, PEOPLE, POOLS, PLACES = 1_000_000, 10_000, 40, 500
 
+#: Rows of one statement, which a server ends when it takes too long.
+_BATCH = 50_000
 #: Added to every number, so that no id meets one of another filler.
 _OFFSET = 20_000_000
 
@@ -104,16 +106,16 @@ def _insert(db: Database, table: sa.Table, rows: int, given: Mapping[str, str]) 
         if column.name not in values and isinstance(default, str | int):
             values[column.name] = _literal(db, default)
     names = ", ".join(f'"{name}"' for name in values)
-    series = (
-        f"WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < {rows - 1})"
-        if db.is_sqlite
-        else f"WITH s(n) AS (SELECT generate_series(0, {rows - 1}))"
-    )
-    text = (
-        f"INSERT INTO {table.name} ({names}) {series} SELECT {', '.join(values.values())} FROM s"
-    )
-    with db.write() as connection:
-        connection.execute(sa.text(text.replace(":", "\\:")))
+    for start in range(0, rows, _BATCH):
+        last = min(start + _BATCH, rows) - 1
+        series = (
+            f"WITH RECURSIVE s(n) AS (SELECT {start} UNION ALL SELECT n + 1 FROM s WHERE n < {last})"
+            if db.is_sqlite
+            else f"WITH s(n) AS (SELECT generate_series({start}, {last}))"
+        )
+        text = f"INSERT INTO {table.name} ({names}) {series} SELECT {', '.join(values.values())} FROM s"
+        with db.write() as connection:
+            connection.execute(sa.text(text.replace(":", "\\:")))
 
 
 def _words(db: Database) -> dict[str, str]:

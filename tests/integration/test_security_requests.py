@@ -48,6 +48,16 @@ ROUTES = {
     ("/tasks/<task_id>", "GET"): (401, 404, 404),
     ("/tasks/<task_id>/<verb>", "POST"): (401, 404, 404),
     ("/tasks/bulk", "POST"): (401, 422, 422),
+    ("/tasks/bulk/<bulk_id>", "GET"): (401, 404, 404),
+    ("/tasks/bulk/<bulk_id>/retry", "POST"): (401, 404, 404),
+    ("/tasks/held/<held_id>/cancel", "POST"): (401, 404, 404),
+    ("/tasks/filters", "GET"): (401, 200, 200),
+    ("/tasks/filters", "POST"): (401, 422, 422),
+    ("/tasks/filters/<filter_id>", "DELETE"): (401, 404, 404),
+    ("/tasks/<task_id>/snooze", "PUT"): (401, 422, 422),
+    ("/tasks/<task_id>/snooze", "DELETE"): (401, 204, 204),
+    ("/tasks/<task_id>/opened", "POST"): (401, 404, 404),
+    ("/flows/bottlenecks", "GET"): (401, 200, 200),
     ("/instances/<instance_id>", "GET"): (401, 404, 404),
     ("/instances/<instance_id>/<verb>", "POST"): (401, 403, 404),
     ("/settings/<plugin>", "GET"): (401, 403, 404),
@@ -154,7 +164,10 @@ OPEN = {
     "/files/<file_id>", "/files/<file_id>/about", "/hooks/<name>", "/hooks/<name>/<token>",
     "/instances/<instance_id>", "/links", "/links/<link_id>", "/notices", "/notices/read",
     "/requests/<path:key>", "/tasks", "/tasks/<task_id>", "/tasks/<task_id>/<verb>",
-    "/tasks/bulk", "/types", "/types/<name>",
+    "/tasks/bulk", "/tasks/bulk/<bulk_id>", "/tasks/bulk/<bulk_id>/retry",
+    "/tasks/held/<held_id>/cancel", "/tasks/filters", "/tasks/filters/<filter_id>",
+    "/tasks/<task_id>/snooze", "/tasks/<task_id>/opened", "/flows/bottlenecks",
+    "/types", "/types/<name>",
 }  # fmt: skip
 #: What a caller without the right may send: nothing, no JSON, JSON of another kind, other keys.
 SENT = [
