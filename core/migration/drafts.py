@@ -9,7 +9,7 @@ import base64
 import io
 import zipfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -40,11 +40,13 @@ from core.tables.columns import ID, JSON, TEXT, Instant
 from core.tables.releases import list_release_rows, load_release, load_sources
 
 __all__ = [
-    "count_quarantined", "create_draft", "export_release", "get_draft", "list_quarantined",
-    "list_releases", "list_uses", "packed", "propose_draft", "propose_rollback",
-    "publish_draft", "restored", "rollback", "rollback_json",
+    "count_quarantined", "create_draft", "draft_release", "export_release", "get_draft",
+    "list_quarantined", "list_releases", "list_uses", "packed", "propose_draft",
+    "propose_rollback", "publish_draft", "restored", "rollback", "rollback_json",
 ]  # fmt: skip
 
+#: What else is told of a draft, given the release in force and the one it would give.
+Told = Callable[[Release, Release], dict[str, Any]]
 #: Longest YAML of one draft: eight files of the largest size.
 MAX_YAML = 8 * 64 * 1024
 #: How often a publish is worked out anew when others publish at the same time.
@@ -134,8 +136,17 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def get_draft(author: Author, draft_id: str, *, locale: str = "en") -> dict[str, Any]:
-    """Return a draft with its problems, differences, impact and plan."""
+def get_draft(
+    author: Author, draft_id: str, *, locale: str = "en", also: Told | None = None
+) -> dict[str, Any]:
+    """Return a draft with its problems, differences, impact and plan.
+
+    Args:
+        author: whose database it is.
+        draft_id: which one.
+        locale: of the texts.
+        also: what parts above tell of the release that it would give.
+    """
     with author.db.read() as connection:
         row = _row(connection, draft_id)
         head = {
@@ -150,7 +161,28 @@ def get_draft(author: Author, draft_id: str, *, locale: str = "en") -> dict[str,
             return head
         proposal = propose_draft(connection, row["content"])
         seal = seal_of(connection, proposal.running.release.number)
-        return head | {"seal": seal} | proposal.to_json(locale)
+        told = proposal.to_json(locale)
+    if also is not None and proposal.release is not None:
+        told |= also(proposal.running.release, proposal.release)
+    return head | {"seal": seal} | told
+
+
+def draft_release(author: Author, draft_id: str) -> Release:
+    """Return the release that a draft would give.
+
+    Raises:
+        NotFound: there is no such draft.
+        SchemaError: its problems prevent one.
+        Conflict: it has been published.
+    """
+    with author.db.read() as connection:
+        row = _row(connection, draft_id)
+        if row["state"] != "open":
+            raise Conflict(_PUBLISHED)
+        proposal = propose_draft(connection, row["content"])
+    if proposal.release is None:
+        raise SchemaError(problems=proposal.problems)
+    return proposal.release
 
 
 def _row(connection: sa.Connection, draft_id: str) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from core.i18n import N_
 from core.records.plugin_settings import ADMINISTRATORS
 from core.rest.exchange import body_keys, query_keys, route
 from core.security.services import services
+from core.workflow import previews
 
 _MAX_RELEASE = 2**31 - 1
 _MAX_DIGITS = 10
@@ -30,9 +31,14 @@ def create_draft(ctx: Context) -> Any:
 
 @route("/schema/drafts/<draft_id>", "GET")
 def get_draft(ctx: Context, draft_id: str) -> Any:
-    """Answer with a draft's problems, differences, impact and plan."""
+    """Answer with a draft's problems, differences, impact, proof of approvers and plan."""
     _begin(ctx)
-    return _drafts().get_draft(ctx, draft_id, locale=ctx.locale)
+    return _drafts().get_draft(
+        ctx,
+        draft_id,
+        locale=ctx.locale,
+        also=lambda running, release: {"proof": previews.prove_changes(ctx, running, release)},
+    )
 
 
 @route("/schema/drafts/<draft_id>/publish", "POST")

@@ -17,7 +17,8 @@ import msgspec
 
 from core.businesstime import Calendar, Consumed, Duration, parse_duration
 from core.expression import Expression, ExpressionError, PlainEnv, Scope, compile_expression
-from core.expression.types import Kind
+from core.expression.types import Env, Kind
+from core.i18n import N_
 from core.schema.calendars import always_open, calendar_of, default_calendar, usable
 from core.schema.decisiontables import chosen_sources, row_conditions
 from core.schema.fieldtypes import FieldError, field_type
@@ -89,7 +90,7 @@ class PlainFlow:
                 found.append((one, made))
         return tuple(found)
 
-    def row(self, values: Mapping[str, Any], env: PlainEnv) -> dict[str, Any]:
+    def row(self, values: Mapping[str, Any], env: Env) -> dict[str, Any]:
         """Return values with what the record type computes from them."""
         row = dict(values)
         for _ in range(_ROUNDS):
@@ -116,6 +117,8 @@ def loaded(field: Field, value: Any) -> Any:
     if value is None or value == "":
         return None
     if field.type == "table":
+        if not isinstance(value, list | tuple):
+            raise FieldError("field.bad_type", N_("This must be a list."))
         columns = {one.name: one for one in field.fields}
         return [
             {name: loaded(columns[name], one) for name, one in row.items() if name in columns}
@@ -167,9 +170,13 @@ class PlainWorld:
 
     def evaluate(self, expression: Expression, item: Any = None) -> Any:
         """Return the value of an expression over the document."""
-        variables = {"initiator": self.initiator, "item": item}
+        row, env = self.seen({"initiator": self.initiator, "item": item})
+        return expression.evaluate(row, env)
+
+    def seen(self, variables: Mapping[str, Any]) -> tuple[Mapping[str, Any], Env]:
+        """Return the document as expressions see it, and what they may ask besides."""
         env = PlainEnv(self.now, ZoneInfo(self.zone), self.initiator, variables)
-        return expression.evaluate(self.plain.row(self.values, env), env)
+        return self.plain.row(self.values, env), env
 
     def holds(self, condition: str, item: Any = None) -> bool:
         """Return whether a condition holds for the document; unknown is False."""

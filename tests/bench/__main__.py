@@ -12,6 +12,7 @@ from tests.bench.flows import flows
 from tests.bench.forms import forms
 from tests.bench.lists import lists
 from tests.bench.measure import Result, as_json, table
+from tests.bench.proofs import proofs
 from tests.bench.requests import request_costs, served
 from tests.bench.site import installation
 
@@ -19,6 +20,7 @@ from tests.bench.site import installation
 def measured(folder: Path, backends: list[str]) -> Iterator[Result]:
     """Yield every result, telling on standard error what is under way."""
     yield from expressions()
+    yield from proofs()
     for database in backends:
         storage = Storage(database, folder)
         try:
