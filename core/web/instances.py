@@ -11,6 +11,7 @@ from core.web.reading import timeline
 from core.web.taskrows import state_text, task_lines
 from core.web.tasktexts import RESULT_TEXTS, RESULT_TONES, STATE_TONES, TASK_STATE_TEXTS
 from core.workflow import operations
+from core.workflow.pack import may_take
 from core.workflow.pages import get_instance
 
 #: What an administrator may do -> how its button is called.
@@ -43,6 +44,7 @@ def show_instance(ctx: Context, instance_id: str) -> ResponseReturnValue:
         tone=STATE_TONES.get(found["state"], ""),
         tasks=lines,
         events=timeline(ctx, record_type, list(reversed(found["events"]))),
+        has_evidence=may_take(ctx, found["record"]),
         verbs=[
             (verb, translate(text, ctx.locale))
             for verb, (_, text) in _ADMINISTERING.items()

@@ -15,6 +15,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     dashboards,
     duplicates,
     edits,
+    evidence,
     expressions,
     files,
     formlinks,

@@ -71,7 +71,8 @@ ACTION_TONES = {
     "import": "info",
 }
 
-_DOORS = {
+#: Which door a change came through.
+DOOR_TEXTS = {
     "form": N_("by form"),
     "api": N_("over the API"),
     "import": N_("by import"),
@@ -251,7 +252,7 @@ def _line(record_type: RecordType, event: Mapping[str, Any], reading: Reading) -
         what=translate(ACTION_TEXTS.get(action, action), reading.locale),
         at=str(event.get("at") or ""),
         tone=ACTION_TONES.get(action, ""),
-        door=translate(_DOORS[door], reading.locale) if door in _DOORS else "",
+        door=translate(DOOR_TEXTS[door], reading.locale) if door in DOOR_TEXTS else "",
         text=_text(record_type, event, action, reading),
         changes=changes[:_SHOWN],
         rest=changes[_SHOWN:],
