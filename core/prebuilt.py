@@ -139,6 +139,14 @@ class Prebuilt:
         except self._dialect.loaded_dbapi.Error as error:
             raise driver_failure(connection, self.sql, error) from error
 
+    def changed(self, connection: Connection, values: Values) -> int:
+        """Execute an UPDATE or DELETE; return how many rows it found. Not within `together`."""
+        try:
+            cursor = self._execute(connection.connection.driver_connection, values)
+        except self._dialect.loaded_dbapi.Error as error:
+            raise driver_failure(connection, self.sql, error) from error
+        return int(cursor.rowcount)
+
     def read(self, row: Row) -> Row:
         """Return a row of `raw` in Python values."""
         if not self.readers:

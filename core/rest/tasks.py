@@ -25,7 +25,11 @@ _ADMINISTERING = {
     "suspend": operations.suspend,
     "resume": operations.resume,
     "terminate": operations.terminate,
+    "retry": operations.retry,
 }
+
+#: People or steps that one request names, and the longest name.
+_MOST_NAMED, _LONGEST_NAME = 200, 320
 
 
 @route("/tasks", "GET")
@@ -65,16 +69,59 @@ def get(ctx: Context, task_id: str) -> Any:
 def decide(ctx: Context, task_id: str, verb: str) -> Any:
     """Decide a task on the content that the caller was shown."""
     query_keys()
-    body = body_keys({"subject_hash": str, "opinion": str, "seat": str})
-    return deciding.decide(
-        ctx,
+    body = body_keys({
+        "subject_hash": str, "opinion": str, "seat": str, "to": (str, list), "then": str,
+        "rule": str, "fields": dict, "signature": dict, "chosen": dict,
+    })  # fmt: skip
+    decision = deciding.Decision(
         task_id,
         verb,
         subject_hash=body.get("subject_hash", ""),
         opinion=body.get("opinion", ""),
         seat=body.get("seat", ""),
-        key=request.headers.get("Idempotency-Key"),
+        to=_texts("to", body.get("to", [])),
+        then=_one_of("then", body.get("then", ""), ("", "resume", "rewalk", "steal")),
+        rule=_one_of("rule", body.get("rule", "any"), ("any", "all", "sequence")),
+        fields=body.get("fields", {}),
+        signature=body.get("signature", {}),
+        chosen=_chosen(body),
     )
+    return deciding.decide_once(ctx, decision, key=request.headers.get("Idempotency-Key"))
+
+
+def _texts(path: str, value: Any) -> tuple[str, ...]:
+    """Return one text or a list of texts as a tuple of them.
+
+    Raises:
+        Invalid: it is neither, or far too long.
+    """
+    found = tuple(value) if isinstance(value, list) else (value,)
+    if len(found) > _MOST_NAMED or not all(
+        isinstance(one, str) and len(one) <= _LONGEST_NAME and one.isprintable() for one in found
+    ):
+        text = N_("This must be a text or a list of at most {limit} texts.")
+        raise Invalid(problems=[Problem(path, "field.wrong_type", text, {"limit": _MOST_NAMED})])
+    return found
+
+
+def _one_of(path: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Return a word after checking it.
+
+    Raises:
+        Invalid: it is none of the allowed ones.
+    """
+    if value not in allowed:
+        text = N_("This must be one of {values}.")
+        words = ", ".join(filter(None, allowed))
+        raise Invalid(problems=[Problem(path, "field.not_a_choice", text, {"values": words})])
+    return value
+
+
+def _chosen(body: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the people named for steps."""
+    named = body.get("chosen", {})
+    _texts("chosen", list(named))
+    return {step: _texts(f"chosen.{step}", people) for step, people in named.items()}
 
 
 @route("/instances/<instance_id>", "GET")
@@ -86,7 +133,7 @@ def get_instance(ctx: Context, instance_id: str) -> Any:
 
 @route("/instances/<instance_id>/<verb>", "POST", guard=only(operations.may_administer))
 def administer(ctx: Context, instance_id: str, verb: str) -> Any:
-    """Suspend, resume or end an approval."""
+    """Suspend, resume or end an approval, or try again to put it in force."""
     query_keys()
     act = _ADMINISTERING.get(verb)
     if act is None:
@@ -99,11 +146,12 @@ def administer(ctx: Context, instance_id: str, verb: str) -> Any:
 
 @route("/records/<type_name>/<record_id>/submit", "POST", guard=needing("submit"))
 def submit(ctx: Context, type_name: str, record_id: str) -> Any:
-    """Send a document to its approvers."""
+    """Send a document to its approvers; `chosen` names people where the flow lets one."""
     query_keys()
-    body_keys({})
+    chosen = _chosen(body_keys({"chosen": dict}))
     key = request.headers.get("Idempotency-Key")
-    return _flow_answer(ctx, operations.submit(ctx, type_name, record_id, key=key))
+    answer = operations.submit(ctx, type_name, record_id, chosen=chosen, key=key)
+    return _flow_answer(ctx, answer)
 
 
 @route("/records/<type_name>/<record_id>/withdraw", "POST", guard=needing("view"))

@@ -33,6 +33,8 @@ from core.workflow import guard
 from core.workflow.deciding import decide
 from core.workflow.inbox import list_tasks
 from core.workflow.operations import submit
+from core.workflow.people import STAFF
+from core.workflow.staff import Staff
 
 __all__ = ["shipped", "shipped_storage"]
 
@@ -136,6 +138,8 @@ def shipped_storage(
 def shipped(shipped_storage: tuple[Prepared, Hooks]) -> Iterator[Shipped]:
     """Yield an installation of a test's own, with the shipped schema and no records."""
     prepared, hooks = shipped_storage
-    with prepared.fresh() as db:
+    # Another test's application may have told this process where its users are.
+    asked = STAFF.asking(lambda _connection, _registry: Staff())
+    with prepared.fresh() as db, asked:
         yield Shipped(db, Registries(db), hooks, FixedClock(START))
         hooks.wait_for_notes()

@@ -34,7 +34,8 @@ from core.jobs.outbox import emit
 from core.records.readers import actors_of
 from core.tables.columns import ID, JSON
 from core.workflow import errors
-from core.workflow.deciding import VERBS, Decision, check, decide
+from core.workflow.deciding import Decision, check, decide
+from core.workflow.engine.machine import VERBS
 from core.workflow.models import task, vote
 from core.workflow.opinion import read_opinion
 

@@ -1,19 +1,20 @@
 """A decision: one transaction from the key to the outbox.
 
-Order: idempotency key, lock of the instance, who may, status, seat, subject hash,
-vote, tally, next task or effect, events, outbox. Two last voters at once wait for
-each other at the lock, so exactly one of them closes the task.
+Order: idempotency key, lock of the instance, its state, who may, the seat, the content that
+was shown, opinion and signature, the vote and what follows, events, outbox. Two last voters
+at once wait for each other at the lock, so exactly one of them closes the task.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Dialect
 
-from core.clock import to_wire
 from core.context import Context
 from core.errors import (
     Invalid,
@@ -25,29 +26,49 @@ from core.errors import (
     told,
 )
 from core.i18n import N_
-from core.ids import new_id
-from core.workflow import errors, outcome
-from core.workflow.documents import load_document
-from core.workflow.machine import Move, Seat, Vote, find_step, move
-from core.workflow.models import Row, candidate, instance, seat, task, vote
-from core.workflow.opening import close_task, open_task, seat_rows
-from core.workflow.operations import answer_of
+from core.policies.masks import masker
+from core.prebuilt import Prebuilt
+from core.schema.flows import Step
+from core.workflow import errors
+from core.workflow.editing import check_required, edit_with_decision
+from core.workflow.engine.machine import VERBS, perform
+from core.workflow.engine.state import Command, RefusalError, Seat, Visit
+from core.workflow.engine.tally import verdict_of
+from core.workflow.engine.voting import BALLOTS
+from core.workflow.engine.work import Machine
+from core.workflow.fieldrights import visible
+from core.workflow.models import instance, task
+from core.workflow.operations import answer_of, transaction
 from core.workflow.opinion import read_opinion
-from core.workflow.people import identities, is_maker
-from core.workflow.run import Answer, Run, lock_instance, make_run, once, refuse
+from core.workflow.people import voice_of
+from core.workflow.run import (
+    Answer,
+    Run,
+    lock_instance,
+    make_run,
+    once,
+    shown_content,
+)
 from core.workflow.seen import seen_record
-from core.workflow.subject import Subject, difference, read_subject
+from core.workflow.settling import settle
+from core.workflow.subject import difference
 
-#: Verbs that the contract names; a step offers some of them.
-VERBS = frozenset({
-    "approve", "reject", "abstain", "complete", "return", "transfer", "delegate", "add_before",
-    "add_after", "add_beside", "remove_added", "take_back", "claim", "release",
-})  # fmt: skip
-#: Verbs that are votes.
-_VOTES: dict[str, Vote] = {"approve": "approve", "reject": "reject"}
+#: Verbs that say something about the content, so they say which content they mean.
+_ON_CONTENT = frozenset({*BALLOTS, "return", "add_after"})
+#: Verbs after which a step may pass.
+_PASSING = frozenset({"approve", "complete", "add_after"})
+#: Verbs whose words are a vote's or an answer to a task, and may be signed.
+_SIGNED = frozenset({*BALLOTS, "add_after"})
 
 #: Most tasks that one bulk call decides.
 BULK_CAP = 500
+
+
+class NotInBulk(Invalid):
+    """The step's tasks are decided one by one."""
+
+    code = "flow.not_in_bulk"
+    text = N_("This step is decided one by one.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,54 +77,52 @@ class Decision:
 
     Attributes:
         subject_hash: of what they were shown.
-        seat: which seat they sit in; empty is the first that is theirs.
+        seat: which seat they sit in, by key or id; empty is the first that is theirs.
+        to: ids of people, the seat to remove, or the step to return to.
+        then: of a return `resume` or `rewalk`, of a claim `steal`.
+        rule: how those who are added decide: any, all or sequence.
+        fields: field -> wire value that is changed with it.
+        signature: what the signing of the step asks for.
+        chosen: step -> people named for it.
     """
 
     task_id: str
     verb: str
-    subject_hash: str
+    subject_hash: str = ""
     opinion: str = ""
     seat: str = ""
+    to: tuple[str, ...] = ()
+    then: str = ""
+    rule: str = "any"
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    signature: Mapping[str, Any] = field(default_factory=dict)
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """A decision that was found admissible, with all it needs."""
-
-    run: Run
-    task: Row
-    seats: Sequence[Row]
-    seat: Row
-    subject: Subject
-    opinion: str
+    @property
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Return what tells it from another under the same idempotency key."""
+        return (
+            "decide", self.task_id, self.verb, self.subject_hash, self.opinion, self.seat,
+            self.to, self.then, self.rule, dict(self.fields), dict(self.signature),
+            dict(self.chosen),
+        )  # fmt: skip
 
 
 def decide(
-    ctx: Context,
-    task_id: str,
-    verb: str,
-    *,
-    subject_hash: str = "",
-    opinion: str = "",
-    seat: str = "",
-    key: str | None = None,
+    ctx: Context, task_id: str, verb: str, *, key: str | None = None, **more: Any
 ) -> Answer:
-    """Vote on a task and do what follows from it.
+    """Act on a task and do what follows from it; `more` is what `Decision` takes.
 
     Raises:
         NotFound: there is no such task or verb.
-        NotACandidate: the task is for others.
-        SodViolation: the actor made what is decided; no role changes that.
-        AlreadyDecided: somebody was first.
-        AlreadyEnded: the approval ended meanwhile.
-        Suspended: an administrator halted it.
-        SubjectChanged: the hash is not that of what is stored.
-        OpinionRequired: the step wants an opinion with this verb.
-        VerbNotAllowed: the step does not offer this verb.
+        UserError: one of `core.workflow.errors`; nothing was changed.
     """
-    decision = Decision(task_id, verb, subject_hash, opinion, seat)
-    action = ("decide", task_id, verb, subject_hash, opinion, seat)
-    return once(ctx, key, action, lambda: _decide(ctx, decision))
+    return decide_once(ctx, Decision(task_id, verb, **more), key=key)
+
+
+def decide_once(ctx: Context, decision: Decision, *, key: str | None = None) -> Answer:
+    """Do what `decide` does with a decision that was put together before."""
+    return once(ctx, key, decision.fingerprint, lambda: _decide(ctx, decision))
 
 
 def bulk(
@@ -126,14 +145,33 @@ def bulk(
     results = []
     for item in items:
         decision = Decision(item["id"], verb, item.get("subject_hash", ""), opinion)
-        results.append(_attempt(ctx, decision, preview=preview))
+        results.append(attempt(ctx, decision, preview=preview))
     return results
 
 
-def check(ctx: Context, decision: Decision) -> None:
-    """Raise the refusal that `decide` would, without writing anything."""
+def attempt(ctx: Context, decision: Decision, *, preview: bool = False) -> Answer:
+    """Decide one task of several; the result says `applied`, `refused` or `failed` and why."""
+    result: Answer = {"id": decision.task_id}
+    try:
+        if preview:
+            check(ctx, decision, in_bulk=True)
+            return result | {"result": "eligible"}
+        answer = once(ctx, None, (), lambda: _decide(ctx, decision, in_bulk=True))
+    except (UserError, Unavailable) as refusal:
+        return result | {
+            "result": "refused" if isinstance(refusal, UserError) else "failed",
+            "code": refusal.code,
+            "message": told(refusal.text, ctx.locale, refusal.params),
+            "problems": [problem_body(each, ctx.locale) for each in refusal.problems],
+        }
+    return result | {"result": "applied", **answer}
+
+
+def check(ctx: Context, decision: Decision, *, in_bulk: bool = False) -> None:
+    """Raise the refusal that `decide` would, without writing anything; not of its fields."""
     with ctx.reading() as connection:
-        _admit(ctx, connection, decision, lock=False)
+        run = _read_run(ctx, connection, decision)
+        _admit(run, decision, in_bulk=in_bulk)
 
 
 def _check_items(items: Sequence[Mapping[str, str]]) -> None:
@@ -152,249 +190,214 @@ def _is_item(item: object) -> bool:
     )
 
 
-def _attempt(ctx: Context, decision: Decision, *, preview: bool) -> Answer:
-    result: Answer = {"id": decision.task_id}
-    try:
-        if preview:
-            check(ctx, decision)
-            return result | {"result": "eligible"}
-        answer = once(ctx, None, (), lambda: _decide(ctx, decision))
-    except (UserError, Unavailable) as refusal:
-        return result | {
-            "result": "refused" if isinstance(refusal, UserError) else "failed",
-            "code": refusal.code,
-            "message": told(refusal.text, ctx.locale, refusal.params),
-            "problems": [problem_body(each, ctx.locale) for each in refusal.problems],
-        }
-    return result | {"result": "applied", **answer}
-
-
-def _decide(ctx: Context, decision: Decision) -> Answer:
-    connection = ctx.connection
-    assert connection is not None  # noqa: S101  `once` has opened it
-    ballot = _admit(ctx, connection, decision, lock=True)
-    made = _cast(ballot, _VOTES[decision.verb])
-    _follow(ballot, made)
-    ballot.run.evidence.close()
-    return answer_of(ballot.run) | {
+def _decide(ctx: Context, decision: Decision, *, in_bulk: bool = False) -> Answer:
+    connection = transaction(ctx)
+    run = lock_instance(ctx, connection, _instance_of(connection, decision))
+    known = set(run.state.visits)
+    visit = _admit(run, decision, in_bulk=in_bulk)
+    settle(run)
+    opened = [
+        one.id
+        for one in run.state.visits.values()
+        if one.id not in known and one.state == "open" and run.tree.nodes[one.step].is_human
+    ]
+    return answer_of(run) | {
         "task": decision.task_id,
         "verb": decision.verb,
-        "verdict": made.verdict,
-        "next_task": ballot.run.row["task_id"] if made.trigger == "pass" else None,
+        "verdict": _verdict(run, visit),
+        "next_task": opened[0] if opened else None,
     }
 
 
-def _admit(ctx: Context, connection: Connection, decision: Decision, *, lock: bool) -> Ballot:
-    """Return the ballot, or raise the first reason why there is none.
+def _verdict(run: Run, visit: Visit) -> str:
+    if visit.state == "done":
+        return {"pass": "passed", "reject": "rejected", "return": "returned"}.get(
+            visit.result, visit.result
+        )
+    return verdict_of(run.tree.nodes[visit.step].step, run.state, visit.id)
+
+
+def _admit(run: Run, decision: Decision, *, in_bulk: bool) -> Visit:
+    """Do what is wanted in memory, or raise the first reason why it is not possible.
 
     Raises:
-        NotFound: there is no such verb.
         NotACandidate: the task is for others.
-        SodViolation: the actor made what is decided.
-        VerbNotAllowed: the step does not offer the verb.
+        TaskStale: the document came back and waits in another task.
+        UserError: any other refusal.
     """
-    if decision.verb not in VERBS:
+    visit = run.state.visits.get(decision.task_id)
+    if visit is None or not run.tree.nodes[visit.step].is_human:
         raise NotFound
-    shown = _task_row(connection, decision.task_id)
-    run = _run(ctx, connection, shown["instance_id"], lock=lock)
-    # Read again: what stood here before the lock may be over.
-    row = _task_row(connection, decision.task_id)
-    seats = seat_rows(run, row["id"])
-    mine = _seats_of(connection, ctx, row["id"])
-    if not mine:
-        raise errors.NotACandidate
-    if is_maker(ctx.actor.id, run.row["makers"]):
-        raise errors.SodViolation
-    if decision.verb not in row["may"].split() or decision.verb not in _VOTES:
-        raise errors.VerbNotAllowed(verb=decision.verb)
-    _check_status(run, row)
-    chosen = _choose(run, row, [each for each in seats if each["id"] in mine], decision.seat)
-    subject = _check_subject(run, row, decision.subject_hash)
-    opinion = _check_opinion(run, row["step"], decision)
-    return Ballot(run, row, seats, chosen, subject, opinion)
-
-
-def _task_row(connection: Connection, task_id: str) -> Row:
-    row = connection.execute(sa.select(task).where(task.c.id == task_id)).mappings().first()
-    if row is None:
-        raise NotFound
-    return row
-
-
-def _run(ctx: Context, connection: Connection, instance_id: str, *, lock: bool) -> Run:
-    if lock:
-        return lock_instance(ctx, connection, instance_id)
-    query = sa.select(instance).where(instance.c.id == instance_id)
-    return make_run(ctx, connection, connection.execute(query).mappings().one())
-
-
-def _seats_of(connection: Connection, ctx: Context, task_id: str) -> frozenset[str]:
-    """Return the ids of the task's seats that the actor may sit in."""
-    rows = connection.execute(
-        sa.select(candidate.c.seat_id).where(
-            candidate.c.task_id == task_id,
-            sa.tuple_(candidate.c.kind, candidate.c.actor).in_(identities(ctx.actor)),
-        )
-    )
-    return frozenset(rows.scalars())
-
-
-def _check_status(run: Run, row: Row) -> None:
-    """Refuse a task that is over or halted, saying who did that and when."""
-    if row["state"] == "done":
-        _refuse_decided(run, row)
-    if row["state"] == "suspended" or run.row["state"] == "suspended":
-        errors.refuse(errors.Suspended)
-    if row["state"] != "open":
-        refuse(errors.AlreadyEnded.code, {**row, **_ending(run, row)})
-
-
-def _ending(run: Run, row: Row) -> dict[str, Any]:
-    return {
-        "state": row["result"] or run.row["state"],
-        "ended_by": row["closed_by"],
-        "ended_by_name": row["closed_by_name"],
-        "ended_at": row["closed_at"],
-    }
-
-
-def _refuse_decided(run: Run, row: Row) -> NoReturn:
-    last = run.connection.execute(
-        sa.select(vote).where(vote.c.task_id == row["id"]).order_by(vote.c.at.desc()).limit(1)
-    ).mappings().one()  # fmt: skip
-    errors.refuse(errors.AlreadyDecided, by=last["actor_name"], at=last["at"], verb=last["verb"])
-
-
-def _choose(run: Run, row: Row, mine: Sequence[Row], wanted: str) -> Row:
-    """Return the seat to vote in: the one named, else the first open one.
-
-    Whoever has voted on the task must name a second seat, so that a double click
-    never fills two.
-
-    Raises:
-        NotACandidate: the seat named is for others.
-    """
-    voted = run.connection.execute(
-        sa.select(vote.c.seat_id).where(
-            vote.c.task_id == row["id"], vote.c.actor == run.ctx.actor.id
-        )
-    ).first()
-    for each in mine:
-        is_meant = each["key"] == wanted if wanted else voted is None
-        if is_meant and each["state"] == "open":
-            return each
-    if voted is None and wanted and wanted not in {each["key"] for each in mine}:
-        raise errors.NotACandidate
-    _refuse_decided(run, row)
-
-
-def _check_subject(run: Run, row: Row, shown_hash: str) -> Subject:
-    """Return the subject as stored; refuse a vote for anything else.
-
-    Raises:
-        HashRequired: the vote does not say what it is for.
-        SubjectChanged: it is for something else.
-    """
-    if not shown_hash:
-        raise errors.HashRequired
-    type_name, record_id = run.record
-    record = load_document(run.as_system, type_name, record_id)
-    subject = read_subject(run.as_system, run.connection, type_name, flow=run.flow, record=record)
-    if shown_hash == row["subject_hash"] == subject.hash:
-        return subject
-    submitted = msgspec.json.decode(run.row["values"])
-    changes, _same = difference(
-        run.ctx.registry.record_type(type_name), submitted, subject.proposed,
-        visible=seen_record(run.ctx, type_name, record_id) or (),
-    )  # fmt: skip
-    raise errors.SubjectChanged(
-        problems=[
-            Problem(
-                each["field"],
-                errors.SubjectChanged.code,
-                N_("It was {before} and is {after} now."),
-                {"before": str(each["before"]), "after": str(each["after"])},
-            )
-            for each in changes
-        ]
-    )
-
-
-def _check_opinion(run: Run, step_id: str, decision: Decision) -> str:
-    rule = find_step(run.flow, step_id).comment.rule(decision.verb)
+    step = run.tree.nodes[visit.step].step
+    _require_seat(run, visit)
+    _refuse_stale(run, visit, decision.verb)
     opinion = read_opinion(decision.opinion)
-    if rule == "required" and not opinion:
+    if step.comment.rule(decision.verb) == "hidden":
+        opinion = ""
+    command = Command(
+        decision.verb, visit.id, decision.seat, opinion, decision.to, decision.then,
+        decision.rule, chosen=dict(decision.chosen),
+    )  # fmt: skip
+    acting: Seat | None = None
+    if decision.fields:
+        # Whether they may at all is asked before anything of the document is touched.
+        acting = _rehearse(run, command)
+        _check_shown(run, visit, decision)
+        edit_with_decision(run, acting, step, decision.fields)
+        run.perform(command)
+    else:
+        run.perform(command)
+        _check_shown(run, visit, decision)
+        acting = _acting(run, visit)
+    if in_bulk and not step.queue.bulk:
+        raise NotInBulk
+    if not opinion and step.comment.rule(decision.verb) == "required":
         text = N_("Please give an opinion.")
         raise errors.OpinionRequired(
             problems=[Problem("opinion", errors.OpinionRequired.code, text)]
         )
-    return "" if rule == "hidden" else opinion
+    if acting is not None and decision.verb in _PASSING:
+        check_required(run, acting, step)
+    if acting is not None and decision.verb in _SIGNED:
+        _check_signature(acting, step, decision)
+    return visit
 
 
-def _cast(ballot: Ballot, voted: Vote) -> Move:
-    """Write the vote into its seat; return what follows from all votes."""
-    run, row, chosen = ballot.run, ballot.task, ballot.seat
-    taken = run.connection.execute(
-        seat.update()
-        .where(
-            seat.c.id == chosen["id"],
-            seat.c.state == "open",
-            seat.c.version == chosen["version"],
-        )
-        .values(state="voted", ballot=voted, version=seat.c.version + 1)
-    )
-    if not taken.rowcount:
-        _refuse_decided(run, row)
-    actor, now = run.ctx.actor, to_wire(run.ctx.now)
-    run.connection.execute(
-        vote.insert().values(
-            id=new_id(),
-            seat_id=chosen["id"],
-            task_id=row["id"],
-            instance_id=row["instance_id"],
-            record_type=row["record_type"],
-            actor=actor.id,
-            actor_name=actor.name,
-            verb=voted,
-            opinion=ballot.opinion,
-            subject_hash=row["subject_hash"],
-            at=now,
-        )
-    )
-    run.connection.execute(
-        candidate.update().where(candidate.c.seat_id == chosen["id"]).values(is_open=False)
-    )
-    if voted == "approve":
-        run.connection.execute(
-            task.update().where(task.c.id == row["id"]).values(approved=task.c.approved + 1)
-        )
-    run.evidence.add(
-        voted, step=row["step"], task_id=row["id"], seat=chosen["key"], opinion=ballot.opinion
-    )
-    seats = [
-        Seat(each["key"], "voted", voted)
-        if each["id"] == chosen["id"]
-        else Seat(each["key"], each["state"], each["ballot"])
-        for each in ballot.seats
+def _rehearse(run: Run, command: Command) -> Seat:
+    """Return the seat a command would be done in; raises its refusal, changes nothing."""
+    machine = Machine(run.tree, deepcopy(run.state), run.world)
+    try:
+        events = perform(machine, voice_of(run.ctx.actor), command)
+    except RefusalError as refusal:
+        run.refuse(refusal)
+    made = machine.state.votes.get(events[0].detail.get("vote", "")) if events else None
+    if made is None:
+        raise errors.VerbNotAllowed(verb=command.verb)
+    return run.state.seats[made.seat]
+
+
+def _acting(run: Run, visit: Visit) -> Seat | None:
+    """Return the seat that a vote of this operation was cast in, if one was."""
+    for event in run.events:
+        made = run.state.votes.get(event.detail.get("vote", ""))
+        if made is not None and made.visit == visit.id and made.source == "human":
+            return run.state.seats[made.seat]
+    return None
+
+
+def own_seats(run: Run, visit: Visit) -> list[str]:
+    """Return the names of the task's seats that the actor sits in, or voted in."""
+    mine, actor = voice_of(run.ctx.actor).identities, run.ctx.actor.id
+    return [
+        seat.group or seat.key
+        for seat in run.state.seats_of(visit.id)
+        if any(one.identity in mine for one in run.state.candidates_of(seat.id))
+        or (seat.vote and run.state.votes[seat.vote].actor == actor)
     ]
-    return move(run.flow, row["step"], seats)
 
 
-def _follow(ballot: Ballot, made: Move) -> None:
-    """Close the task and go on, when its votes decide it."""
-    run, row = ballot.run, ballot.task
-    if made.trigger is None:
+def _require_seat(run: Run, visit: Visit) -> None:
+    """Refuse whoever never had a voice in a task, before anything is said about it.
+
+    Raises:
+        NotACandidate: the task is for others.
+    """
+    mine = voice_of(run.ctx.actor).identities
+    seats = {seat.id for seat in run.state.seats_of(visit.id)}
+    is_candidate = any(
+        one.seat in seats and not one.gone and one.identity in mine for one in run.state.candidates
+    )
+    has_voted = any(
+        one.visit == visit.id and one.actor == run.ctx.actor.id for one in run.state.votes.values()
+    )
+    if not is_candidate and not has_voted:
+        errors.refuse(errors.NotACandidate)
+
+
+def _refuse_stale(run: Run, visit: Visit, verb: str) -> None:
+    """Refuse a task that was gone back over and waits anew, naming the task it is now."""
+    is_past = visit.state == "cancelled" or (visit.state == "done" and visit.result == "return")
+    if not is_past or verb == "take_back":
         return
-    passed = made.verdict == "passed"
-    close_task(run, row["id"], state="done", result="pass" if passed else "reject")
-    if made.moot:
-        run.evidence.add(
-            "moot", step=row["step"], task_id=row["id"], detail={"seats": list(made.moot)}
-        )
-    if made.step is not None:
-        run.advance("pass")
-        open_task(run, made.step)
-    elif made.trigger == "finish":
-        outcome.apply(run, ballot.subject)
-    else:
-        outcome.reject(run)
+    later = [
+        one
+        for one in run.state.live_visits()
+        if one.step == visit.step and one.number > visit.number
+    ]
+    if later:
+        errors.refuse(
+            errors.TaskStale, task=later[-1].id, link=f"/tasks/{later[-1].id}",
+            at=later[-1].opened_at,
+        )  # fmt: skip
+
+
+def _check_shown(run: Run, visit: Visit, decision: Decision) -> None:
+    """Refuse a decision about something else than what is stored.
+
+    Raises:
+        HashRequired: it does not say what it is about.
+        SubjectChanged: it is about something else; says what changed since.
+    """
+    shown = decision.subject_hash
+    if not shown:
+        if decision.verb in _ON_CONTENT:
+            raise errors.HashRequired
+        return
+    subject = run.subject
+    if shown == subject.hash == run.row["subject_hash"] and shown == visit.subject_hash:
+        return
+    before = shown_content(run.connection, run.row["id"], shown)
+    if before is None or shown == subject.hash:
+        before = msgspec.json.decode(run.row["values"])
+    type_name, record_id = run.record
+    record_type = run.ctx.registry.record_type(type_name)
+    rights = run.tree.nodes[visit.step].step.fields
+    seen = seen_record(run.ctx, type_name, record_id) or {}
+    changes, _same = difference(
+        record_type, before, subject.proposed, visible=visible(rights, own_seats(run, visit), seen)
+    )
+    masked = frozenset(seen.get("masked", ()))
+    text = N_("It was {before} and is {after} now.")
+    problems = []
+    for each in changes:
+        name = each["field"]
+        mask = masker(record_type.field(name)) if name in masked else str
+        values = {side: mask(each[side]) for side in ("before", "after")}
+        problems.append(Problem(name, errors.SubjectChanged.code, text, values))
+    raise errors.SubjectChanged(problems=problems)
+
+
+def _check_signature(seat: Seat, step: Step, decision: Decision) -> None:
+    """Refuse a vote that is not signed as the step asks.
+
+    Raises:
+        SignatureRequired: it is not signed.
+    """
+    way = step.signing(seat.group or seat.key)
+    if way != "click" and not decision.signature:
+        errors.refuse(errors.SignatureRequired, way=way)
+
+
+def _instance_of(connection: Connection, decision: Decision) -> str:
+    """Return the id of the task's instance.
+
+    Raises:
+        NotFound: there is no such verb or task.
+    """
+    if decision.verb not in VERBS:
+        raise NotFound
+    rows = _finding(connection.dialect).rows(connection, {"id": decision.task_id})
+    if not rows:
+        raise NotFound
+    return str(rows[0][0])
+
+
+@lru_cache(maxsize=4)
+def _finding(dialect: Dialect) -> Prebuilt:
+    return Prebuilt(sa.select(task.c.instance_id).where(task.c.id == sa.bindparam("id")), dialect)
+
+
+def _read_run(ctx: Context, connection: Connection, decision: Decision) -> Run:
+    """Return the run of a decision that nothing is written for."""
+    found = sa.select(instance).where(instance.c.id == _instance_of(connection, decision))
+    return make_run(ctx, connection, connection.execute(found).mappings().one())

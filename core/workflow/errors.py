@@ -1,11 +1,12 @@
 """Why a flow refuses; the codes are part of the contract.
 
-Where somebody else was first, `problems` says who, when and what.
+Each carries its parameters in its one problem, for programs: who, when and what.
 """
 
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
-from core.errors import Conflict, Forbidden, Invalid, Problem, UserError
+from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem, RateLimited, UserError
 from core.i18n import N_
 
 
@@ -87,6 +88,78 @@ class SubjectLocked(Conflict):
     hint = N_("Withdraw it first.")
 
 
+class ClaimedBy(Conflict):
+    """Somebody else works on it."""
+
+    code = "flow.claimed_by"
+    text = N_("{by} is working on this until {until}.")
+
+
+class ClaimRequired(Conflict):
+    """The step's tasks are claimed before they are decided."""
+
+    code = "flow.claim_required"
+    text = N_("Claim this before you decide it.")
+
+
+class RouteChanged(Conflict):
+    """What is changed with the decision would have led another way."""
+
+    code = "flow.route_changed"
+    text = N_("With this change the document would have gone another way at {step}.")
+    hint = N_("Return it, so that everybody who must decide on it is asked.")
+
+
+class HasSuccessorVote(Conflict):
+    """Somebody behind it has decided on the strength of it."""
+
+    code = "flow.has_successor_vote"
+    text = N_("Somebody has decided after you, so this cannot be taken back.")
+
+
+class AddSignDepth(Conflict):
+    """Voices are added at added voices only so deep."""
+
+    code = "flow.add_sign_depth"
+    text = N_("People can be added at most {limit} deep.")
+
+
+class SeatNotRemovable(Conflict):
+    """Only an added voice that has not spoken and is not needed can go."""
+
+    code = "flow.seat_not_removable"
+    text = N_("This voice cannot be removed: it was not added here, has spoken, or is needed.")
+
+
+class NoApprover(Conflict):
+    """Nobody can decide a step, and the flow does not let it wait for somebody."""
+
+    code = "flow.no_approver"
+    text = N_("There is nobody who may decide the step {step}.")
+
+
+class TooManyRuns(Conflict):
+    """A subflow is walked for a limited number of things."""
+
+    code = "flow.too_many_runs"
+    text = N_("The step {step} would be walked more than {limit} times.")
+
+
+class NotMigratable(Conflict):
+    """A running approval cannot go on under another version of its flow."""
+
+    code = "flow.not_migratable"
+    text = N_("This approval cannot go on under the new version.")
+
+
+class TaskStale(UserError):
+    """The task was opened before the document came back; it is another one by now."""
+
+    code = "flow.task_stale"
+    status = 412
+    text = N_("This was returned and submitted again meanwhile. Look at it as it is now.")
+
+
 class SubjectChanged(UserError):
     """The vote is for something else than what is stored."""
 
@@ -102,11 +175,46 @@ class OpinionRequired(Invalid):
     text = N_("Please give an opinion.")
 
 
+class RequireFailed(Invalid):
+    """What must hold for the document, or what the step asks for, does not."""
+
+    code = "flow.require_failed"
+    text = N_("The document does not meet what this approval asks for.")
+
+
 class SignatureRequired(Invalid):
     """The step is signed."""
 
     code = "flow.signature_required"
     text = N_("This decision must be signed.")
+
+
+class FieldReadonly(Invalid):
+    """The step does not let its people change this field."""
+
+    code = "flow.field_readonly"
+    text = N_("{field} cannot be changed at this step.")
+
+
+class ReturnTargetInvalid(Invalid):
+    """It cannot be sent back there."""
+
+    code = "flow.return_target_invalid"
+    text = N_("It cannot be returned there.")
+
+
+class PersonInvalid(Invalid):
+    """The person named cannot be asked here."""
+
+    code = "flow.person_invalid"
+    text = N_("Choose other people: they must be active, and nobody twice.")
+
+
+class RemindedLately(RateLimited):
+    """The approvers were reminded a short time ago."""
+
+    code = "flow.rate_limited"
+    text = N_("They were reminded lately; you can do it again in {minutes} minutes.")
 
 
 class VerbNotAllowed(Invalid):
@@ -123,6 +231,18 @@ class HashRequired(Invalid):
     text = N_("Send the subject_hash of what you have seen.")
 
 
-def refuse(error: type[UserError], **params: str | None) -> NoReturn:
+#: Code of a refusal of the engine -> the error that answers it.
+BY_CODE: Mapping[str, type[UserError]] = {
+    error.code: error
+    for error in (
+        NotACandidate, SodViolation, AlreadyDecided, AlreadyEnded, DuplicateOpen, Suspended,
+        NotPossible, ClaimedBy, ClaimRequired, HasSuccessorVote, AddSignDepth,
+        SeatNotRemovable, NoApprover, TooManyRuns, VerbNotAllowed, ReturnTargetInvalid,
+        PersonInvalid, NotFound,
+    )
+}  # fmt: skip
+
+
+def refuse(error: type[UserError], **params: Any) -> NoReturn:
     """Raise an error whose one problem carries its parameters for programs to read."""
     raise error(problems=[Problem("", error.code, error.text, params)], **params)

@@ -8,7 +8,7 @@ from core.context import Context
 from core.extension.hooks import Hooks
 from core.extension.hookspecs import Change, hookimpl
 from core.workflow import errors
-from core.workflow.machine import LOCKING
+from core.workflow.outcome import is_locking
 from core.workflow.run import open_instance
 
 
@@ -18,7 +18,7 @@ class FlowGuard:
     @hookimpl
     def guanxi_before_save(self, ctx: Context, change: Change) -> None:
         """Refuse the change when an approval of the record is under way."""
-        if change.action == "create" or ctx.connection is None:
+        if change.action == "create" or ctx.connection is None or ctx.door == "flow":
             return
         record_type = ctx.registry.release.type(change.record_type)
         if record_type is None or not record_type.document:
@@ -27,7 +27,7 @@ class FlowGuard:
         if row is None:
             return
         # A deleted record would leave its approval open for ever.
-        if change.action == "delete" or row["state"] in LOCKING:
+        if change.action == "delete" or is_locking(row["state"], row["former_state"]):
             errors.refuse(
                 errors.SubjectLocked,
                 by=row["initiator_name"], at=row["opened_at"], instance=row["id"],

@@ -123,6 +123,7 @@ visit = sa.Table(
     metadata,
     sa.Column("id", _ID, primary_key=True, doc="of a human step also the task's"),
     sa.Column("instance_id", _ID, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False, doc="in the order they were begun"),
     sa.Column("step", _STEP, nullable=False),
     sa.Column("type", sa.String(10), nullable=False),
     sa.Column("parent", _ID, nullable=False, doc="the visit of the block around it"),
@@ -136,6 +137,7 @@ visit = sa.Table(
     sa.Column("closed_at", _TIME, nullable=False),
     sa.Column("closed_by", _ID, nullable=False),
     sa.Column("resumes", _ID, nullable=False, doc="the visit whose clock it goes on with"),
+    sa.Column("cause", _ID, nullable=False, doc="the visit whose end led here"),
 )
 sa.Index("ix_gx_visit__instance", visit.c.instance_id)
 
@@ -321,7 +323,15 @@ _fires = sa.and_(
 )
 sa.Index("ix_gx_timer__due", timer.c.fire_at, sqlite_where=_fires, postgresql_where=_fires)
 sa.Index("ix_gx_timer__instance", timer.c.instance_id)
-sa.Index("ux_gx_timer__rung", timer.c.visit_id, timer.c.rung, unique=True)
+_waits = timer.c.state == sa.literal_column("'pending'")
+sa.Index(
+    "ux_gx_timer__rung",
+    timer.c.visit_id,
+    timer.c.rung,
+    unique=True,
+    sqlite_where=_waits,
+    postgresql_where=_waits,
+)
 
 copy = sa.Table(
     "gx_flow_copy",

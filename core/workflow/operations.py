@@ -1,11 +1,13 @@
 """What the initiator and the administrator do: submit, withdraw, suspend, resume, end.
 
 Every operation is one transaction, locks the instance before the record, and leaves
-a chained event and an outbox event. With `key` a repeated call has one effect and
-the same answer.
+chained events and outbox events. With `key` a repeated call has one effect and the same
+answer.
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -21,50 +23,57 @@ from core.records.effects import check_proposal, put_effect
 from core.records.environment import RecordEnv
 from core.records.proposals import SUBMITTED, Proposal, find_proposal, set_proposal_status
 from core.schema.flows import Flow
-from core.schema.model import Release, encode
+from core.schema.model import encode
 from core.workflow import errors
-from core.workflow.documents import load_document
-from core.workflow.machine import first_step
+from core.workflow.choosing import choose_flow, flows_for, require_start, subflows_of
+from core.workflow.documents import Record, load_document
+from core.workflow.engine.state import Command
 from core.workflow.models import instance
-from core.workflow.opening import close_open_tasks, open_task, set_suspended
 from core.workflow.opinion import read_opinion
-from core.workflow.outcome import blocking_problems, hand_back
+from core.workflow.outcome import blocking_problems
 from core.workflow.people import makers_of
-from core.workflow.run import Answer, Run, lock_instance, make_run, once, open_instance, refuse
-from core.workflow.subject import Subject, read_subject
+from core.workflow.run import (
+    Answer,
+    Run,
+    lock_instance,
+    new_run,
+    once,
+    open_instance,
+    refuse_open,
+)
+from core.workflow.settling import settle
+from core.workflow.subject import Subject, data_fields, is_same, read_subject
 
 #: Statuses of a document that waits for its first approval.
 _SUBMITTABLE = frozenset({"draft", "rejected"})
 
-Record = dict[str, Any]
+#: Step -> ids of the people that the initiator names for it.
+Chosen = Mapping[str, Sequence[str]]
 
 
-def flow_of(release: Release, type_name: str) -> Flow:
-    """Return the flow that approves documents of a type.
-
-    Raises:
-        NoFlow: none is published.
-    """
-    found = [flow for flow in release.flows.values() if flow.document == type_name]
-    if not found:
-        raise errors.NoFlow(type=type_name)
-    return max(found, key=lambda flow: flow.version)
-
-
-def submit(ctx: Context, type_name: str, record_id: str, *, key: str | None = None) -> Answer:
+def submit(
+    ctx: Context, type_name: str, record_id: str, *, chosen: Chosen | None = None,
+    key: str | None = None,
+) -> Answer:  # fmt: skip
     """Send a document, or the change proposed to an effective one, to its approvers.
+
+    What was returned goes on where the return says; `chosen` names people for the steps
+    that let the initiator do so.
 
     Raises:
         NotFound: there is no such record for this actor.
         Forbidden: the actor may not submit it.
-        NoFlow: its type has no approval flow.
+        NoFlow: its type has no approval flow, or none for this document.
         DuplicateOpen: it is being decided already.
         NothingToSubmit: it is in force and nobody proposed a change.
+        RequireFailed: the flow's condition does not hold.
     """
-    flow = flow_of(ctx.registry.release, ctx.registry.record_type(type_name).name)
+    if not flows_for(ctx.registry.release, ctx.registry.record_type(type_name).name):
+        raise errors.NoFlow(type=type_name)
+    named = {step: tuple(people) for step, people in (chosen or {}).items()}
     return once(
-        ctx, key, ("submit", type_name, record_id),
-        lambda: _submit(ctx, flow, type_name, record_id),
+        ctx, key, ("submit", type_name, record_id, named),
+        lambda: _submit(ctx, type_name, record_id, named),
     )  # fmt: skip
 
 
@@ -76,6 +85,7 @@ def withdraw(
     Raises:
         NotFound: the record has no approval under way.
         NotInitiator: somebody else submitted it.
+        AlreadyDecided: somebody voted, and the flow lets nobody withdraw after that.
     """
     return once(
         ctx, key, ("withdraw", type_name, record_id, reason),
@@ -84,7 +94,7 @@ def withdraw(
 
 
 def suspend(ctx: Context, instance_id: str, *, reason: str, key: str | None = None) -> Answer:
-    """Halt an instance; nobody can decide until it is resumed."""
+    """Halt an instance; nobody can decide and its clocks stand until it is resumed."""
     return _administer(ctx, instance_id, "suspend", reason=reason, key=key)
 
 
@@ -98,35 +108,118 @@ def terminate(ctx: Context, instance_id: str, *, reason: str, key: str | None = 
     return _administer(ctx, instance_id, "terminate", reason=reason, key=key)
 
 
+def retry(ctx: Context, instance_id: str, *, reason: str, key: str | None = None) -> Answer:
+    """Try again to put an approved document in force whose content is still the same."""
+    return _administer(ctx, instance_id, "retry", reason=reason, key=key)
+
+
+def recheck(ctx: Context, instance_id: str) -> Answer:
+    """Look again at who can decide what waits, after people changed, and at what it waits for."""
+
+    def act() -> Answer:
+        run = lock_instance(ctx, transaction(ctx), instance_id)
+        run.perform(Command("recheck"))
+        settle(run)
+        return answer_of(run)
+
+    return once(ctx, None, (), act)
+
+
+def fire(ctx: Context, instance_id: str, visit_id: str, rung: int) -> Answer:
+    """Do what a clock of a task or wait says that has gone off; nothing when it has not."""
+
+    def act() -> Answer:
+        run = lock_instance(ctx, transaction(ctx), instance_id)
+        run.perform(Command("fire", visit_id, rung=rung))
+        settle(run)
+        return answer_of(run)
+
+    return once(ctx, None, (), act)
+
+
 def may_administer(ctx: Context) -> bool:
     """Return whether the actor may halt and end other people's approvals."""
     return ctx.actor.is_system or "Admin" in ctx.actor.roles
 
 
-def _submit(ctx: Context, flow: Flow, type_name: str, record_id: str) -> Answer:
-    connection = ctx.connection
-    assert connection is not None  # noqa: S101  `once` has opened it
+def transaction(ctx: Context) -> Connection:
+    """Return the transaction that `once` has opened."""
+    assert ctx.connection is not None  # noqa: S101  only called within it
+    return ctx.connection
+
+
+def _submit(
+    ctx: Context, type_name: str, record_id: str, chosen: dict[str, tuple[str, ...]]
+) -> Answer:
+    connection = transaction(ctx)
     # The instance is locked before the record, as everywhere.
     former = open_instance(connection, type_name, record_id, lock=True)
     record = load_document(ctx, type_name, record_id, lock=True)
     _require_submit(ctx, connection, type_name, record)
     # Somebody may have submitted while this waited for the record.
     former = open_instance(connection, type_name, record_id) or former
+    if former is not None and former["state"] == "returned":
+        return _submit_again(lock_instance(ctx, connection, former["id"]), record, chosen)
     if former is not None:
         _supersede(ctx, connection, former)
+    flow = choose_flow(ctx, connection, type_name, record)
     found = find_proposal(connection, type_name, record_id)
     record = _mark_submitted(ctx, connection, type_name, record=record, found=found)
     subject = read_subject(ctx, connection, type_name, flow=flow, record=record)
-    run = _insert(ctx, connection, flow, (type_name, record, subject))
-    run.evidence.add(
-        "submit",
-        step=first_step(flow).id,
-        detail={"flow": flow.flow, "version": flow.version, "round": run.row["round"]},
-    )
-    run.emit("document.submitted", round=run.row["round"])
-    open_task(run, first_step(flow))
-    run.evidence.close()
+    run = _begin(ctx, connection, flow, (type_name, record, subject))
+    require_start(ctx, run.world, flow)
+    run.perform(Command("submit", chosen=chosen))
+    _tell_submit(run)
+    settle(run)
     return answer_of(run)
+
+
+def _tell_submit(run: Run) -> None:
+    """Say in the first event by which flow it goes."""
+    first = run.events[0]
+    detail = {"flow": run.flow.flow, "version": run.flow.version, "round": run.row["round"]}
+    run.events[0] = replace(first, detail=first.detail | detail)
+    run.announce("document.submitted", round=run.row["round"])
+
+
+def _submit_again(run: Run, record: Record, chosen: dict[str, tuple[str, ...]]) -> Answer:
+    """Send a returned document on its way, with what was changed meanwhile."""
+    ctx, connection, row = run.ctx, run.connection, run.row
+    type_name = row["record_type"]
+    found = find_proposal(connection, type_name, row["record_id"])
+    _mark_submitted(ctx, connection, type_name, record=record, found=found)
+    run.forget()
+    row["proposal_id"] = found.id if found else None
+    row["record_version"] = run.document["version"]
+    makers = makers_of(ctx, connection, run.document, type_name=type_name, found=found)
+    take_content(run)
+    run.state.makers |= frozenset(one for one in makers.split("|") if one)
+    require_start(ctx, run.world, run.flow)
+    run.perform(Command("submit", chosen=chosen))
+    _tell_submit(run)
+    settle(run)
+    return answer_of(run)
+
+
+def take_content(run: Run) -> None:
+    """Make the document as it is now what is decided; keep what changed as evidence."""
+    row, subject = run.row, run.subject
+    run.diff = changed_values(run, msgspec.json.decode(row["values"]), subject.proposed)
+    row["values"] = msgspec.json.encode(subject.proposed).decode()
+    row["title"] = _title(run.ctx.registry.record_type(row["record_type"]).title_field, subject)
+    row["subject_hash"] = run.state.subject_hash = subject.hash
+
+
+def changed_values(
+    run: Run, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the fields of the document that differ, with both wire values."""
+    record_type = run.ctx.registry.record_type(run.row["record_type"])
+    return [
+        {"field": one.name, "before": before.get(one.name), "after": after.get(one.name)}
+        for one in data_fields(record_type)
+        if not is_same(one, before.get(one.name), after.get(one.name))
+    ]
 
 
 def _require_submit(ctx: Context, connection: Connection, type_name: str, record: Record) -> None:
@@ -142,11 +235,13 @@ def _require_submit(ctx: Context, connection: Connection, type_name: str, record
 def _supersede(ctx: Context, connection: Connection, former: Record) -> None:
     """End a round that could not take effect; refuse while one is being decided."""
     if former["state"] != "apply_blocked":
-        refuse(errors.DuplicateOpen.code, former)
+        refuse_open(former)
     run = lock_instance(ctx, connection, former["id"])
-    run.advance("withdraw")
-    run.evidence.add("supersede", step=run.row["step"])
-    run.evidence.close()
+    run.perform(Command("withdraw"))
+    run.events = [replace(one, verb="supersede") for one in run.events if one.verb == "withdraw"]
+    # Its document was handed back when it was blocked, and goes on in the new round.
+    run.former = run.state.status
+    settle(run)
 
 
 def _mark_submitted(
@@ -169,22 +264,30 @@ def _mark_submitted(
     return load_document(ctx, type_name, record["id"])
 
 
-def _insert(
-    ctx: Context, connection: Connection, flow: Flow, what: tuple[str, Record, Subject]
-) -> Run:
-    type_name, record, subject = what
-    record_type = ctx.registry.record_type(type_name)
-    found = subject.proposal
-    definition = encode(flow)
-    before = _last_round(connection, type_name, record["id"])
-    makers = makers_of(ctx, connection, record, type_name=type_name, found=found)
-    row = {
-        "id": new_id(),
+def pin(ctx: Context, flow: Flow) -> dict[str, Any]:
+    """Return the columns of an instance that say by which flow it runs, for good."""
+    definition = encode(flow).decode()
+    subflows = msgspec.json.encode(subflows_of(ctx.registry.release, flow), order="sorted")
+    return {
         "flow": flow.flow,
         "flow_version": flow.version,
-        "definition": definition.decode(),
-        "definition_hash": hashlib.sha256(definition).hexdigest(),
+        "definition": definition,
+        "subflows": subflows.decode(),
+        "definition_hash": hashlib.sha256(definition.encode() + b"\0" + subflows).hexdigest(),
         "release": ctx.registry.release.number,
+    }
+
+
+def _begin(
+    ctx: Context, connection: Connection, flow: Flow, what: tuple[str, Record, Subject]
+) -> Run:
+    """Return a run over a new instance, which is written when it is settled."""
+    type_name, record, subject = what
+    found = subject.proposal
+    before = _last_round(connection, type_name, record["id"])
+    row = {
+        "id": new_id(),
+        **pin(ctx, flow),
         "record_type": type_name,
         "record_id": record["id"],
         "record_version": record["version"],
@@ -195,12 +298,12 @@ def _insert(
         "former_state": "running",
         "step": "",
         "task_id": "",
-        "title": _title(record_type.title_field, subject),
+        "title": _title(ctx.registry.record_type(type_name).title_field, subject),
         "values": msgspec.json.encode(subject.proposed).decode(),
         "subject_hash": subject.hash,
         "initiator": ctx.actor.id,
         "initiator_name": ctx.actor.name,
-        "makers": makers,
+        "makers": makers_of(ctx, connection, record, type_name=type_name, found=found),
         "opened_at": to_wire(ctx.now),
         "ended_at": None,
         "ended_by": None,
@@ -208,9 +311,9 @@ def _insert(
         "problems": "[]",
         "chain": "",
         "events": 0,
+        "rooted": 0,
     }
-    connection.execute(instance.insert(), row)
-    return make_run(ctx, connection, row)
+    return new_run(ctx, connection, row, (record, subject))
 
 
 def _last_round(connection: Connection, type_name: str, record_id: str) -> Record | None:
@@ -231,7 +334,9 @@ def _title(title_field: str, subject: Subject) -> str:
 
 def _withdraw(ctx: Context, type_name: str, record_id: str, reason: str) -> Answer:
     run = initiated_run(ctx, type_name, record_id, errors.NotInitiator.text)
-    return _end(run, "withdraw", read_opinion(reason))
+    run.perform(Command("withdraw", opinion=read_opinion(reason)))
+    settle(run)
+    return answer_of(run)
 
 
 def initiated_run(ctx: Context, type_name: str, record_id: str, refusal: str) -> Run:
@@ -242,17 +347,19 @@ def initiated_run(ctx: Context, type_name: str, record_id: str, refusal: str) ->
         AlreadyEnded: it is over.
         NotInitiator: somebody else started it; says `refusal`.
     """
-    connection = ctx.connection
-    assert connection is not None  # noqa: S101  `once` has opened it
+    connection = transaction(ctx)
     row = open_instance(connection, type_name, record_id, lock=True)
     if row is None:
         ended = _latest(connection, type_name, record_id)
         if ended is None or ctx.actor.id != ended["initiator"]:
             raise NotFound
-        refuse(errors.AlreadyEnded.code, ended)
+        errors.refuse(
+            errors.AlreadyEnded,
+            state=ended["state"], by=ended["ended_by_name"], at=ended["ended_at"],
+        )  # fmt: skip
     if row["initiator"] != ctx.actor.id:
         raise errors.NotInitiator(refusal)
-    return make_run(ctx, connection, row)
+    return lock_instance(ctx, connection, row["id"])
 
 
 def _latest(connection: Connection, type_name: str, record_id: str) -> Record | None:
@@ -272,34 +379,29 @@ def _administer(
         raise Forbidden
 
     def act() -> Answer:
-        connection = ctx.connection
-        assert connection is not None  # noqa: S101  `once` has opened it
-        run = lock_instance(ctx, connection, instance_id)
+        run = lock_instance(ctx, transaction(ctx), instance_id)
         said = read_opinion(reason)
         if not said:
             raise errors.OpinionRequired
-        if verb == "terminate":
-            return _end(run, "terminate", said)
-        run.advance("suspend" if verb == "suspend" else "resume")
-        set_suspended(run, suspended=verb == "suspend")
-        run.evidence.add(verb, step=run.row["step"], opinion=said)
-        run.evidence.close()
+        run.via_override = True
+        if verb == "retry":
+            _retry(run, said)
+        else:
+            run.perform(Command(verb, opinion=said))
+        settle(run)
         return answer_of(run)
 
     return once(ctx, key, (verb, instance_id, reason), act)
 
 
-def _end(run: Run, verb: str, reason: str) -> Answer:
-    """End an instance undecided and let its document be edited again."""
-    was_locking = run.row["state"] != "apply_blocked"
-    run.advance("withdraw" if verb == "withdraw" else "terminate")
-    close_open_tasks(run, run.row["state"])
-    run.evidence.add(verb, step=run.row["step"], opinion=reason)
-    if was_locking:
-        hand_back(run, "withdrawn")
-    run.emit(f"document.{run.row['state']}")
-    run.evidence.close()
-    return answer_of(run)
+def _retry(run: Run, said: str) -> None:
+    """Have an approved document take effect now; `settle` looks at it all again."""
+    if run.state.status != "apply_blocked":
+        errors.refuse(errors.NotPossible, state=run.state.status)
+    if run.subject.hash != run.state.subject_hash:
+        raise errors.SubjectChanged
+    run.state.status = "approved"
+    run.note("retry", opinion=said)
 
 
 def answer_of(run: Run) -> Answer:

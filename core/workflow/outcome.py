@@ -1,60 +1,64 @@
 """What an ended flow does to its document, in the transaction that ends it.
 
 An approval is of a proposal against a base. At the end the base is looked at again,
-plugins are asked again and every rule of the record is checked again; what collides
-by then does not take effect: the instance is `apply_blocked`, its votes stand, and
+conditions and plugins are asked again and every rule of the record is checked again; what
+collides by then does not take effect: the instance is `apply_blocked`, its votes stand, and
 the reasons are kept for the people who must mend it.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from core.errors import Conflict, Problem, UserError, problem_body
+from core.expression import ExpressionError
 from core.extension.hookspecs import Document
 from core.i18n import N_
 from core.records.counters import next_number
 from core.records.effects import put_effect
 from core.records.proposals import APPLIED, OPEN, set_proposal_status
+from core.schema.fieldtypes import FieldError, field_type
+from core.schema.model import Field
+from core.workflow import errors, rechecking
 from core.workflow.documents import load_document, with_proposal
+from core.workflow.engine.machine import block
 from core.workflow.models import Row
 from core.workflow.run import Run
-from core.workflow.subject import Subject, moved
 
 #: The counter that orders all approvals of the database.
 AUDIT_SEQ = "audit_seq"
 
 #: What an outcome writes when the flow does not say.
-_DEFAULTS = {"approved": "effective", "rejected": "rejected", "withdrawn": "draft"}
+_DEFAULTS = {
+    "approved": "effective", "rejected": "rejected", "withdrawn": "draft", "returned": "draft",
+}  # fmt: skip
 
 
-class BaseMoved(Conflict):
-    """What was approved would overwrite a value that changed in the meantime."""
+class OutcomeUnfit(Conflict):
+    """A value that the flow sets at its end does not fit its field."""
 
-    code = "flow.base_moved"
-    text = N_("The document changed after this was proposed.")
+    code = "flow.outcome_unfit"
+    text = N_("What the flow sets at its end does not fit the field {field}.")
 
 
-def apply(run: Run, subject: Subject) -> None:
+def is_locking(state: str, former: str) -> bool:
+    """Return whether an instance in this state holds its document back from changes."""
+    return state == "running" or (state == "suspended" and former == "running")
+
+
+def apply(run: Run) -> None:
     """Put an approved document in force, or note why that is not possible."""
     try:
         with run.connection.begin_nested():
-            number = _take_effect(run, subject)
+            number = _take_effect(run)
     except UserError as refusal:
         _block(run, refusal)
         return
-    run.advance("finish")
-    run.evidence.add("effective", step=run.row["step"], detail={"audit_seq": number})
-    run.emit("document.effective", audit_seq=number)
-    _emit_own(run, "approved")
-
-
-def reject(run: Run) -> None:
-    """End the instance as rejected; its document can be edited again."""
-    run.advance("reject")
-    hand_back(run, "rejected")
-    run.emit("document.rejected")
-    _emit_own(run, "rejected")
+    run.row["problems"] = "[]"
+    run.note("effective", step=run.row["step"], detail={"audit_seq": number})
+    run.announce("document.effective", audit_seq=number)
+    emit_own(run, "approved")
 
 
 def hand_back(run: Run, outcome: str) -> None:
@@ -62,15 +66,34 @@ def hand_back(run: Run, outcome: str) -> None:
     if run.row["proposal_id"]:
         # The live row was never touched, and nobody shall have to type the change again.
         set_proposal_status(run.connection, run.row["proposal_id"], OPEN)
+        run.forget()
         return
-    _put(run, _outcome_values(run, outcome))
+    put(run, _outcome_values(run, outcome))
 
 
-def _take_effect(run: Run, subject: Subject) -> int:
+def put(run: Run, values: dict[str, Any]) -> None:
+    """Write Python values into the document as the flow does."""
     type_name, record_id = run.record
+    record = put_effect(run.in_flow, type_name, record_id, values)
+    run.row["record_version"] = record["version"]
+    run.forget()
+
+
+def emit_own(run: Run, outcome: str) -> None:
+    """Announce the flow's own topic for an outcome, if it has one."""
+    found = run.flow.outcome.get(outcome)  # type: ignore[call-overload]
+    if found is not None and found.emit:
+        run.announce(found.emit)
+
+
+def _take_effect(run: Run) -> int:
+    type_name, record_id = run.record
+    rechecking.serialise(run)
     record = load_document(run.ctx, type_name, record_id, lock=True)
-    found = subject.proposal
-    _check_base(subject)
+    # Others may have written it since this transaction first looked.
+    run.forget()
+    rechecking.recheck(run)
+    found = run.subject.proposal
     changes = with_proposal(run.ctx, type_name, record, found)
     status = _outcome_values(run, "approved")
     run.ctx.hooks.before_apply(
@@ -83,62 +106,56 @@ def _take_effect(run: Run, subject: Subject) -> int:
         ),
     )
     number = next_number(run.connection, AUDIT_SEQ)
-    _put(run, {**changes, **status, "audited_at": run.ctx.now, "audit_seq": number})
+    put(run, {**changes, **status, "audited_at": run.ctx.now, "audit_seq": number})
     if found is not None:
         set_proposal_status(run.connection, found.id, APPLIED)
+        run.forget()
     return number
-
-
-def _check_base(subject: Subject) -> None:
-    found = subject.proposal
-    collisions = moved(subject)
-    if found is None or not collisions:
-        return
-    raise BaseMoved(
-        problems=[
-            Problem(
-                name,
-                BaseMoved.code,
-                N_("It was {base} when this was proposed and is {live} now."),
-                {"base": _short(found.base.get(name)), "live": _short(subject.live.get(name))},
-            )
-            for name in collisions
-        ]
-    )
-
-
-def _short(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()[:200]
 
 
 def _block(run: Run, refusal: UserError) -> None:
     """Keep the votes, say why it is not in force, and let the document be mended."""
+    run.forget()
     problems = [
         {"path": each.path, "code": each.code, "text": each.text, "params": dict(each.params)}
         for each in refusal.problems
     ] or [{"path": "", "code": refusal.code, "text": refusal.text, "params": refusal.params}]
-    run.advance("block")
-    run.set(problems=msgspec.json.encode(problems).decode())
-    run.evidence.add("block", step=run.row["step"], detail={"problems": problems})
+    noted = block(run.machine())
+    detail = {"problems": problems}
+    run.events += [replace(one, step=run.row["step"], detail=detail) for one in noted]
+    run.row["problems"] = msgspec.json.encode(problems).decode()
     hand_back(run, "withdrawn")
-    run.emit("document.apply_blocked", problems=problems)
+    run.announce("document.apply_blocked", problems=problems, approver=_last_approver(run))
 
 
-def _put(run: Run, values: dict[str, Any]) -> None:
-    type_name, record_id = run.record
-    record = put_effect(run.in_flow, type_name, record_id, values)
-    run.set(record_version=record["version"])
+def _last_approver(run: Run) -> str:
+    votes = [one for one in run.state.votes.values() if one.source == "human"]
+    return max(votes, key=lambda one: one.at).actor if votes else ""
 
 
 def _outcome_values(run: Run, outcome: str) -> dict[str, Any]:
+    """Return the Python values that an outcome writes."""
     found = run.flow.outcome.get(outcome)  # type: ignore[call-overload]
-    return {"status": _DEFAULTS[outcome], **(found.set if found else {})}
+    record_type = run.ctx.registry.record_type(run.record[0])
+    values: dict[str, Any] = {"status": _DEFAULTS[outcome]}
+    for name, value in (found.set if found else {}).items():
+        field = record_type.field(name)
+        values[name] = value if field is None else _outcome_value(run, field, value)
+    return values
 
 
-def _emit_own(run: Run, outcome: str) -> None:
-    found = run.flow.outcome.get(outcome)  # type: ignore[call-overload]
-    if found is not None and found.emit:
-        run.emit(found.emit)
+def _outcome_value(run: Run, field: Field, value: Any) -> Any:
+    """Return the value of a field: a literal where the field accepts it, else an expression."""
+    kind = field_type(field.type)
+    try:
+        return kind.load(value, field)
+    except FieldError:
+        if not isinstance(value, str):
+            errors.refuse(OutcomeUnfit, field=field.name)
+    try:
+        return kind.load(run.world.value(value), field)
+    except (FieldError, ExpressionError):
+        errors.refuse(OutcomeUnfit, field=field.name)
 
 
 def blocking_problems(row: Row, locale: str) -> list[dict[str, Any]]:

@@ -4,7 +4,8 @@ Opens on the difference between what is in force and what is proposed, under the
 reader's own field rights, with what happened so far and what a click will cause.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import msgspec
@@ -15,23 +16,30 @@ from core.context import Context
 from core.errors import Forbidden, NotFound, Unavailable, UserError
 from core.i18n import N_, translate
 from core.policies.masks import masker
-from core.workflow.deciding import Decision, check
-from core.workflow.documents import load_document
+from core.workflow.deciding import Decision, check, own_seats
+from core.workflow.engine.machine import perform
+from core.workflow.engine.state import Command, RefusalError, State, Visit
+from core.workflow.engine.tally import verdict_of
+from core.workflow.engine.work import Machine
 from core.workflow.evidence import list_events
-from core.workflow.machine import Seat, Vote, find_step, move
-from core.workflow.models import OPEN_STATES, Row, candidate, instance, seat, task, vote
+from core.workflow.fieldrights import visible
+from core.workflow.models import OPEN_STATES, Row, candidate, instance, task
 from core.workflow.operations import may_administer
 from core.workflow.outcome import blocking_problems
-from core.workflow.people import STAFF, identities, nobody_is_left
-from core.workflow.run import Answer, decode_flow
+from core.workflow.people import STAFF, nobody_is_left, voice_of
+from core.workflow.run import Answer, Run, decode_flow, make_run
 from core.workflow.seen import seen_record
-from core.workflow.subject import Subject, difference, read_subject
+from core.workflow.subject import Subject, difference
 from core.workflow.taskrows import JOINED, sitting, task_row
 
 #: Events whose opinion and verb every reader of the record may see.
 _SHOWN = (
     "seq", "at", "actor", "actor_name", "verb", "step", "task_id", "seat", "opinion", "detail",
 )  # fmt: skip
+
+#: What administrators may do, and those that only one state allows.
+_ADMINISTERING = ("suspend", "resume", "terminate", "retry")
+_ONLY_IN = {"resume": "suspended", "retry": "apply_blocked"}
 
 
 def get_task(ctx: Context, task_id: str) -> Answer:
@@ -47,22 +55,26 @@ def get_task(ctx: Context, task_id: str) -> Answer:
             raise NotFound
         parent = _instance_row(connection, row["instance_id"])
         seen = _readable(ctx, parent)
+        run = make_run(ctx, connection, parent)
+        visit = run.state.visits[task_id]
+        step = run.tree.nodes[visit.step].step
         mine = sitting(ctx, connection, [task_id])
-        shown = task_row(ctx, row, mine)
-        subject = _subject(ctx, connection, parent)
+        shown = visible(step.fields, own_seats(run, visit), seen)
+        hidden = {"no_access": sorted({*seen.get("no_access", ()), *seen.keys() - shown})}
+        limited = {name: value for name, value in seen.items() if name in shown} | hidden
         return {
-            **shown,
-            **_difference(ctx, connection, parent, subject, seen=seen),
-            "subject_hash": subject.hash if row["state"] == "open" else row["subject_hash"],
-            "no_access": seen.get("no_access", []),
-            "seats": _seats(connection, task_id),
-            "because": _because(ctx, connection, task_id),
+            **task_row(ctx, row, mine),
+            **_difference(ctx, connection, parent, run.subject, seen=limited),
+            **hidden,
+            "subject_hash": run.subject.hash if row["state"] == "open" else row["subject_hash"],
+            "seats": _seats(run, visit),
+            "because": _because(run, visit),
             "why_not": _why_not(ctx, row, mine),
             "blocked": _blocked(ctx, connection, parent, task_id, row["state"]),
-            "effects": _effects(connection, parent, row),
-            "opinion_rules": _opinion_rules(parent, row),
+            "effects": _effects(run, visit),
+            "opinion_rules": {verb: step.comment.rule(verb) for verb in row["may"].split()},
             "timeline": _timeline(connection, parent["id"]),
-            "problems": blocking_problems(parent, ctx.locale),
+            "problems": _problems(ctx, parent, limited),
             "previous": parent["previous_id"],
         }
 
@@ -76,7 +88,7 @@ def get_instance(ctx: Context, instance_id: str) -> Answer:
     """
     with ctx.reading() as connection:
         parent = _instance_row(connection, instance_id)
-        _readable(ctx, parent)
+        seen = _readable(ctx, parent)
         rows = list(
             connection.execute(
                 JOINED.where(task.c.instance_id == instance_id).order_by(task.c.opened_at)
@@ -84,7 +96,7 @@ def get_instance(ctx: Context, instance_id: str) -> Answer:
         )
         mine = sitting(ctx, connection, [row["id"] for row in rows])
         flow = decode_flow(parent["definition"])
-        may = ["suspend", "resume", "terminate"] if may_administer(ctx) else []
+        may = _ADMINISTERING if may_administer(ctx) else ()
         return {
             "id": parent["id"],
             "flow": {"name": flow.flow, "version": flow.version, "title": dict(flow.title)},
@@ -98,7 +110,8 @@ def get_instance(ctx: Context, instance_id: str) -> Answer:
             "ended_at": parent["ended_at"],
             "ended_by": parent["ended_by_name"],
             "release": parent["release"],
-            "problems": blocking_problems(parent, ctx.locale),
+            "attention": parent["attention"] if may else "",
+            "problems": _problems(ctx, parent, seen),
             "may": [verb for verb in may if _can(verb, parent["state"])],
             "tasks": [task_row(ctx, row, mine) for row in rows],
             "events": _timeline(connection, instance_id),
@@ -121,9 +134,9 @@ def record_flow(ctx: Context, type_name: str, record_id: str) -> Answer | None:
 
 
 def _can(verb: str, state: str) -> bool:
-    if verb == "resume":
-        return state == "suspended"
-    return state in OPEN_STATES and (verb == "terminate" or state == "running")
+    if verb in _ONLY_IN:
+        return state == _ONLY_IN[verb]
+    return state in OPEN_STATES and (verb == "terminate" or state in {"running", "returned"})
 
 
 def _instance_row(connection: Connection, instance_id: str) -> Row:
@@ -144,13 +157,6 @@ def _readable(ctx: Context, parent: Row) -> dict[str, Any]:
     if seen is None:
         raise Forbidden(N_("You may not see the document of this task."))
     return seen
-
-
-def _subject(ctx: Context, connection: Connection, parent: Row) -> Subject:
-    """Return the subject as stored now, or as submitted once the approval is over."""
-    flow = decode_flow(parent["definition"])
-    record = load_document(ctx, parent["record_type"], parent["record_id"])
-    return read_subject(ctx, connection, parent["record_type"], flow=flow, record=record)
 
 
 def _difference(
@@ -179,36 +185,48 @@ def _difference(
     return {"diff": changes, "unchanged": same, "since_last_round": last}
 
 
-def _seats(connection: Connection, task_id: str) -> list[Answer]:
-    rows = connection.execute(
-        sa.select(seat.c.key, seat.c.state, seat.c.ballot, vote.c.actor_name, vote.c.at)
-        .select_from(seat.outerjoin(vote, vote.c.seat_id == seat.c.id))
-        .where(seat.c.task_id == task_id)
-        .order_by(seat.c.position)
-    )
+def _seats(run: Run, visit: Visit) -> list[Answer]:
+    """Return the voices of a task: whose they are, what they said, and where they came from."""
+    state, mine = run.state, voice_of(run.ctx.actor).identities
+    named = run.tree.nodes[visit.step].step.seats
     return [
         {
-            "key": row.key,
-            "state": row.state,
-            "vote": row.ballot,
-            "by": row.actor_name,
-            "at": row.at,
+            "id": seat.id,
+            "key": seat.key,
+            "group": seat.group,
+            "title": dict(named[seat.group or seat.key].title)
+            if (seat.group or seat.key) in named
+            else {},
+            "kind": seat.kind,
+            "parent": seat.parent,
+            "state": seat.state,
+            "because": seat.because,
+            "weight": seat.weight,
+            "vote": seat.ballot,
+            "by": state.votes[seat.vote].actor_name if seat.vote else None,
+            "at": state.votes[seat.vote].at if seat.vote else None,
+            "mine": any(one.identity in mine for one in state.candidates_of(seat.id)),
+            "removable": bool(seat.added_by) and seat.state in {"open", "waiting"},
         }
-        for row in rows
+        for seat in state.seats_of(visit.id)
     ]
 
 
-def _because(ctx: Context, connection: Connection, task_id: str) -> list[Answer]:
-    """Return as whom the actor sees the task: themself, or one of their roles."""
-    rows = connection.execute(
-        sa.select(candidate.c.kind, candidate.c.actor)
-        .where(
-            candidate.c.task_id == task_id,
-            sa.tuple_(candidate.c.kind, candidate.c.actor).in_(identities(ctx.actor)),
-        )
-        .distinct()
-    )
-    return [{"kind": row.kind, "actor": row.actor} for row in rows]
+def _because(run: Run, visit: Visit) -> list[Answer]:
+    """Return as whom the actor sees the task: themself, a role or position, for whom."""
+    mine = voice_of(run.ctx.actor).identities
+    found: dict[tuple[str, str, str, str], None] = {}
+    for seat in run.state.seats_of(visit.id):
+        for one in run.state.candidates_of(seat.id):
+            if one.identity in mine:
+                found[one.kind, one.actor, one.via, one.on_behalf_of] = None
+    return [
+        {
+            "kind": kind, "actor": actor, "via": via, "for": behalf,
+            "for_name": run.world.name(behalf) if behalf else "",
+        }
+        for kind, actor, via, behalf in found
+    ]  # fmt: skip
 
 
 def _why_not(ctx: Context, row: Row, mine: Mapping[str, str]) -> Answer | None:
@@ -244,41 +262,61 @@ def _blocked(
     }
 
 
-def _effects(connection: Connection, parent: Row, row: Row) -> Answer:
-    """Return what each vote would cause, were it cast in the first open seat now."""
-    if row["state"] != "open":
+def _effects(run: Run, visit: Visit) -> Answer:
+    """Return what the actor's vote would cause now, by doing it in memory."""
+    step = run.tree.nodes[visit.step].step
+    if visit.state != "open":
         return {}
-    flow = decode_flow(parent["definition"])
-    rows = connection.execute(
-        sa.select(seat).where(seat.c.task_id == row["id"]).order_by(seat.c.position)
-    ).mappings().all()  # fmt: skip
     effects: Answer = {}
-    verbs: tuple[Vote, ...] = ("approve", "reject")
-    for verb in verbs:
-        if verb not in row["may"].split():
+    for verb in ("approve", "reject", "complete"):
+        made = _after(run, Command(verb, visit.id)) if verb in step.verbs else None
+        if made is None:
             continue
-        made = move(flow, row["step"], _with_vote(rows, verb))
+        is_known = run.state.visits.keys()
+        steps = [
+            dict(run.tree.nodes[one.step].step.title) or {"en": one.step}
+            for one in made.live_visits()
+            if one.id not in is_known and run.tree.nodes[one.step].is_human
+        ]
+        voted = made.visits[visit.id]
+        verdict = verdict_of(step, made, visit.id) if voted.state == "open" else voted.result
         effects[verb] = {
-            "verdict": made.verdict,
-            "ends": {"finish": "approved", "reject": "rejected"}.get(made.trigger or ""),
-            "next_step": dict(made.step.title) if made.step else None,
+            "verdict": {"pass": "passed", "reject": "rejected"}.get(verdict, verdict),
+            "ends": made.status if made.status in {"approved", "rejected"} else None,
+            "next_step": steps[0] if steps else None,
+            "next_steps": steps,
         }
     return effects
 
 
-def _with_vote(rows: Iterable[Row], voted: Vote) -> list[Seat]:
-    """Return the seats with one more vote, in the first that is open."""
-    seats = [Seat(row["key"], row["state"], row["ballot"]) for row in rows]
-    first = next((n for n, each in enumerate(seats) if each.state == "open"), None)
-    if first is not None:
-        seats[first] = Seat(seats[first].key, "voted", voted)
-    return seats
+def _after(run: Run, command: Command) -> State | None:
+    """Return the state after a command, None where it is refused; nothing is changed."""
+    machine = Machine(run.tree, deepcopy(run.state), run.world)
+    try:
+        perform(machine, voice_of(run.ctx.actor), command)
+    except RefusalError:
+        return None
+    return machine.state
 
 
-def _opinion_rules(parent: Row, row: Row) -> Answer:
-    comment = find_step(decode_flow(parent["definition"]), row["step"]).comment
-    return {verb: comment.rule(verb) for verb in row["may"].split()}
+def _problems(ctx: Context, parent: Row, seen: Mapping[str, Any]) -> list[Answer]:
+    """Return why it could not take effect, without the values of fields that are not seen."""
+    record_type = ctx.registry.record_type(parent["record_type"])
+    names = {field.name for field in record_type.fields}
+    return [
+        one
+        for one in blocking_problems(parent, ctx.locale)
+        if (field := one["path"].partition(".")[0]) not in names or field in seen
+    ]
 
 
 def _timeline(connection: Connection, instance_id: str) -> list[Answer]:
-    return [{name: row[name] for name in _SHOWN} for row in list_events(connection, instance_id)]
+    return [_told(row) for row in list_events(connection, instance_id)]
+
+
+def _told(row: Mapping[str, Any]) -> Answer:
+    """Return an event as every reader of the document may see it, without values of fields."""
+    told = {name: row[name] for name in _SHOWN}
+    if row["verb"] == "block":
+        told["detail"] = {}
+    return told

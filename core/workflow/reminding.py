@@ -1,27 +1,16 @@
 """Reminding (催办): the initiator asks the approvers again; nothing about the approval changes."""
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from core.clock import to_wire
 from core.context import Context
-from core.errors import RateLimited
 from core.i18n import N_
 from core.workflow import errors
-from core.workflow.models import candidate, event
+from core.workflow.models import event
 from core.workflow.operations import answer_of, initiated_run
-from core.workflow.run import Answer, Run, once, refuse
-
-#: How long an approval is left alone after its approvers were reminded.
-PAUSE = timedelta(hours=2)
-
-
-class RemindedLately(RateLimited):
-    """The approvers were reminded a short time ago."""
-
-    text = N_("They were reminded lately; you can do it again in {minutes} minutes.")
+from core.workflow.run import Answer, Run, once
+from core.workflow.settling import settle
 
 
 def remind(ctx: Context, type_name: str, record_id: str, *, key: str | None = None) -> Answer:
@@ -32,7 +21,7 @@ def remind(ctx: Context, type_name: str, record_id: str, *, key: str | None = No
         NotInitiator: somebody else submitted it.
         AlreadyEnded: it is decided.
         Suspended: an administrator has halted it.
-        RemindedLately: they were reminded less than two hours ago.
+        RemindedLately: they were reminded less long ago than the flow asks.
     """
     action = ("remind", type_name, record_id)
     return once(ctx, key, action, lambda: _remind(ctx, type_name, record_id))
@@ -43,41 +32,35 @@ def _remind(ctx: Context, type_name: str, record_id: str) -> Answer:
         ctx, type_name, record_id,
         N_("Only the person who submitted this can remind its approvers."),
     )  # fmt: skip
-    row = run.row
-    if row["state"] != "running":
-        halted = row["state"] == "suspended"
-        refuse(errors.Suspended.code if halted else errors.NotPossible.code, row)
+    status = run.state.status
+    if status != "running":
+        if status == "suspended":
+            errors.refuse(errors.Suspended)
+        errors.refuse(errors.NotPossible, state=status)
     _require_pause(run)
-    run.evidence.add("remind", step=row["step"], task_id=row["task_id"])
-    run.emit(
-        "task.reminded", task=row["task_id"], step=row["step"], makers=row["makers"],
-        **_waiting_for(run),
-    )  # fmt: skip
-    run.evidence.close()
+    for visit in run.state.live_visits():
+        if run.tree.nodes[visit.step].is_human:
+            run.note("remind", step=visit.step, visit=visit.id)
+    settle(run)
     return answer_of(run)
 
 
 def _require_pause(run: Run) -> None:
+    """Refuse when the initiator reminded less long ago than the flow's `remind.every`."""
     last = run.connection.execute(
         sa.select(sa.func.max(event.c.at)).where(
-            event.c.instance_id == run.row["id"], event.c.verb == "remind",
-            event.c.at > to_wire(run.ctx.now - PAUSE),
+            event.c.instance_id == run.row["id"],
+            event.c.verb == "remind",
+            event.c.actor == run.row["initiator"],
         )
-    ).scalar()  # fmt: skip
-    if last is not None:
-        left = PAUSE - (run.ctx.now - datetime.fromisoformat(last))
-        seconds = max(1, int(left.total_seconds()))
-        raise RemindedLately(minutes=-(-seconds // 60), retry_after=seconds)
-
-
-def _waiting_for(run: Run) -> dict[str, Any]:
-    """Return the roles and people whose voice the open task still lacks."""
-    rows = run.connection.execute(
-        sa.select(candidate.c.kind, candidate.c.actor)
-        .where(candidate.c.task_id == run.row["task_id"], candidate.c.is_open)
-        .distinct()
-    ).all()
-    return {
-        "roles": sorted(row.actor for row in rows if row.kind == "role"),
-        "users": sorted(row.actor for row in rows if row.kind == "user"),
-    }
+    ).scalar()
+    if last is None:
+        return
+    since = datetime.fromisoformat(last)
+    business, seconds = run.world.clock(run.flow.remind.every, since)
+    left = seconds - run.world.spent(since, business=business)
+    if left <= 0:
+        return
+    again = run.world.fires(run.world.now, business=business, left=left)
+    wait = max(1, int((again - run.world.now).total_seconds()))
+    raise errors.RemindedLately(minutes=-(-wait // 60), retry_after=wait)

@@ -30,6 +30,8 @@ from core.tables.registry import Registries
 from core.testing.databases import Prepared
 from core.testing.site import free_port
 from core.workflow import guard, notices
+from core.workflow.people import STAFF
+from core.workflow.staff import Staff
 from tests.integration.flow_world import START
 
 ROLES = "roles:\n  - {name: clerk}\n  - {name: robot}\n  - {name: approver}\n  - {name: Admin}\n"
@@ -201,7 +203,8 @@ def automation_database(backend, tmp_path_factory):
 
 @pytest.fixture
 def world(automation_database, tmp_path):
-    with automation_database.fresh() as database:
+    asked = STAFF.asking(lambda _connection, _registry: Staff())
+    with automation_database.fresh() as database, asked:
         yield AutomationWorld(database, tmp_path)
 
 

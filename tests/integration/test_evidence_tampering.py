@@ -16,12 +16,12 @@ from core.workflow.erasing import erase_person
 from core.workflow.evidence import hash_of, verify
 from core.workflow.folding import FOLDED
 from core.workflow.models import event, instance
-from core.workflow.people import DIRECTORY
+from core.workflow.people import STAFF
 from core.workflow.rootfiles import export_roots, file_problems, root_files
 from core.workflow.roots import leaf, make_roots, root, root_problems
 from tests.integration.evidence_world import approved, tell_rows
 from tests.integration.flow_steps import act, submitted
-from tests.integration.flow_world import ADMIN, SECOND, World, empty, unguarded
+from tests.integration.flow_world import ADMIN, EVERYBODY, SECOND, World, empty, unguarded
 
 TRIALS = max(60, examples(25))
 
@@ -33,7 +33,7 @@ def evidence(flow_database: Database, tmp_path_factory: pytest.TempPathFactory) 
     """Yield a database with several approvals and two roots of them, and the roots' folder."""
     folder = tmp_path_factory.mktemp("roots")
     empty(flow_database)
-    with DIRECTORY.asking(None):
+    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
         world = World(flow_database)
         for number in range(3):
             approved(world, code=f"A{number}")

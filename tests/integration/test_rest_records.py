@@ -210,5 +210,5 @@ def test_remind_answers_the_approval_then_429_with_the_time_to_wait(clerk):
     reminded = clerk.post(f"{record}/remind", json={})
     assert (reminded.status_code, reminded.json) == (200, sent)
     early = clerk.post(f"{record}/remind", json={})
-    assert (early.status_code, early.json["code"]) == (429, "rate_limited")
+    assert (early.status_code, early.json["code"]) == (429, "flow.rate_limited")
     assert 7100 < int(early.headers["Retry-After"]) <= 7200

@@ -54,7 +54,7 @@ def test_row_has_everything_the_contract_names(world: World) -> None:
         "opened_at": "2026-01-05T08:00:02.000000Z",
         "due_at": None,
         "sla": None,
-        "progress": {"approved": 0, "seats": 1, "pending": []},
+        "progress": {"approved": 0, "seats": 1, "pending": ["approver"]},
         "priority": 0,
         "risk": "",
         "round": 1,
@@ -143,12 +143,23 @@ def test_senseless_query_is_refused(world: World, query: dict[str, str]) -> None
 def test_page_says_why_one_sees_it_and_what_a_click_causes(world: World) -> None:
     sent = send(world, "Money", type_name="budget")
     page = get_task(world.ctx(APPROVER), sent["task"])
-    assert page["because"] == [{"kind": "role", "actor": "approver"}]
+    (because,) = page["because"]
+    assert (because["kind"], because["actor"], because["for"]) == ("role", "approver", "")
     assert page["why_not"] is None
     assert page["opinion_rules"] == {"approve": "optional", "reject": "required"}
     assert page["effects"] == {
-        "approve": {"verdict": "passed", "ends": None, "next_step": {}},
-        "reject": {"verdict": "rejected", "ends": "rejected", "next_step": None},
+        "approve": {
+            "verdict": "passed",
+            "ends": None,
+            "next_step": {"en": "sign"},
+            "next_steps": [{"en": "sign"}],
+        },
+        "reject": {
+            "verdict": "rejected",
+            "ends": "rejected",
+            "next_step": None,
+            "next_steps": [],
+        },
     }
     second = approve(world, APPROVER, sent["task"])["next_task"]
     page = get_task(world.ctx(FINANCE), second)
@@ -156,7 +167,7 @@ def test_page_says_why_one_sees_it_and_what_a_click_causes(world: World) -> None
     approve(world, FINANCE, second)
     page = get_task(world.ctx(MARKETING), second)
     assert page["effects"]["approve"] == {
-        "verdict": "passed", "ends": "approved", "next_step": None,
+        "verdict": "passed", "ends": "approved", "next_step": None, "next_steps": [],
     }  # fmt: skip
     assert [one["verb"] for one in page["timeline"]] == [
         "submit", "open", "approve", "open", "approve",

@@ -8,11 +8,12 @@ from core.errors import NotFound
 from core.records.operations import create_record
 from core.workflow import errors, evidence
 from core.workflow.deciding import decide
+from core.workflow.errors import RemindedLately
 from core.workflow.inbox import list_tasks
 from core.workflow.notices import list_notices
 from core.workflow.operations import submit, suspend
 from core.workflow.pages import get_instance, get_task
-from core.workflow.reminding import RemindedLately, remind
+from core.workflow.reminding import remind
 from tests.integration.flow_world import ADMIN, APPROVER, FINANCE, LIN, MARKETING, WANG, World
 
 
