@@ -45,7 +45,7 @@ from core.security.users import active_user
 from core.settings import MAX_BODY, Settings
 from core.web.page import error_page
 from core.web.pages import install
-from core.workflow import bulk, guard, holding, notices, rootfiles
+from core.workflow import bulk, guard, holding, notices, rootfiles, vacancies
 from core.workflow.people import STAFF
 from core.workflow.rehearsal import run_tests
 from core.workflow.signing import DESK
@@ -113,6 +113,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
     if not _registered:
         # Handlers and the directory are of the process, not of one application.
         notices.register()
+        vacancies.register()
         rootfiles.register(HANDLERS, settings.home / "roots")
         plugin_events.register()
         registering.register()

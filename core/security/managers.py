@@ -14,6 +14,7 @@ from core.records.people import PEOPLE
 from core.records.userevents import note_user
 from core.security.positions import require_administrator
 from core.tables.releases import bump_rights
+from core.workflow.people import note_staff
 
 user_manager = sa.Table(
     "gx_user_manager",
@@ -62,6 +63,7 @@ def set_manager(ctx: Context, login: str, manager: str) -> None:
             changes={"manager": [known.get(person), boss or None]},
         )  # fmt: skip
         bump_rights(connection)
+        note_staff(connection)
 
 
 def _check(person: str, boss: str, known: dict[str, str], *, is_active: bool) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import orm
 
 from core.db import Database
 from core.tables.releases import bump_rights
+from core.workflow.people import note_staff
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -24,6 +25,8 @@ _RIGHTS = (models.Role, models.Group, models.Permission, models.ViewMenu, models
 _USER_RIGHTS = (
     "username", "first_name", "last_name", "password", "active", "roles", "groups",
 )  # fmt: skip
+#: What of a user decides as what they may sit in an approval.
+_USER_PLACE = ("active", "roles", "groups")
 _TABLES = frozenset(
     {
         *(model.__tablename__ for model in (*_RIGHTS, models.User)),
@@ -75,12 +78,16 @@ def _note_rights(session: orm.Session, _context: Any, _instances: Any) -> None:
     )
     if changed:
         session.info["gx_rights"] = True
+    if any(_changes_staff(session, item) for item in (*session.deleted, *session.dirty)):
+        session.info["gx_staff"] = True
 
 
 @sa.event.listens_for(SharedSession, "after_flush")
 def _bump_after_flush(session: orm.Session, _context: Any) -> None:
     if session.info.pop("gx_rights", False):
         bump_rights(session.connection())
+    if session.info.pop("gx_staff", False):
+        note_staff(session.connection())
 
 
 @sa.event.listens_for(SharedSession, "do_orm_execute")
@@ -99,3 +106,13 @@ def _changes_rights(session: orm.Session, item: Any) -> bool:
             state.attrs[name].history.has_changes() for name in _USER_RIGHTS
         )
     return isinstance(item, _RIGHTS) and (item in session.new or session.is_modified(item))
+
+
+def _changes_staff(session: orm.Session, item: Any) -> bool:
+    """Return whether somebody may be able to do less, or more, than what waits for them asks."""
+    if isinstance(item, models.User) and item not in session.deleted:
+        state = sa.inspect(item)
+        return any(
+            state.attrs[name].history.has_changes() for name in ("active", "roles", "groups")
+        )
+    return isinstance(item, (models.User, models.Role, models.Group))

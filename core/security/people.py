@@ -26,8 +26,11 @@ _MOST_DIGITS = 18
 
 def every_person(connection: Connection) -> Iterator[Person]:
     """Yield every user, inactive ones too, in the order of their ids."""
-    rows = connection.execute(sa.select(*_COLUMNS).order_by(_users.c.id))
-    return (_person(row) for row in rows)
+    rows = connection.execute(sa.select(*_COLUMNS).order_by(_users.c.id)).all()
+    return (
+        Person(str(number), login, f"{first} {last}".strip() or login, bool(active))
+        for number, login, first, last, active in rows
+    )
 
 
 class UserDirectory:

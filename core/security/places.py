@@ -21,6 +21,7 @@ from core.schema.placerows import PLACE_TYPES
 from core.security.stores import list_stores
 from core.tables.registry import Registry
 from core.tables.releases import bump_rights
+from core.workflow.people import note_staff
 
 user_position = sa.Table(
     "gx_user_position",
@@ -59,6 +60,7 @@ def hold(connection: Connection, holding: Holding) -> None:
         values = {name: getattr(holding, name) for name in Holding.__slots__}
         connection.execute(user_position.insert().values(values))
         bump_rights(connection)
+        note_staff(connection)
 
 
 def release(connection: Connection, holding: Holding) -> None:
@@ -66,6 +68,7 @@ def release(connection: Connection, holding: Holding) -> None:
     same = [user_position.c[name] == getattr(holding, name) for name in Holding.__slots__]
     connection.execute(user_position.delete().where(*same))
     bump_rights(connection)
+    note_staff(connection)
 
 
 def places_of(connection: Connection, registry: Registry | None, user_id: str) -> Places:

@@ -40,15 +40,16 @@ def _places(
     connection: Connection, people: Mapping[str, Person]
 ) -> Mapping[str, tuple[Post, ...]]:
     """Return what everybody is where: departments first, then by the place's id."""
-    held = [
-        (row.user_id, row.place_type != DEPARTMENTS, row.place_id, row.position)
-        for row in connection.execute(sa.select(user_position))
-    ]
-    held += [
-        (row.user_id, True, row.store_id, "") for row in connection.execute(sa.select(user_store))
-    ]
+    of = user_position.c
+    posts = connection.execute(
+        sa.select(of.user_id, of.place_type, of.place_id, of.position)
+    ).all()
+    stores = connection.execute(sa.select(user_store.c.user_id, user_store.c.store_id)).all()
+    held = [(person, kind != DEPARTMENTS, place, name) for person, kind, place, name in posts]
+    held += [(person, True, store, "") for person, store in stores]
+    held.sort()
     found: dict[str, list[Post]] = defaultdict(list)
-    for person, _, place, position in sorted(held):
+    for person, _, place, position in held:
         if person in people:
             found[person].append(Post(position, place))
     return {person: tuple(posts) for person, posts in found.items()}

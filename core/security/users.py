@@ -56,7 +56,7 @@ def active_role_holders(connection: Connection) -> Iterator[tuple[str, str]]:
         .join(_users, _users.c.id == held.c.user_id)
         .where(_users.c.active.is_(True))
     )
-    return ((role, str(user)) for role, user in connection.execute(query))
+    return ((role, str(user)) for role, user in connection.execute(query).all())
 
 
 def roles_of(connection: Connection, user_id: str) -> frozenset[str]:

@@ -13,6 +13,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     choices,
     comments,
     dashboards,
+    desks,
     duplicates,
     edits,
     evidence,

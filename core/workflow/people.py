@@ -13,6 +13,7 @@ from core.actor import Actor
 from core.audit import history
 from core.context import Context
 from core.expression.places import place_key
+from core.jobs.outbox import emit
 from core.records.proposals import Proposal
 from core.schema.placerows import PLACE_TYPES
 from core.tables.registry import Registries, Registry
@@ -74,8 +75,16 @@ class StaffDirectory:
         return staff
 
 
+#: Topic that says that users, roles, positions or managers changed.
+STAFF_CHANGED = "staff.changed"
+
 #: The directory of this process.
 STAFF = StaffDirectory()
+
+
+def note_staff(connection: Connection) -> None:
+    """Say that users, roles, positions or managers change in this transaction."""
+    emit(connection, STAFF_CHANGED, {})
 
 
 def nobody_is_left(staff: Staff, pool: Iterable[tuple[str, str]], makers: str) -> bool:

@@ -90,6 +90,26 @@ outcome:
   approved: {set: {status: effective}, emit: budget.agreed}
 """
 
+MEMO = """
+record_type: memo
+label: {zh: 备忘, en: Memo}
+title_field: name
+document: true
+fields:
+  - {name: name, type: text, required: true}
+  - {name: amount, type: integer}
+policies:
+  - {name: all, who: {role: [clerk, approver, finance, marketing, Admin]}, actions: ["*"]}
+"""
+
+MEMO_FLOW = """
+flow: memo_release
+version: 1
+document: memo
+steps:
+  - {id: look, type: approve, approvers: [{user: chen}, {user: fang}], decide: all}
+"""
+
 ROLES = """
 roles:
   - {name: clerk}
@@ -104,6 +124,8 @@ SOURCES = {
     "rule_flow.yaml": RULE_FLOW,
     "budget.yaml": BUDGET,
     "budget_flow.yaml": BUDGET_FLOW,
+    "memo.yaml": MEMO,
+    "memo_flow.yaml": MEMO_FLOW,
     "roles.yaml": ROLES,
 }
 
