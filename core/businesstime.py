@@ -75,23 +75,6 @@ class Duration:
         return self.unit in {"bh", "bd"}
 
 
-@dataclass(frozen=True, slots=True)
-class Consumed:
-    """How long a clock has run: what it keeps while it is paused.
-
-    Attributes:
-        wall: seconds of any time.
-        open: seconds of opening hours among them.
-    """
-
-    wall: int = 0
-    open: int = 0
-
-
-#: What a clock has consumed when it starts.
-NOTHING = Consumed()
-
-
 def parse_duration(text: str) -> Duration:
     """Return the duration that `text` writes; raises BusinessTimeError saying what is wrong."""
     found = _DURATION.fullmatch(text)
@@ -246,13 +229,8 @@ class Calendar:
             - self._year(first).until(_second(start))
         )
 
-    def consumed(self, start: datetime, end: datetime, before: Consumed = NOTHING) -> Consumed:
-        """Return what a clock that ran from `start` to `end` has consumed, with `before`."""
-        wall = before.wall + _second(end) - _second(start)
-        return Consumed(wall, before.open + self.open_seconds(start, end))
-
-    def add(self, start: datetime, duration: Duration, consumed: Consumed = NOTHING) -> datetime:
-        """Return when a clock that runs from `start` strikes, in UTC, to the second.
+    def add(self, start: datetime, duration: Duration) -> datetime:
+        """Return when a clock that starts at `start` strikes, in UTC, to the second.
 
         - `30m`, `2h`: so much later, open or not.
         - `24bh`: the first instant by which so many open hours have passed; it may be the
@@ -261,21 +239,13 @@ class Calendar:
           counting as the next opening; the closing before that where it is not open then or
           just opens, so that a whole day ends when it closes.
 
-        Args:
-            start: when the clock starts, or goes on.
-            duration: how long it runs.
-            consumed: what it has consumed before, when it was paused; pausing it anywhere
-                for no time changes nothing, and a pause shifts it as a later start would.
-
         Raises:
             OverflowError: the answer lies beyond the year 9999.
         """
-        used = consumed.open if duration.business else consumed.wall
         if duration.unit == "bd":
-            begun = self.after(start, -used, business=True)
-            return self._days_after(begun, duration.amount)
+            return self._days_after(start, duration.amount)
         seconds = duration.amount * (60 if duration.unit == "m" else 3600)
-        return self.after(start, seconds - used, business=duration.business)
+        return self.after(start, seconds, business=duration.business)
 
     def elapsed(self, start: datetime, end: datetime, *, business: bool) -> int:
         """Return the seconds from `start` to `end`: the open ones for `business`, else all."""

@@ -11,7 +11,7 @@
 One without hours is a set of days, for others to include.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
@@ -200,18 +200,27 @@ def usable(calendars: Calendars) -> frozenset[str]:
     return frozenset(name for name, one in calendars.items() if one.hours)
 
 
-def default_calendar(calendars: Calendars) -> str:
-    """Return the name of the calendar that holds where none is named; empty without one."""
-    return next((name for name, one in calendars.items() if one.default), "")
+def chosen_calendar(names: Iterable[str], calendars: Calendars) -> str:
+    """Return the first of some names that has hours, else the default's; empty without one."""
+    can = usable(calendars)
+    default = next((name for name, one in calendars.items() if one.default), "")
+    return next((name for name in (*names, default) if name in can), "")
+
+
+def zone_of(name: str, calendars: Calendars) -> str:
+    """Return the time zone that a calendar says itself; empty for none."""
+    return calendars[name].time_zone if name in calendars else ""
 
 
 def calendar_of(name: str, calendars: Calendars, zone: str) -> Calendar:
-    """Return a calendar of a release, with its hours read in `zone`.
+    """Return a calendar of a release, with its hours read in `zone`; without a name always open.
 
     Raises:
         BusinessTimeError: it cannot be, which the checks of a release refuse.
         KeyError: there is none of that name.
     """
+    if not name:
+        return always_open(zone)
     days = days_of(name, calendars)
     week = week_of(calendars[name].hours)
     return Calendar(zone, week, frozenset(days.holidays), days.likes)

@@ -11,7 +11,7 @@ from core.businesstime import Calendar, is_zone
 from core.context import Context
 from core.policies.bounded import Bounded
 from core.records.placetypes import CLOCK_FIELDS, parent_field
-from core.schema.calendars import always_open, calendar_of, default_calendar, usable
+from core.schema.calendars import calendar_of, chosen_calendar, zone_of
 from core.schema.placerows import PLACE_TYPES
 from core.tables.registry import Registry
 
@@ -49,15 +49,10 @@ def calendar_for(ctx: Context, name: str = "", place_id: str | None = None) -> C
     """
     registry, known = ctx.registry, ctx.registry.release.calendars
     place = _place(ctx, place_id) if place_id else PlaceHours()
-    chosen = (place.calendar, name, default_calendar(known))
-    found = next((one for one in chosen if one in usable(known)), "")
-    own = known[found].time_zone if found else ""
-    zone = place.zone or own or ctx.time_zone.key
-
-    def make() -> Calendar:
-        return calendar_of(found, known, zone) if found else always_open(zone)
-
-    return registry.memo(("workflow.calendar", found, zone), make)
+    found = chosen_calendar((place.calendar, name), known)
+    zone = place.zone or zone_of(found, known) or ctx.time_zone.key
+    key = ("workflow.calendar", found, zone)
+    return registry.memo(key, lambda: calendar_of(found, known, zone))
 
 
 def _place(ctx: Context, place_id: str) -> PlaceHours:

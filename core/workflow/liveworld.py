@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from core.actor import SYSTEM
-from core.businesstime import Calendar, Consumed, Duration, parse_duration
+from core.businesstime import Calendar, parse_duration
 from core.context import Context
 from core.expression import Expression, compile_expression
 from core.expression.types import Kind
@@ -35,8 +35,6 @@ from core.workflow.engine.tree import Tree
 from core.workflow.engine.world import Asking, Pool
 from core.workflow.people import STAFF
 from core.workflow.subject import Subject
-
-_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,21 +202,15 @@ class LiveWorld:  # noqa: PLR0904  the engine asks all of it
         length = parse_duration(duration)
         calendar = self._calendar(item)
         end = calendar.add(start, length)
-        if not length.business:
-            return False, int((end - start.replace(microsecond=0)).total_seconds())
-        return True, calendar.open_seconds(start, end)
+        return length.business, calendar.elapsed(start, end, business=length.business)
 
     def fires(self, start: datetime, *, business: bool, left: int, item: Any = None) -> datetime:
         """Return when a clock with so many seconds left goes off, started at `start`."""
-        hours = max(1, -(-left // _HOUR))
-        used = hours * _HOUR - left
-        duration = Duration(hours, "bh" if business else "h")
-        return self._calendar(item).add(start, duration, Consumed(used, used))
+        return self._calendar(item).after(start, left, business=business)
 
     def spent(self, start: datetime, *, business: bool, item: Any = None) -> int:
         """Return the seconds of a clock's time between `start` and now."""
-        used = self._calendar(item).consumed(start, self._now)
-        return used.open if business else used.wall
+        return self._calendar(item).elapsed(start, self._now, business=business)
 
     def _calendar(self, item: Any) -> Calendar:
         place = self.place(item)

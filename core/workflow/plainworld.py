@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from core.businesstime import Calendar, Consumed, Duration, parse_duration
+from core.businesstime import Calendar, parse_duration
 from core.expression import Expression, ExpressionError, PlainEnv, Scope, compile_expression
 from core.expression.types import Env, Kind
 from core.i18n import N_
-from core.schema.calendars import always_open, calendar_of, default_calendar, usable
+from core.schema.calendars import calendar_of, chosen_calendar, zone_of
 from core.schema.decisiontables import chosen_sources, row_conditions
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.flows import Flow, Source
@@ -36,7 +36,6 @@ from core.workflow.staff import Staff
 _MADE_UP = frozenset({"link", "links", "user", "users", "department"})
 #: Formulas that read other formulas are computed so often.
 _ROUNDS = 3
-_HOUR = 3600
 
 
 class PlainFlow:
@@ -72,10 +71,8 @@ class PlainFlow:
     def calendar(self, zone: str) -> Calendar:
         """Return the calendar that the flow names, or the default one."""
         known = self.release.calendars
-        chosen = (self.flow.calendar, default_calendar(known))
-        name = next((one for one in chosen if one in usable(known)), "")
-        own = known[name].time_zone if name else ""
-        return calendar_of(name, known, own or zone) if name else always_open(zone)
+        name = chosen_calendar((self.flow.calendar,), known)
+        return calendar_of(name, known, zone_of(name, known) or zone)
 
     @cached_property
     def _formulas(self) -> tuple[tuple[Field, Expression], ...]:
@@ -261,22 +258,15 @@ class PlainWorld:
         """Return whether a duration is business time, and its seconds from `start` on."""
         length = parse_duration(duration)
         end = self.calendar.add(start, length)
-        if not length.business:
-            return False, int((end - start.replace(microsecond=0)).total_seconds())
-        return True, self.calendar.open_seconds(start, end)
+        return length.business, self.calendar.elapsed(start, end, business=length.business)
 
     def fires(self, start: datetime, *, business: bool, left: int, item: Any = None) -> datetime:  # noqa: ARG002  one calendar
         """Return when a clock with so many seconds left goes off, started at `start`."""
-        hours = max(1, -(-left // _HOUR))
-        used = hours * _HOUR - left
-        return self.calendar.add(
-            start, Duration(hours, "bh" if business else "h"), Consumed(used, used)
-        )
+        return self.calendar.after(start, left, business=business)
 
     def spent(self, start: datetime, *, business: bool, item: Any = None) -> int:  # noqa: ARG002  one calendar
         """Return the seconds of a clock's time between `start` and now."""
-        used = self.calendar.consumed(start, self.now)
-        return used.open if business else used.wall
+        return self.calendar.elapsed(start, self.now, business=business)
 
 
 __all__ = ["FieldError", "PlainFlow", "PlainWorld", "loaded", "wire"]

@@ -8,7 +8,7 @@ import pytest
 
 from core.businesstime import parse_duration
 from core.errors import SchemaError
-from core.schema.calendars import MOST_INCLUDED, calendar_of, days_of, default_calendar, usable
+from core.schema.calendars import MOST_INCLUDED, calendar_of, chosen_calendar, days_of, usable
 from core.schema.diff import diff
 from core.schema.jsonschema import json_schema
 from core.schema.layers import effective
@@ -58,7 +58,7 @@ def test_shipped_holidays_are_those_of_the_national_plan(shipped, year):
 
 
 def test_shipped_calendar_counts_the_reference_hours(shipped):
-    assert default_calendar(shipped) == "cn_retail"
+    assert chosen_calendar((), shipped) == "cn_retail"
     assert usable(shipped) == {"cn_retail"}
     calendar = calendar_of("cn_retail", shipped, "Asia/Shanghai")
     start = date(2026, 9, 30)
@@ -130,7 +130,7 @@ def test_site_changes_hours_and_adds_days_in_its_own_layer():
     assert days.holidays[date(2026, 10, 2)] == {"en": "National Day"}
     assert made["shop"].time_zone == "Asia/Shanghai"
     assert calendar_of("shop", made, "Asia/Shanghai").hours_on(date(2026, 8, 9)) == ((600, 1320),)
-    assert default_calendar(made) == "night"
+    assert chosen_calendar((), made) == "night"
     second = night.replace("night", "other")
     assert refused(SHOP, night, second) == [(3, 10, "schema.second_default")]
 
