@@ -45,7 +45,7 @@ from core.security.users import active_user
 from core.settings import MAX_BODY, Settings
 from core.web.page import error_page
 from core.web.pages import install
-from core.workflow import bulk, guard, holding, notices, rootfiles, vacancies
+from core.workflow import bulk, guard, holding, notices, rootfiles, sweeping, vacancies
 from core.workflow.people import STAFF
 from core.workflow.rehearsal import run_tests
 from core.workflow.signing import DESK
@@ -119,6 +119,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
         registering.register()
         bulk.register()
         holding.register()
+        sweeping.register()
         STAFF.register(load_staff)
         run_tests_with(run_tests)
         edits.register(active_user)

@@ -85,13 +85,13 @@ def execute(ctx: Context, event: Event) -> None:
     except Exception as error:
         results = error.results if isinstance(error, ActionFailedError) else []
         cause = error.__cause__ if isinstance(error, ActionFailedError) else error
-        if _is_nobodys_fault(cause):
+        if is_nobodys_fault(cause):
             # The event comes back by itself, and the try does not count.
             raise
         _failed(ctx, run_id, said(cause, ctx.locale), results, clock)
 
 
-def _is_nobodys_fault(error: BaseException | None) -> bool:
+def is_nobodys_fault(error: BaseException | None) -> bool:
     """Return whether the database was busy or gone, which no automation can help."""
     if isinstance(error, Unavailable):
         return not isinstance(error, PluginError)

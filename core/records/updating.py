@@ -98,7 +98,9 @@ class Update:
         check_version(self._stored, version)
         if self._type.document:
             self._proposal = find_proposal(self._connection, self._type.name, record_id)
-            check_open(self._stored.values, self._proposal)
+            # An approval's own effects write its document while it is under way.
+            if self._ctx.door != "flow":
+                check_open(self._stored.values, self._proposal)
         return self._stored.values
 
     def apply(self, changes: Any, action: str, reason: str) -> Record | None:

@@ -8,10 +8,13 @@ from flask import Response
 from core.context import Context
 from core.errors import Invalid, Problem
 from core.i18n import N_
-from core.rest.exchange import body_keys, query_keys, route
+from core.rest.exchange import body_keys, only, query_keys, route
 from core.workflow import bulk, holding, taskfilters
 from core.workflow.bottlenecks import bottlenecks
+from core.workflow.copies import mark_copy_read
+from core.workflow.effects import effects_of, retry_effect
 from core.workflow.openings import mark_opened
+from core.workflow.operations import may_administer
 from core.workflow.snoozing import bring_back, put_off
 
 #: Days that figures go back without being asked.
@@ -102,6 +105,31 @@ def note_opened(ctx: Context, task_id: str) -> Any:
     body_keys({})
     mark_opened(ctx, task_id)
     return Response(status=204)
+
+
+@route("/instances/<instance_id>/read", "POST")
+def note_read(ctx: Context, instance_id: str) -> Any:
+    """Note that the caller has read their copy of a document."""
+    query_keys()
+    body_keys({})
+    mark_copy_read(ctx, instance_id)
+    return Response(status=204)
+
+
+@route("/instances/<instance_id>/effects", "GET", guard=only(may_administer))
+def list_effects(ctx: Context, instance_id: str) -> Any:
+    """Answer with what became of the effect steps of an approval."""
+    query_keys()
+    with ctx.reading() as connection:
+        return {"items": effects_of(connection, instance_id)}
+
+
+@route("/instances/<instance_id>/effects/<visit_id>/retry", "POST", guard=only(may_administer))
+def try_effect(ctx: Context, instance_id: str, visit_id: str) -> Any:
+    """Have an effect that failed carried out again."""
+    query_keys()
+    body_keys({})
+    return retry_effect(ctx, instance_id, visit_id), 202
 
 
 @route("/flows/bottlenecks", "GET")

@@ -18,7 +18,7 @@ from core.rest.exchange import (
     query_keys,
     route,
 )
-from core.workflow import deciding, inbox, operations, pages, reminding
+from core.workflow import deciding, holding, inbox, operations, pages, reminding
 
 #: What an administrator may do with somebody's approval.
 _ADMINISTERING = {
@@ -30,6 +30,10 @@ _ADMINISTERING = {
 
 #: People or steps that one request names, and the longest name.
 _MOST_NAMED, _LONGEST_NAME = 200, 320
+
+
+#: What a held decision carries besides its verb, content, seat and opinion.
+_HELD = ("to", "then", "fields", "chosen")
 
 
 @route("/tasks", "GET")
@@ -67,11 +71,11 @@ def get(ctx: Context, task_id: str) -> Any:
 
 @route("/tasks/<task_id>/<verb>", "POST")
 def decide(ctx: Context, task_id: str, verb: str) -> Any:
-    """Decide a task on the content that the caller was shown."""
+    """Decide a task on the content that the caller was shown; `hold` keeps it for seconds."""
     query_keys()
     body = body_keys({
         "subject_hash": str, "opinion": str, "seat": str, "to": (str, list), "then": str,
-        "rule": str, "fields": dict, "signature": dict, "chosen": dict,
+        "rule": str, "fields": dict, "signature": dict, "chosen": dict, "hold": int,
     })  # fmt: skip
     decision = deciding.Decision(
         task_id,
@@ -86,6 +90,9 @@ def decide(ctx: Context, task_id: str, verb: str) -> Any:
         signature=body.get("signature", {}),
         chosen=_chosen(body),
     )
+    if "hold" in body:
+        more = {name: getattr(decision, name) for name in _HELD if body.get(name)}
+        return holding.hold(ctx, decision, body["hold"], **more), 202
     return deciding.decide_once(ctx, decision, key=request.headers.get("Idempotency-Key"))
 
 

@@ -143,9 +143,7 @@ class _Clocks:
         self._ctx = ctx
         self._known: dict[tuple[str, str], Calendar] = {}
 
-    def of(self, business: Any, calendar: str, place: str) -> Calendar | None:
-        if not business:
-            return None
+    def of(self, calendar: str, place: str) -> Calendar:
         found = self._known.get((calendar, place))
         if found is None:
             found = calendar_for(self._ctx, calendar, place)
@@ -163,7 +161,7 @@ def _gather(
     read = lru_cache(maxsize=4096)(datetime.fromisoformat)
     for row in votes:
         (task_id, type_name, step, title, opened_at, at, actor, name, source,
-         business, calendar, place, seen_at) = row  # fmt: skip
+         calendar, place, seen_at) = row  # fmt: skip
         found = steps.get((type_name, step))
         if found is None:
             found = steps[type_name, step] = _Figures(title)
@@ -172,7 +170,7 @@ def _gather(
             found.automatic += 1
             continue
         end = read(at)
-        seconds = seconds_between(read(opened_at), end, clocks.of(business, calendar, place))
+        seconds = seconds_between(read(opened_at), end, clocks.of(calendar, place))
         own = people.get(actor)
         if own is None:
             own = people[actor] = _Figures(name)
@@ -236,7 +234,7 @@ def _votes(types: tuple[str, ...], is_one: bool, dialect: Dialect) -> Prebuilt:
         sa.select(
             vote.c.task_id, vote.c.record_type, task.c.step, task.c.step_title,
             task.c.opened_at, vote.c.at, vote.c.actor, vote.c.actor_name, vote.c.source,
-            task.c.business, task.c.calendar, task.c.place, opened.c.at,
+            task.c.calendar, task.c.place, opened.c.at,
         )
         .join(task, task.c.id == vote.c.task_id)
         .outerjoin(
@@ -294,12 +292,12 @@ def _with_initiators(
         by_instance[row[0]].append(row)
     clocks, whole, now = _Clocks(ctx), 0.0, to_wire(ctx.now)
     for visits in by_instance.values():
-        for _, result, _, closed_at, business, calendar, place, ended_at in visits:
+        for _, result, _, closed_at, calendar, place, ended_at in visits:
             if result != "return" or not closed_at:
                 continue
             # It is back with its approvers when the next pass begins.
             again = min((one[2] for one in visits if one[2] > closed_at), default=ended_at or now)
-            calendar_ = clocks.of(business, calendar, place)
+            calendar_ = clocks.of(calendar, place)
             start, end = map(datetime.fromisoformat, (closed_at, max(again, closed_at)))
             whole += seconds_between(start, end, calendar_)
     return whole
@@ -314,7 +312,7 @@ def _visits_of_returned(types: tuple[str, ...], is_one: bool, dialect: Dialect) 
     query = (
         sa.select(
             visit.c.instance_id, visit.c.result, visit.c.opened_at, visit.c.closed_at,
-            task.c.business, task.c.calendar, task.c.place, instance.c.ended_at,
+            task.c.calendar, task.c.place, instance.c.ended_at,
         )
         .join(instance, instance.c.id == visit.c.instance_id)
         .outerjoin(task, task.c.id == visit.c.id)

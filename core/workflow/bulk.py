@@ -34,7 +34,7 @@ from core.jobs.outbox import emit
 from core.records.readers import actors_of
 from core.tables.columns import ID, JSON
 from core.workflow import errors
-from core.workflow.deciding import Decision, check, decide
+from core.workflow.deciding import Decision, check, decide_once
 from core.workflow.engine.machine import VERBS
 from core.workflow.models import task, vote
 from core.workflow.opinion import read_opinion
@@ -94,13 +94,6 @@ item_table = sa.Table(
 
 Answer = dict[str, Any]
 Item = Mapping[str, str]
-
-
-class NotInBulk(Conflict):
-    """The step wants each of its tasks looked at by itself."""
-
-    code = "flow.not_in_bulk"
-    text = N_("Tasks of this step are decided one by one.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,12 +252,10 @@ def _attempt(
     """Decide one task; return what became of it, noted with the decision itself."""
     try:
         with ctx.writing(durable=True) as connection:
-            _require_bulk(connection, wanted.task_id)
             if _is_said(ctx, connection, wanted.task_id, verb):
                 return NO_OP, {}
-            answer = decide(
-                ctx, wanted.task_id, verb, subject_hash=wanted.subject_hash, opinion=opinion
-            )
+            decision = Decision(wanted.task_id, verb, wanted.subject_hash, opinion)
+            answer = decide_once(ctx, decision, in_bulk=True)
             if key is not None:
                 _write(connection, key, wanted, APPLIED, answer)
             return APPLIED, answer
@@ -295,29 +286,10 @@ def _told(ctx: Context, error: UserError | Unavailable) -> Answer:
 def _preview(ctx: Context, verb: str, item: Item, opinion: str) -> Answer:
     decision = Decision(item["id"], verb, item.get("subject_hash", ""), opinion)
     try:
-        with ctx.reading() as connection:
-            _require_bulk(connection, decision.task_id)
-            if (
-                verb in {"approve", "reject", "abstain"}
-                and _sign(connection, item["id"]) != "click"
-            ):
-                return {"result": "needs_signature"}
-        check(ctx, decision)
+        check(ctx, decision, in_bulk=True)
     except (UserError, Unavailable) as refusal:
         return {"result": _CATEGORIES.get(refusal.code, REFUSED), **_told(ctx, refusal)}
     return {"result": "eligible"}
-
-
-def _sign(connection: Connection, task_id: str) -> str:
-    found = connection.execute(sa.select(task.c.sign).where(task.c.id == task_id)).scalar()
-    return found or "click"
-
-
-def _require_bulk(connection: Connection, task_id: str) -> None:
-    """Refuse a task whose step is decided one by one."""
-    found = connection.execute(sa.select(task.c.bulk).where(task.c.id == task_id)).scalar()
-    if found is False:
-        raise NotInBulk
 
 
 def _is_said(ctx: Context, connection: Connection, task_id: str, verb: str) -> bool:

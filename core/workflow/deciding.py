@@ -120,9 +120,17 @@ def decide(
     return decide_once(ctx, Decision(task_id, verb, **more), key=key)
 
 
-def decide_once(ctx: Context, decision: Decision, *, key: str | None = None) -> Answer:
-    """Do what `decide` does with a decision that was put together before."""
-    return once(ctx, key, decision.fingerprint, lambda: _decide(ctx, decision))
+def decide_once(
+    ctx: Context, decision: Decision, *, key: str | None = None, in_bulk: bool = False
+) -> Answer:
+    """Do what `decide` does with a decision that was put together before.
+
+    Raises:
+        NotInBulk: it is made with others, `in_bulk`, which the step does not allow.
+    """
+    return once(
+        ctx, key, decision.fingerprint, lambda: _decide(ctx, decision, in_bulk=in_bulk)
+    )  # fmt: skip
 
 
 def bulk(

@@ -24,8 +24,6 @@ from core.prebuilt import Prebuilt
 from core.workflow.holding import HELD, held
 from core.workflow.models import (
     DUE,
-    IN_BOX,
-    IS_FREE,
     OPEN_STATES,
     TASK_DUE,
     candidate,
@@ -233,7 +231,7 @@ class _Who:
     administers: bool
     order: str = "opened_at"
     narrowing: Narrowing = Narrowing()
-    only: sa.ColumnElement[Any] = IN_BOX
+    only: sa.ColumnElement[bool] = candidate.c.is_open
 
     @property
     def id(self) -> sa.BindParameter[str]:
@@ -256,7 +254,7 @@ def _todo(who: _Who) -> Parts:
 
 
 def _claimable(who: _Who) -> Parts:
-    return [part.where(_no_maker()) for part in _pool(replace(who, only=IS_FREE))]
+    return [part.where(_no_maker()) for part in _pool(replace(who, only=candidate.c.is_free))]
 
 
 def _no_maker() -> sa.ColumnElement[bool]:

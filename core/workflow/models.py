@@ -140,6 +140,11 @@ visit = sa.Table(
     sa.Column("cause", _ID, nullable=False, doc="the visit whose end led here"),
 )
 sa.Index("ix_gx_visit__instance", visit.c.instance_id)
+#: True of passes through steps that wait, in the words of their index.
+IS_WAIT: sa.ColumnElement[bool] = sa.and_(
+    visit.c.type == sa.literal_column("'wait'"), visit.c.state == sa.literal_column("'waiting'")
+)
+sa.Index("ix_gx_visit__waits", visit.c.id, sqlite_where=IS_WAIT, postgresql_where=IS_WAIT)
 
 task = sa.Table(
     "gx_task",
@@ -184,6 +189,12 @@ task = sa.Table(
     sa.Column("closed_by", _ID, nullable=True),
     sa.Column("closed_by_name", _PERSON, nullable=True),
 )
+#: True of tasks that somebody has claimed, in the words of their index.
+IS_CLAIMED: sa.ColumnElement[bool] = task.c.claimed_by != sa.literal_column("''")
+sa.Index(
+    "ix_gx_task__claimed", task.c.claimed_until, sqlite_where=IS_CLAIMED,
+    postgresql_where=IS_CLAIMED,
+)  # fmt: skip
 sa.Index("ix_gx_task__instance", task.c.instance_id, task.c.opened_at)
 sa.Index("ix_gx_task__state", task.c.state, task.c.due_at)
 sa.Index("ix_gx_task__initiator", task.c.initiator, task.c.state)
@@ -253,9 +264,15 @@ TASK_DUE: sa.ColumnElement[str] = sa.func.coalesce(
     task.c.due_at, sa.literal_column(f"'{NEVER}'"), type_=sa.String
 )
 sa.Index("ix_gx_task__due", task.c.state, TASK_DUE, task.c.id)
-#: True of rows that stand in a box, in the very words of their indexes; a typed column
-#: would be compared with 1 on SQLite, whose planner then does not know it again.
-IN_BOX: sa.ColumnElement[Any] = sa.literal_column("is_open")
+#: In the very words that queries get, so that both planners know the index again.
+_in_box: dict[str, Any] = {
+    "sqlite_where": sa.text("is_open = 1"),
+    "postgresql_where": sa.text("is_open"),
+}
+_free: dict[str, Any] = {
+    "sqlite_where": sa.text("is_free = 1"),
+    "postgresql_where": sa.text("is_free"),
+}
 for _name, _order in (("inbox", candidate.c.opened_at), ("due", DUE), ("rank", candidate.c.rank)):
     sa.Index(
         f"ix_gx_candidate__{_name}",
@@ -264,11 +281,8 @@ for _name, _order in (("inbox", candidate.c.opened_at), ("due", DUE), ("rank", c
         _order,
         candidate.c.task_id,
         candidate.c.makers,  # counts need not look at the rows
-        sqlite_where=IN_BOX,
-        postgresql_where=IN_BOX,
+        **_in_box,
     )
-#: The same for what can be claimed.
-IS_FREE: sa.ColumnElement[Any] = sa.literal_column("is_free")
 sa.Index(
     "ix_gx_candidate__free",
     candidate.c.kind,
@@ -276,8 +290,7 @@ sa.Index(
     candidate.c.opened_at,
     candidate.c.task_id,
     candidate.c.makers,
-    sqlite_where=IS_FREE,
-    postgresql_where=IS_FREE,
+    **_free,
 )
 sa.Index("ix_gx_candidate__instance", candidate.c.instance_id)
 sa.Index("ix_gx_candidate__task", candidate.c.task_id)

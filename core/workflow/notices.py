@@ -26,8 +26,8 @@ notice = sa.Table(
     "gx_notice",
     metadata,
     sa.Column("event", sa.String(36), primary_key=True, doc="the outbox event it is made from"),
-    sa.Column("kind", sa.String(4), primary_key=True, doc="role or user"),
-    sa.Column("recipient", sa.String(80), primary_key=True),
+    sa.Column("kind", sa.String(4), primary_key=True, doc="role, post or user"),
+    sa.Column("recipient", sa.String(120), primary_key=True),
     sa.Column("topic", sa.String(80), nullable=False),
     sa.Column("record_type", sa.String(80), nullable=False),
     sa.Column("title", sa.Text, nullable=False),
@@ -57,6 +57,11 @@ TEXTS = {
     "task.reminded": N_("{by} reminds you: {title} waits for your decision."),
     "document.effective": N_("{title} was approved by {by} and is in force."),
     "document.rejected": N_("{title} was rejected by {by}."),
+    "document.returned": N_("{title} was returned by {by} to be changed."),
+    "document.terminated": N_("{by} ended the approval of {title}."),
+    "document.copied": N_("You have a copy of {title} to read."),
+    "task.claim_taken": N_("{by} has taken over {title}, which you were working on."),
+    "flow.attention": N_("The approval of {title} cannot go on by itself."),
     "document.apply_blocked": N_("{title} was approved but could not take effect."),
     "comment.created": N_("{by} wrote about {title}."),
     "comment.mentioned": N_("{by} mentioned you at {title}."),
@@ -66,7 +71,12 @@ TEXTS = {
 MESSAGE = "message"
 
 #: Topics whose payload names who is to be told -> the key that does.
-_NAMED = {"comment.created": "followers", "comment.mentioned": "mentions"}
+_NAMED = {
+    "comment.created": "followers", "comment.mentioned": "mentions", "document.copied": "users",
+}  # fmt: skip
+
+#: Who is told of what cannot go on by itself.
+_ADMINISTRATORS = ("role", "Admin")
 
 _insert = {
     "sqlite": sqlite.insert(notice).on_conflict_do_nothing(),
@@ -212,9 +222,12 @@ def _record_link(payload: dict[str, Any]) -> str:
 def _recipients(topic: str, payload: dict[str, Any]) -> Iterable[tuple[str, str]]:
     if topic.startswith("task."):
         return [
-            *(("role", role) for role in payload["roles"]),
+            *(("role", role) for role in payload.get("roles", ())),
+            *(("post", post) for post in payload.get("posts", ())),
             *(("user", user) for user in payload["users"]),
         ]
+    if topic == "flow.attention":
+        return [_ADMINISTRATORS]
     if topic in _NAMED:
         return [("user", person) for person in payload[_NAMED[topic]]]
     people = {payload["initiator"]}

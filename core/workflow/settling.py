@@ -100,7 +100,7 @@ def _facts(run: Run, visit: Visit) -> Facts:
         risk="" if value is None else str(value),
         business=clock is not None and clock.business,
         calendar=run.flow.calendar,
-        place=run.world.place(visit.item) if step.due else "",
+        place=run.world.place(visit.item),
     )
 
 

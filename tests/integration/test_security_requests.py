@@ -58,6 +58,9 @@ ROUTES = {
     ("/tasks/<task_id>/snooze", "DELETE"): (401, 204, 204),
     ("/tasks/<task_id>/opened", "POST"): (401, 404, 404),
     ("/flows/bottlenecks", "GET"): (401, 200, 200),
+    ("/instances/<instance_id>/read", "POST"): (401, 404, 404),
+    ("/instances/<instance_id>/effects", "GET"): (401, 403, 200),
+    ("/instances/<instance_id>/effects/<visit_id>/retry", "POST"): (401, 403, 404),
     ("/instances/<instance_id>", "GET"): (401, 404, 404),
     ("/instances/<instance_id>/evidence", "GET"): (401, 404, 404),
     ("/instances/<instance_id>/<verb>", "POST"): (401, 403, 404),
@@ -173,7 +176,7 @@ OPEN = {
     "/tasks/bulk", "/tasks/bulk/<bulk_id>", "/tasks/bulk/<bulk_id>/retry",
     "/tasks/held/<held_id>/cancel", "/tasks/filters", "/tasks/filters/<filter_id>",
     "/tasks/<task_id>/snooze", "/tasks/<task_id>/opened", "/flows/bottlenecks",
-    "/types", "/types/<name>",
+    "/instances/<instance_id>/read", "/types", "/types/<name>",
 }  # fmt: skip
 #: What a caller without the right may send: nothing, no JSON, JSON of another kind, other keys.
 SENT = [
