@@ -241,15 +241,20 @@ def _broken(control_: Control) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What every control of one form depends on."""
+    """What every control of one form depends on.
+
+    Attributes:
+        prefix: what the names of controls begin with, where a form holds others besides.
+    """
 
     rights: FormRights
     reading: Reading
     problems: Mapping[str, list[str]]
+    prefix: str = ""
 
     def control(self, field: Field, path: str, value: Any) -> Control:
         """Return one field of the form, or one cell of a child table."""
-        reading, name = self.reading, path.partition(".")[0]
+        reading, name = self.reading, path.removeprefix(self.prefix).partition(".")[0]
         made = Control(
             field=field,
             path=path,

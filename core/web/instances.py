@@ -6,11 +6,13 @@ from flask.typing import ResponseReturnValue
 from core.context import Context
 from core.errors import Forbidden, Invalid, NotFound, Problem, UserError
 from core.i18n import N_, pick, translate
+from core.web.flowprogress import draw_progress
 from core.web.page import page, pages, problem_body
 from core.web.reading import timeline
 from core.web.taskrows import state_text, task_lines
 from core.web.tasktexts import RESULT_TEXTS, RESULT_TONES, STATE_TONES, TASK_STATE_TEXTS
 from core.workflow import operations
+from core.workflow.course import find_course
 from core.workflow.pack import may_take
 from core.workflow.pages import get_instance
 
@@ -42,6 +44,7 @@ def show_instance(ctx: Context, instance_id: str) -> ResponseReturnValue:
         href=f"/records/{found['record']['type']}/{found['record']['id']}",
         state=state_text(ctx, found["state"]),
         tone=STATE_TONES.get(found["state"], ""),
+        progress=draw_progress(ctx, find_course(ctx, instance_id)),
         tasks=lines,
         events=timeline(ctx, record_type, list(reversed(found["events"]))),
         has_evidence=may_take(ctx, found["record"]),

@@ -7,6 +7,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     administration,
     automations,
     away,
+    bottlenecks,
     businesscalendars,
     cells,
     chartbuilder,

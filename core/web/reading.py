@@ -52,6 +52,25 @@ ACTION_TEXTS = {
     "finish": N_("ended the approval"),
     "comment": N_("wrote"),
     "unmask": N_("had a masked value shown"),
+    "complete": N_("completed it"),
+    "return": N_("sent it back"),
+    "transfer": N_("passed it on to {names}"),
+    "delegate": N_("asked {names} for advice"),
+    "advised": N_("got the advice asked for"),
+    "add_before": N_("had {names} asked before"),
+    "add_after": N_("approved it, and had {names} asked after that"),
+    "add_beside": N_("added the voice of {names}"),
+    "remove_added": N_("removed an added voice"),
+    "take_back": N_("took a decision back"),
+    "copy": N_("sent copies"),
+    "escalate": N_("asked others too, since it waited long"),
+    "hand_over": N_("handed a seat over"),
+    "reseat": N_("changed who may decide"),
+    "attention": N_("asked administrators for help"),
+    "skip": N_("passed over a voice"),
+    "revise": N_("began again on changed content"),
+    "migrate": N_("moved it to a newer version of the flow"),
+    "apply_retry": N_("tried again to put it into effect"),
 }
 
 #: Colour of a timeline's dot; the words beside it say the same.
@@ -66,6 +85,10 @@ ACTION_TONES = {
     "reject": "bad",
     "rejected": "bad",
     "delete": "bad",
+    "return": "warn",
+    "attention": "warn",
+    "complete": "good",
+    "add_after": "good",
     "merge": "info",
     "merged": "bad",
     "import": "info",
@@ -108,7 +131,10 @@ SYSTEM_FIELDS = {
 
 
 #: Steps of a flow that tell a reader nothing beyond the events around them.
-UNTOLD = frozenset({"open", "moot", "close"})
+UNTOLD = frozenset({
+    "open", "moot", "close", "branch", "keep", "cancel", "wait", "waited", "claim", "release",
+    "effect",
+})  # fmt: skip
 
 #: Changes of one event that are shown at once; the others unfold.
 _SHOWN = 5
@@ -240,6 +266,17 @@ def _text(record_type: RecordType, event: Mapping[str, Any], action: str, readin
     return label_of(record_type, text, reading.locale) if action == "unmask" else text
 
 
+def _what(action: str, detail: Mapping[str, Any], locale: str) -> str:
+    """Return what was done, with whom it concerned and for whom it was done."""
+    comma = "、" if locale == "zh" else ", "
+    names = detail.get("names")
+    told = comma.join(map(str, names)) if isinstance(names, list) else ""
+    text = translate(ACTION_TEXTS.get(action, action), locale, names=told)
+    if isinstance(detail.get("for"), str):
+        text += translate(N_(" for {name}"), locale, name=detail["for"])
+    return text
+
+
 def _line(record_type: RecordType, event: Mapping[str, Any], reading: Reading) -> Event:
     action = str(event.get("action") or event.get("verb") or "")
     door = str(event.get("door") or "")
@@ -249,7 +286,7 @@ def _line(record_type: RecordType, event: Mapping[str, Any], reading: Reading) -
         who = translate(N_("The system"), reading.locale)
     return Event(
         who=who,
-        what=translate(ACTION_TEXTS.get(action, action), reading.locale),
+        what=_what(action, event.get("detail") or {}, reading.locale),
         at=str(event.get("at") or ""),
         tone=ACTION_TONES.get(action, ""),
         door=translate(DOOR_TEXTS[door], reading.locale) if door in DOOR_TEXTS else "",

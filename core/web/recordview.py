@@ -19,12 +19,14 @@ from core.records.wire import to_wire
 from core.schema.model import RecordType
 from core.web.collision import Collision
 from core.web.display import option_tone, value_text
+from core.web.flowprogress import Progress, draw_progress
 from core.web.forms import Control, FormRights, TabView, form_tabs
 from core.web.liveconditions import live_conditions, stored_links
 from core.web.navigation import BUILDERS, type_label
 from core.web.reading import UNTOLD, Difference, Event, differences, make_reading, timeline
 from core.web.related import Related, related_lists
 from core.web.titles import title_name
+from core.workflow.course import latest_course
 from core.workflow.evidence import list_events
 from core.workflow.models import instance
 from core.workflow.run import open_instance
@@ -57,6 +59,7 @@ class RecordPage:
     is_followed: bool = False
     proposal: list[Difference] = dataclass_field(default_factory=list)
     proposal_status: str = ""
+    progress: Progress | None = None
     related: Callable[[], list[Related]] = list
     error: dict[str, Any] | None = None
     collisions: list[Collision] = dataclass_field(default_factory=list)
@@ -177,6 +180,8 @@ def load_page(
             shown.may |= _flow_rights(ctx, record_type.name, record_id)
         shown.is_editable = bool(form_rights.editable)
         shown.events = load_timeline(ctx, record_type, record_id)
+        course = latest_course(ctx, record_type.name, record_id) if record_type.document else None
+        shown.progress = draw_progress(ctx, course) if course else None
         shown.is_followed = follows(ctx, record_type.name, record_id)
         shown.related = partial(related_lists, ctx, record_type, record_id)
     return shown
@@ -299,4 +304,5 @@ def _flow_events(ctx: Context, type_name: str, record_id: str) -> list[Mapping[s
     with ctx.reading() as connection:
         ids = list(connection.execute(query).scalars())
         found = [event for each in ids for event in list_events(connection, each)]
-    return [event for event in found if event["verb"] not in UNTOLD]
+    # What became of the rows of the approval is evidence, and no reading.
+    return [event | {"changes": {}} for event in found if event["verb"] not in UNTOLD]

@@ -11,8 +11,9 @@ from core.i18n import N_, pick, translate
 from core.ids import new_id
 from core.schema.model import RecordType
 from core.web.display import value_text
-from core.web.forms import FormRights, SectionView, form_tabs
+from core.web.forms import Control, Drawing, FormRights
 from core.web.reading import UNTOLD, Difference, Event, field_of, label_of, make_reading, timeline
+from core.web.taskcommands import FIELDS
 from core.web.taskrows import task_line
 from core.web.tasktexts import BALLOT_TEXTS, KIND_TEXTS, SEAT_TEXTS, VERBS, VIA_TEXTS, VerbLook
 from core.web.titles import role_labels
@@ -75,7 +76,7 @@ class Detail:
     why: list[str]
     why_not: str
     phrases: list[str]
-    sections: list[SectionView]
+    controls: list[Control]
     notes: list[dict[str, Any]] | None
     lease: int = 0
     impact: list[tuple[str, str]] = dataclass_field(default_factory=list)
@@ -138,7 +139,7 @@ def load_detail(ctx: Context, task_id: str) -> Detail:
             why_not=str(why_not.get("message") or translate(blocked.get("text", ""), ctx.locale)),
             phrases=list(offer.comment.phrases)
             or [translate(text, ctx.locale) for text in PHRASES],
-            sections=_sections(ctx, record_type, found, offer) if verbs else [],
+            controls=_controls(ctx, record_type, found) if verbs else [],
             notes=list_notes(ctx, task_id),
             lease=_seconds(offer.queue.lease),
             since_label=translate(N_("Since the round before"), ctx.locale),
@@ -230,20 +231,36 @@ def _why(ctx: Context, found: Mapping[str, Any]) -> list[str]:
     return told
 
 
-def _sections(
-    ctx: Context, record_type: RecordType, found: Mapping[str, Any], offer: Offer
-) -> list[SectionView]:
-    """Return the fields that the step lets its people change, as form controls."""
-    wanted = frozenset((*offer.fields.edit, *offer.fields.require))
+def editable_fields(ctx: Context, found: Mapping[str, Any]) -> frozenset[str]:
+    """Return the fields that the step of a task lets the reader change with the decision."""
+    rights = find_offer(ctx, found["id"]).fields
+    wanted = frozenset(name.partition("@")[0] for name in (*rights.edit, *rights.require))
     if not wanted:
+        return frozenset()
+    record = found["record"]
+    seen = seen_record(ctx, record["type"], record["id"]) or {}
+    return wanted & seen.keys() - set(seen.get("masked", ()))
+
+
+def proposed_values(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a task as it is proposed, as far as the reader sees it."""
+    same = {each["field"]: each["value"] for each in found["unchanged"]}
+    return _side(found["diff"], "after") | same
+
+
+def _controls(ctx: Context, record_type: RecordType, found: Mapping[str, Any]) -> list[Control]:
+    """Return the fields that the step lets its people change, as form controls."""
+    editable = editable_fields(ctx, found)
+    if not editable:
         return []
-    seen = seen_record(ctx, record_type.name, found["record"]["id"]) or {}
-    editable = wanted & seen.keys() - set(seen.get("masked", ()))
-    values = dict.fromkeys(editable) | _side(found["diff"], "after")
-    values |= {each["field"]: each["value"] for each in found["unchanged"]}
+    values = dict.fromkeys(editable) | proposed_values(found)
     reading = make_reading(ctx, record_type.fields, [values])
-    tabs = form_tabs(record_type, values, FormRights(editable, editable), reading)
-    return [section for tab in tabs for section in tab.sections]
+    drawing = Drawing(FormRights(editable, editable), reading, {}, FIELDS)
+    return [
+        drawing.control(each, FIELDS + each.name, values.get(each.name))
+        for each in record_type.fields
+        if each.name in editable
+    ]
 
 
 def _told(

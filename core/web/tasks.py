@@ -14,7 +14,8 @@ from core.errors import UserError
 from core.i18n import pick, translate
 from core.web.navigation import type_label, visible_types
 from core.web.page import page, pages, problem_answer, problem_body, wants_json
-from core.web.taskdetail import Detail, load_detail
+from core.web.taskcommands import FIELDS, Asked, read_asked
+from core.web.taskdetail import Detail, editable_fields, load_detail, proposed_values
 from core.web.taskrows import state_text, task_lines
 from core.web.tasktexts import (
     BOX_KEYS,
@@ -27,17 +28,22 @@ from core.web.tasktexts import (
     VERBS,
     WORKED_OFF,
 )
-from core.workflow.deciding import decide
+from core.workflow.deciding import Decision, decide
 from core.workflow.engine.tree import compile_flow
+from core.workflow.holding import HELD_VERBS, cancel, hold, settle
 from core.workflow.inbox import BOXES, Narrowing, counts, list_tasks
 from core.workflow.insight import find_insight
+from core.workflow.openings import mark_opened
 from core.workflow.operations import may_administer
 from core.workflow.pages import get_task
 from core.workflow.snoozing import bring_back, put_off
+from core.workflow.taskfilters import list_filters, remove_filter, save_filter
 from core.workflow.tasknotes import add_note
 
 #: Boxes shown even when they are empty; the others only with something in them.
 _ALWAYS = frozenset({"todo", "started", "done"})
+#: How long a decision is held, so that it can be undone.
+UNDO_SECONDS = 5
 #: What an address may ask of a box.
 _ASKED = ("type", "step", "initiator", "text", "sort", *FLAG_TEXTS)
 
@@ -132,30 +138,102 @@ def _until(ctx: Context, wanted: str) -> datetime:
 @page
 def decide_task(ctx: Context, task_id: str) -> ResponseReturnValue:
     """Do what the form says; a page that is out of date keeps its opinion and says why."""
-    form = request.form
-    opinion = form.get("opinion", "").replace("\r\n", "\n").strip()
-    verb = form.get("verb", "")
+    asked = _read(ctx, task_id)
     try:
-        decide(
-            ctx,
-            task_id,
-            verb,
-            subject_hash=form.get("subject_hash", ""),
-            opinion=opinion,
-            key=form.get("key") or None,
-        )
+        held = _act(ctx, task_id, asked)
     except UserError as error:
         if wants_json():
             return problem_answer(error)
         detail = load_detail(ctx, task_id)
         body = problem_body(error)
-        detail.opinion, detail.armed = opinion, verb
+        detail.opinion, detail.armed = asked.opinion, asked.verb
         told = [body["message"], *(each["message"] for each in body["problems"])]
         detail.message = " ".join(told)
         return _render(ctx, _queue(ctx), detail), error.status
     if wants_json():
-        return jsonify({"counts": counts(ctx)})
-    return redirect("/tasks/?open=1", 303)
+        return jsonify({"counts": counts(ctx), **held})
+    if asked.verb in LEAVING:
+        return redirect("/tasks/?open=1", 303)
+    return redirect(f"/tasks/{task_id}?box={_box()}", 303)
+
+
+def _read(ctx: Context, task_id: str) -> Asked:
+    """Return what the form asks for, with the fields that it changes."""
+    if not any(name.startswith(FIELDS) for name in request.form):
+        return read_asked(ctx, request.form)
+    found = get_task(ctx, task_id)
+    record_type = ctx.registry.record_type(found["record"]["type"])
+    fields = [each for each in record_type.fields if each.name in editable_fields(ctx, found)]
+    return read_asked(ctx, request.form, fields, proposed_values(found))
+
+
+def _act(ctx: Context, task_id: str, asked: Asked) -> dict[str, Any]:
+    """Decide, or hold the decision for a moment; return what the script must know of that."""
+    if request.form.get("hold") and asked.verb in HELD_VERBS and asked.is_plain:
+        decision = Decision(
+            task_id, asked.verb, asked.more["subject_hash"], asked.opinion, asked.more["seat"]
+        )
+        kept = hold(ctx, decision, UNDO_SECONDS, **asked.extras("to", "then"))
+        return {"held": {"id": kept["held"], "seconds": UNDO_SECONDS}}
+    key = request.form.get("key") or None
+    extras = asked.extras("seat", "to", "then", "rule", "fields", "signature")
+    decide(
+        ctx, task_id, asked.verb, subject_hash=asked.more["subject_hash"],
+        opinion=asked.opinion, key=key, **extras,
+    )  # fmt: skip
+    return {}
+
+
+@pages.post("/tasks/held/<held_id>/cancel")
+@page
+def undo_held(ctx: Context, held_id: str) -> ResponseReturnValue:
+    """Call a decision back before it is made."""
+    cancel(ctx, held_id)
+    return jsonify({"counts": counts(ctx)})
+
+
+@pages.post("/tasks/held/<held_id>/settle")
+@page
+def settle_held(ctx: Context, held_id: str) -> ResponseReturnValue:
+    """Answer what became of a decision whose time has come."""
+    found = settle(ctx, held_id)
+    return jsonify({"state": found["state"], "message": found["why"], "counts": counts(ctx)})
+
+
+@pages.post("/tasks/<task_id>/opened")
+@page
+def note_opened(ctx: Context, task_id: str) -> ResponseReturnValue:
+    """Note that the actor has a task's difference before them."""
+    mark_opened(ctx, task_id)
+    return "", 204
+
+
+@pages.post("/tasks/filters")
+@page
+def keep_filter(ctx: Context) -> ResponseReturnValue:
+    """Keep what narrows the box now under a name of the actor's own."""
+    query: dict[str, Any] = {"box": _box(), **_asked(request.form)}
+    query |= {name: True for name in FLAG_TEXTS if name in query}
+    save_filter(ctx, request.form.get("label", ""), query)
+    return redirect(f"/tasks/?{urlencode(_plain(query))}", 303)
+
+
+@pages.post("/tasks/filters/<filter_id>/remove")
+@page
+def drop_filter(ctx: Context, filter_id: str) -> ResponseReturnValue:
+    """Forget one of the actor's filters."""
+    remove_filter(ctx, filter_id)
+    return redirect(f"/tasks/?box={_box()}", 303)
+
+
+def _asked(source: Mapping[str, str]) -> dict[str, str]:
+    """Return what narrows and orders a box, out of an address or a form."""
+    return {name: source[name].strip() for name in _ASKED if source.get(name, "").strip()}
+
+
+def _plain(query: Mapping[str, Any]) -> dict[str, str]:
+    """Return a kept filter as an address says it."""
+    return {name: "1" if value is True else str(value) for name, value in query.items() if value}
 
 
 def _steps(ctx: Context, type_name: str) -> list[tuple[str, str]]:
@@ -210,6 +288,7 @@ def _verb_facts(locale: str) -> dict[str, dict[str, Any]]:
             "key": look.key,
             "asks": look.asks,
             "leaves": verb in LEAVING,
+            "holds": verb in HELD_VERBS,
         }
         for verb, look in VERBS.items()
     }
@@ -222,7 +301,7 @@ def _box() -> str:
 
 def _queue(ctx: Context) -> dict[str, Any]:
     box, args = _box(), request.args
-    asked = {name: args[name].strip() for name in _ASKED if args.get(name, "").strip()}
+    asked = _asked(args)
     found = list_tasks(
         ctx,
         box=box,
@@ -260,6 +339,10 @@ def _queue(ctx: Context) -> dict[str, Any]:
         "steps": _steps(ctx, asked.get("type", "")),
         "sorts": _offered(ctx, SORT_TEXTS, box),
         "flags": _offered(ctx, FLAG_TEXTS, box),
+        "filters": [
+            {**each, "href": f"/tasks/?{urlencode(_plain(each['query']))}"}
+            for each in list_filters(ctx)
+        ],
         "asked": asked,
         "is_narrowed": bool(asked.keys() - {"sort"}),
         "query": urlencode({"box": box, **asked}),

@@ -54,6 +54,8 @@ RESULT_TEXTS = {
     "withdrawn": N_("Withdrawn"),
     "terminated": N_("Ended"),
     "migrated": N_("Replaced by a new version of the flow"),
+    "revised": N_("Begun again on changed content"),
+    "undecided": N_("Undecided"),
 }
 
 RESULT_TONES = {"pass": "good", "auto": "good", "reject": "bad", "return": "warn"}
@@ -174,6 +176,13 @@ BROWSER_TEXTS = (
     N_("Nothing waits in this box."),
     N_("{count} left"),
     N_("Undo"),
+    N_("From now on decisions are sent at once."),
+    N_("From now on decisions can be undone for five seconds."),
+    N_("hold decisions for undo"),
+    N_("send decisions at once"),
+    N_("Filter saved."),
+    N_("Name of this filter"),
+    N_("Save this filter"),
     N_("Undone. Nothing was sent."),
     N_("It was sent already."),
     N_("Not sent: {reason}"),

@@ -52,6 +52,7 @@ held = sa.Table(
     sa.Column("body", JSON, nullable=False, doc="verb and all that was sent with it"),
     sa.Column("state", sa.String(10), nullable=False),
     sa.Column("code", sa.String(80), nullable=False, doc="of the refusal"),
+    sa.Column("why", sa.Text, nullable=False, doc="the refusal in the person's language"),
     sa.Column("at", sa.String(27), nullable=False),
     sa.Column("due_at", sa.String(27), nullable=False),
 )
@@ -104,7 +105,7 @@ def hold(ctx: Context, decision: Decision, seconds: int, **more: Any) -> Answer:
     }  # fmt: skip
     row = {
         "id": new_id(), "task_id": decision.task_id, "actor": ctx.actor.id,
-        "locale": ctx.locale, "body": body, "state": HELD, "code": "",
+        "locale": ctx.locale, "body": body, "state": HELD, "code": "", "why": "",
         "at": to_wire(ctx.now), "due_at": to_wire(ctx.now + timedelta(seconds=seconds)),
     }  # fmt: skip
     with ctx.writing(durable=True) as connection:
@@ -138,6 +139,23 @@ def cancel(ctx: Context, held_id: str) -> Answer:
         if row["state"] != CANCELLED and not _move(connection, held_id, CANCELLED):
             raise AlreadyDone
         return _answer({**row, "state": CANCELLED})
+
+
+def settle(ctx: Context, held_id: str) -> Answer:
+    """Make the actor's decisions that are due; return what became of one of them.
+
+    Besides what `hold` answers it has the `code` of a refusal and `why`, its words.
+
+    Raises:
+        NotFound: there is no such decision of the actor.
+    """
+    perform_due(ctx, actor=ctx.actor.id)
+    query = sa.select(held).where(held.c.id == held_id, held.c.actor == ctx.actor.id)
+    with ctx.reading() as connection:
+        row = connection.execute(query).mappings().first() if is_id(held_id) else None
+    if row is None:
+        raise NotFound
+    return _answer(row) | {"code": row["code"], "why": row["why"]}
 
 
 def register(handlers: Handlers = HANDLERS) -> None:
@@ -191,7 +209,8 @@ def _perform(ctx: Context, row: sa.RowMapping) -> None:
 def _tell(ctx: Context, row: sa.RowMapping, refusal: UserError) -> None:
     """Note that a held decision was refused, and tell its person why."""
     with ctx.writing() as connection:
-        if not _move(connection, row["id"], REFUSED, refusal.code):
+        why = translate(refusal.text, ctx.locale, **refusal.params)
+        if not _move(connection, row["id"], REFUSED, refusal.code, why):
             return
         found = connection.execute(
             sa.select(task.c.record_type, task.c.record_id).where(task.c.id == row["task_id"])
@@ -227,11 +246,11 @@ def _require_click(ctx: Context, decision: Decision) -> None:
         raise Invalid(problems=[Problem("hold", "flow.hold_signed", text)])
 
 
-def _move(connection: Connection, held_id: str, state: str, code: str = "") -> bool:
+def _move(connection: Connection, held_id: str, state: str, code: str = "", why: str = "") -> bool:
     """Settle a decision that is still held; return whether it was."""
     moved = connection.execute(
         held.update().where(held.c.id == held_id, held.c.state == HELD)
-        .values(state=state, code=code)
+        .values(state=state, code=code, why=why)
     )  # fmt: skip
     return bool(moved.rowcount)
 

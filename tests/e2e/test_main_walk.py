@@ -74,6 +74,7 @@ def approve(approver):
     page.fill("#opinion", "同意。")
     page.get_by_role("button", name="通过").click()
     page.locator("#detail").get_by_text("全部处理完毕").wait_for()
+    page.locator(".gx-undo").wait_for(state="detached")  # until then it could be called back
 
 
 def issue_card(clerk):

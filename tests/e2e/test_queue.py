@@ -72,6 +72,7 @@ def test_thirty_tasks_are_cleared_with_the_keyboard_alone(site, person):
     page.locator("#detail").get_by_text("全部处理完毕").wait_for()
     assert page.locator("[data-left]").inner_text() == "全部处理完毕"
     assert page.evaluate("window.touched") is None
+    expect(page.locator(".gx-undo")).to_have_count(0, timeout=15_000)
     page.keyboard.press("g")
     page.keyboard.press("d")
     page.wait_for_url("**/tasks/?box=done")
@@ -143,6 +144,34 @@ def test_stale_page_says_who_was_first_and_keeps_the_opinion(site, person):
 def present_version(site, record):
     """Return the present version of a card type."""
     return get_record(site.context("clerk"), "card_type", record)["version"]
+
+
+def test_decision_is_called_back_by_one_key_and_made_without_it(site, person):
+    _, first = make_task(site, 1)
+    _, second = make_task(site, 2)
+    page = open_queue(person)
+    page.keyboard.press("j")
+    wait_for_task(page, 1)
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    wait_for_task(page, 2)
+    assert page.locator("[data-box=todo].gx-count").inner_text() == "1"
+    assert get_task(site.context("approver"), first)["instance_state"] == "running"
+    page.keyboard.press("z")
+    wait_for_task(page, 1)
+    page.keyboard.press("r")
+    page.keyboard.type("不同意")
+    page.keyboard.press("Control+Enter")
+    wait_for_task(page, 2)
+    # Somebody else is first while the other one is held: its person is told.
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    vote(site, second, name="approver2")
+    page.get_by_text("未发送").wait_for()
+    states = [
+        get_task(site.context("approver"), each)["instance_state"] for each in (first, second)
+    ]
+    assert states == ["rejected", "approved"]
 
 
 def test_many_are_previewed_then_decided_with_a_result_for_each(site, person):

@@ -6,7 +6,7 @@ import { ask, t } from "./core.js";
  * @typedef {{name: string, values: (number | null)[], texts: string[], color: string}} Series
  * @typedef {{type: "bar" | "line" | "pie", stacked: boolean, across: boolean, label: string,
  *   labels: string[], series: Series[], colors: string[], list: string, filters: string[],
- *   series_filters: string[], filter: string}} Chart
+ *   series_filters: string[], filter: string, places?: string[]}} Chart
  */
 
 /** Cards fetched at the same time: a dashboard is not the only one who asks. */
@@ -134,6 +134,7 @@ export function short(value) {
  * @param {number} series
  */
 export function behind(chart, group, series) {
+  if (chart.places) return chart.places[group] || "";
   const parts = [chart.filter, chart.filters[group], chart.series_filters[series]].filter(Boolean);
   const filter = parts.length > 1 ? parts.map((each) => `(${each})`).join(" and ") : parts[0] || "";
   return chart.list + (filter ? `${chart.list.includes("?") && !chart.list.endsWith("?") ? "&" : ""}filter=${encodeURIComponent(filter)}` : "");
@@ -157,7 +158,10 @@ export function draw(card) {
   host.setAttribute("aria-label", t("Chart: {label}. The table below says the same.", { label: chart.label }));
   const drawn = echarts.init(host, null, { renderer: "canvas" });
   drawn.setOption(option(chart, host.clientWidth));
-  drawn.on("click", (/** @type {any} */ point) => location.assign(behind(chart, point.dataIndex, point.seriesIndex ?? 0)));
+  drawn.on("click", (/** @type {any} */ point) => {
+    const place = behind(chart, point.dataIndex, point.seriesIndex ?? 0);
+    if (place) location.assign(place);
+  });
   shown.set(host, { chart, drawn });
   sizes.observe(host);
 }

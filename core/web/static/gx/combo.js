@@ -86,7 +86,7 @@ class Picker {
   question(text) {
     const type = this.input.closest("form")?.getAttribute("data-type") || "";
     const own = this.box.dataset.path || "";
-    const path = own.replace(/\.\d+(?=\.)/g, "");
+    const path = own.replace(/^fields\./, "").replace(/\.\d+(?=\.)/g, "");
     if (this.box.dataset.target === "@user") return `/people/lookup?${new URLSearchParams({ search: text })}`;
     if (!("choices" in this.box.dataset)) {
       const query = new URLSearchParams({ search: text, from: type ? `${type}.${path}` : "" });

@@ -1,6 +1,6 @@
 // Many tasks at once: tick, look at what would happen, decide, and see what became of each.
 import { ask, element, failure, t, toast } from "./core.js";
-import { open } from "./queuepanel.js";
+import { allClear, open } from "./queuepanel.js";
 import { counts, queue, rowOf, rows, takeOut, tellLeft, verbs } from "./queuerows.js";
 
 const MOST = 500;
@@ -28,22 +28,18 @@ export function pickAll() {
   changed();
 }
 
-/** How a preview is grouped: by the code of the refusal. @type {Record<string, string>} */
+/** How a preview is grouped. @type {Record<string, string>} */
 const GROUPS = {
   eligible: t("ready"),
-  "flow.opinion_required": t("needs an opinion"),
-  "flow.signature_required": t("needs a signature"),
-  "flow.reauth_required": t("needs a signature"),
-  "flow.subject_changed": t("changed meanwhile"),
-  "flow.task_stale": t("changed meanwhile"),
-  "flow.not_a_candidate": t("not yours"),
-  "flow.sod_violation": t("not yours"),
-  "flow.claimed_by": t("not yours"),
+  needs_opinion: t("needs an opinion"),
+  needs_signature: t("needs a signature"),
+  changed: t("changed meanwhile"),
+  not_yours: t("not yours"),
   "flow.already_decided": t("decided already"),
   "flow.already_ended": t("decided already"),
 };
 /** @type {Record<string, string>} */
-const RESULTS = { applied: t("done"), noop: t("nothing to do"), refused: t("refused"), failed: t("failed") };
+const RESULTS = { applied: t("done"), no_op: t("nothing to do"), refused: t("refused"), failed: t("failed") };
 
 /**
  * @typedef {{id: string, subject_hash: string}} Item
@@ -113,7 +109,7 @@ async function preview(verb, items) {
     const results = answer.body.items;
     const fine = new Set(results.filter((one) => one.result === "eligible").map((one) => one.id));
     ready = items.filter((one) => fine.has(one.id));
-    shown.replaceChildren(...groups(results, GROUPS, (one) => (one.result === "eligible" ? "eligible" : one.code || "")));
+    shown.replaceChildren(...groups(results, GROUPS, (one) => (one.result === "refused" ? one.code || "" : one.result)));
     list.replaceChildren(...lines(results));
     yes.disabled = !ready.length;
     yes.textContent = ready.length ? t("Decide {count}", { count: ready.length }) : t("Nothing can be decided.");
@@ -151,7 +147,7 @@ async function act(verb, items, opinion, parts) {
     parts.yes.textContent = t("Retry");
     return;
   }
-  const body = answer.body.job ? await follow(answer.body.job, progress, told) : answer.body;
+  const body = answer.status === 202 ? await follow(answer.body.id, progress, told) : answer.body;
   /** @type {Result[]} */
   const results = body.items;
   const applied = results.filter((one) => one.result === "applied");
@@ -175,25 +171,25 @@ async function act(verb, items, opinion, parts) {
   }
   parts.no.focus();
   changed();
-  parts.dialog.addEventListener("close", () => rows()[0] && open(rows()[0], { focus: true }), { once: true });
+  parts.dialog.addEventListener("close", () => (rows()[0] ? open(rows()[0], { focus: true }) : allClear()), { once: true });
   if (applied.length) toast(`${verbs[verb]?.done || ""} ${applied.length}`, "good");
 }
 
 /**
- * Wait for a job in the background, and show how far it is.
- * @param {string} job
+ * Wait for what the worker does in the background, and show how far it is.
+ * @param {string} id
  * @param {HTMLProgressElement} progress
  * @param {HTMLElement} told
  */
-async function follow(job, progress, told) {
+async function follow(id, progress, told) {
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, 400));
-    const answer = await ask(`/tasks/bulk/${job}`);
+    const answer = await ask(`/tasks/bulk/${id}`);
     if (!answer.ok && answer.status !== 0) return { items: [], counts: null };
     if (!answer.ok) continue;
     progress.value = answer.body.done;
     told.textContent = t("{done} of {total} done", { done: answer.body.done, total: answer.body.total });
-    if (answer.body.done >= answer.body.total) return answer.body;
+    if (answer.body.state !== "working") return answer.body;
   }
 }
 

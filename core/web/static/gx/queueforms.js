@@ -104,7 +104,7 @@ export async function send(own, pressed) {
   const id = shownTask();
   const data = new FormData(own);
   data.set("verb", verb);
-  if (mayHold(verb)) data.set("hold", "1");
+  if (mayHold(verb, own)) data.set("hold", "1");
   own.setAttribute("aria-busy", "true");
   pressed.setAttribute("aria-busy", "true");
   const answer = await ask(own.action, { method: "POST", body: data });

@@ -5,7 +5,7 @@ import { arm, button, choosePhrase, disarm, opinion, sendArmed } from "./queuefo
 import { close, open } from "./queuepanel.js";
 import { current, detail, queue, rows, verbs } from "./queuerows.js";
 import { pickAll } from "./queuebulk.js";
-import { undoLast } from "./queueundo.js";
+import { sendsAtOnce, switchHold, undoLast } from "./queueundo.js";
 
 /**
  * @typedef {object} Command
@@ -81,6 +81,7 @@ function commands() {
     { keys: "v", label: t("open the record"), run: () => click("[data-record]"), can: () => has("[data-record]") },
     { keys: "/", label: t("search"), run: () => focus("[data-search-tasks]") },
     { keys: "p", label: t("print"), run: () => print(), can: () => has("[data-detail]") },
+    { keys: "", label: sendsAtOnce() ? t("hold decisions for undo") : t("send decisions at once"), run: switchHold },
     ...boxes,
     { keys: "Esc", label: t("leave the field") },
     { keys: "Ctrl K", label: t("every command"), run: openPalette },

@@ -76,6 +76,13 @@ export function shown(focus) {
   if (focus) detail.focus({ preventScroll: true });
   for (const listener of listeners) listener();
   past();
+  looked();
+}
+
+/** Say that the difference is before somebody: a decision without that would be a stamp. */
+function looked() {
+  const id = /** @type {HTMLElement | null} */ (detail.querySelector("[data-detail]"))?.dataset.detail;
+  if (id && detail.querySelector("form[data-decide]")) post(id, {}, "opened");
 }
 
 /** What the past says is asked for once the task itself is there. */
@@ -98,6 +105,7 @@ export function close() {
 }
 
 export function allClear() {
+  reload();
   delete queue.dataset.open;
   detail.replaceChildren(
     element("section", { class: "gx-card" }, element("div", { class: "gx-empty" }, element("strong", {}, t("All clear")), element("span", {}, t("Nothing waits in this box.")))),

@@ -5,7 +5,7 @@ export const queue = /** @type {HTMLElement} */ (document.getElementById("queue"
 export const detail = /** @type {HTMLElement} */ (document.getElementById("detail"));
 export const box = queue.dataset.box || "todo";
 
-/** @typedef {{label: string, done: string, key: string, asks: string, leaves: boolean}} Verb */
+/** @typedef {{label: string, done: string, key: string, asks: string, leaves: boolean, holds: boolean}} Verb */
 /** @type {Record<string, Verb>} */
 export const verbs = JSON.parse(document.getElementById("verbs")?.textContent || "{}");
 

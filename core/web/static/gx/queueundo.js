@@ -1,16 +1,31 @@
 // Undo: the server holds a decision for a moment before it acts on it; z takes it back.
-import { ask, element, t } from "./core.js";
+import { ask, element, t, toast } from "./core.js";
 import { forget, open, reload, tell } from "./queuepanel.js";
-import { counts, putBack, queue, rowOf, verbs } from "./queuerows.js";
+import { counts, putBack, rowOf, verbs } from "./queuerows.js";
 
 /** @typedef {{id: string, seconds: number}} Held */
+
+/** Whoever wants no time to undo says so on this device. */
+const AT_ONCE = "gx-send-at-once";
+
+export const sendsAtOnce = () => localStorage.getItem(AT_ONCE) !== null;
+
+export function switchHold() {
+  if (sendsAtOnce()) localStorage.removeItem(AT_ONCE);
+  else localStorage.setItem(AT_ONCE, "1");
+  toast(sendsAtOnce() ? t("From now on decisions are sent at once.") : t("From now on decisions can be undone for five seconds."), "good");
+}
 /** @typedef {{held: Held, task: string, note: HTMLElement, timer: number}} Waiting */
 /** @type {Waiting[]} */
 const waiting = [];
 
-/** @param {string} verb @returns {boolean} whether this verb is sent after a moment, so that it can be undone */
-export function mayHold(verb) {
-  return queue.dataset.hold !== undefined && Boolean(verbs[verb]?.leaves);
+/**
+ * @param {string} verb
+ * @param {HTMLFormElement} form
+ * @returns {boolean} whether it is sent after a moment, so that it can be undone
+ */
+export function mayHold(verb, form) {
+  return Boolean(verbs[verb]?.holds) && !sendsAtOnce() && !form.querySelector('[data-signing]:not([data-signing="click"])');
 }
 
 /**
@@ -53,14 +68,14 @@ async function cancel(one) {
     return;
   }
   forget(one.task);
-  const link = putBack(one.task);
+  if (!putBack(one.task)) await reload();
+  const link = rowOf(one.task);
   if (link) open(link, { focus: true });
-  else reload();
 }
 
 /** @param {Waiting} one */
 async function settle(one) {
-  const answer = await ask(`/tasks/held/${one.held.id}`);
+  const answer = await ask(`/tasks/held/${one.held.id}/settle`, { method: "POST" });
   done(one);
   if (answer.body.state === "refused") {
     const link = putBack(one.task);
