@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -25,6 +26,7 @@ from core.schema import automations, guide
 from core.schema.binding import LABEL_KEYS, RANGES, keys_of, required_keys
 from core.schema.fieldtypes import field_type, field_type_names
 from core.schema.loader import KINDS
+from core.workflow import errors as refusals
 
 ROOT = Path(__file__).parents[2]
 MARKERS = re.compile(r"(<!-- made by `make docs`: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -73,13 +75,13 @@ def function_table() -> str:
     )
 
 
-def error_table() -> str:
-    """Return the errors' codes and statuses."""
-    kinds, queue = [], [errors.GuanxiError]
-    while queue:
-        children = [k for k in queue.pop(0).__subclasses__() if k.__module__ == "core.errors"]
-        kinds += [kind for kind in children if "code" in vars(kind)]
-        queue += children
+def error_table(module: ModuleType = errors) -> str:
+    """Return the codes and statuses of a module's errors."""
+    kinds = [
+        kind
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if kind.__module__ == module.__name__ and "code" in vars(kind)
+    ]
     rows = [
         [f"`{kind.code}`", str(kind.status), first_sentence(kind)]
         for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code))
@@ -242,6 +244,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "field_types": field_type_table,
     "functions": function_table,
     "errors": error_table,
+    "refusals": lambda: error_table(refusals),
     "hooks": hook_table,
     "commands": command_table,
     "automation_keys": automation_table,
