@@ -22,7 +22,7 @@ from core.errors import NotFound
 from core.jobs.handlers import HANDLERS, Chore, Event, Handler, Handlers
 from core.jobs.outbox import emit
 from core.workflow.away import RECHECK
-from core.workflow.delegations import delegation, upstream
+from core.workflow.delegations import moved_windows
 from core.workflow.engine.state import Command
 from core.workflow.models import (
     IS_CLAIMED,
@@ -308,16 +308,9 @@ def follow_windows(ctx: Context) -> None:
     now = to_wire(ctx.now)
     with ctx.reading() as connection:
         since = connection.execute(sa.select(mark.c.at).where(mark.c.name == _WINDOWS)).scalar()
-        moved = sa.select(delegation.c.giver).where(
-            delegation.c.revoked_at.is_(None),
-            sa.or_(
-                sa.and_(delegation.c.start > since, delegation.c.start <= now),
-                sa.and_(delegation.c.end > since, delegation.c.end <= now),
-            ),
-        )
-        givers = connection.execute(moved).scalars().all() if since else []
+        people = moved_windows(connection, since, now) if since else ()
     with ctx.writing() as connection:
-        for person in sorted(upstream(connection, givers, since or now)):
+        for person in sorted(people):
             emit(connection, RECHECK, {"person": person})
         connection.execute(
             _keep_mark[connection.dialect.name], {"name": _WINDOWS, "at": now, "then": now}

@@ -14,11 +14,11 @@ from core.context import Context
 from core.jobs.handlers import HANDLERS, Event, Handler, Handlers
 from core.workflow.away import RECHECK
 from core.workflow.delegations import delegation
-from core.workflow.engine.state import Identity
+from core.workflow.engine.state import Command, Identity
 from core.workflow.models import candidate, instance
-from core.workflow.operations import recheck
 from core.workflow.people import STAFF, STAFF_CHANGED
 from core.workflow.staff import Staff
+from core.workflow.sweeping import attempt
 
 #: Instances that are looked for at once.
 BATCH = 200
@@ -38,7 +38,7 @@ def follow_staff(ctx: Context, _event: Event) -> None:
         staff = STAFF.staff(ctx, connection)
         found = dict.fromkeys((*_unmanned(connection), *_deserted(connection, staff)))
     for instance_id in found:
-        recheck(ctx, instance_id)
+        attempt(ctx, instance_id, [Command("recheck")])
 
 
 def follow_person(ctx: Context, event: Event) -> None:
@@ -48,7 +48,7 @@ def follow_person(ctx: Context, event: Event) -> None:
         with ctx.reading() as connection:
             ids = waiting_for(connection, STAFF.staff(ctx, connection), person, after=last)
         for instance_id in ids:
-            recheck(ctx, instance_id)
+            attempt(ctx, instance_id, [Command("recheck")])
         if len(ids) < BATCH:
             return
         last = ids[-1]

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
+from core.actor import SYSTEM
 from core.errors import Forbidden, Invalid
 from core.records.operations import create_record
 from core.records.people import PEOPLE
@@ -22,6 +23,7 @@ from core.workflow.operations import submit, suspend
 from core.workflow.pages import get_instance, get_task
 from core.workflow.people import STAFF, note_staff
 from core.workflow.staff import Staff
+from core.workflow.sweeping import follow_windows
 from tests.integration.flow_world import (
     ADMIN,
     APPROVER,
@@ -149,6 +151,20 @@ def test_delegation_moves_what_waits_and_its_end_takes_it_back(office: Office) -
     assert (ZHAO, "away", CHEN) not in office.sitting(second)
     with pytest.raises(NotACandidate):
         office.approve(SECOND, second)
+
+
+def test_deputy_comes_when_the_window_opens_and_goes_when_it_closes(office: Office) -> None:
+    task, clock = office.send("A"), office.world.clock
+    follow_windows(office.world.ctx(SYSTEM))
+    ctx = office.world.ctx(APPROVER)
+    delegate(ctx, Wanted(deputy=ZHAO, start=ctx.now + DAY, end=ctx.now + 2 * DAY))
+    seen = []
+    for _ in range(3):
+        follow_windows(office.world.ctx(SYSTEM))
+        office.world.deliver()
+        seen.append((ZHAO, "away", CHEN) in office.sitting(task))
+        clock.move(DAY)
+    assert seen == [False, True, False]
 
 
 def test_ceiling_lets_only_smaller_documents_move(office: Office) -> None:
