@@ -34,6 +34,9 @@ class PlaceHours:
     zone: str = ""
 
 
+_NOWHERE = PlaceHours()
+
+
 def calendar_for(ctx: Context, name: str = "", place_id: str | None = None) -> Calendar:
     """Return the calendar that clocks about a place run by.
 
@@ -48,11 +51,17 @@ def calendar_for(ctx: Context, name: str = "", place_id: str | None = None) -> C
         place_id: a store or department; None or empty for no place.
     """
     registry, known = ctx.registry, ctx.registry.release.calendars
-    place = _place(ctx, place_id) if place_id else PlaceHours()
-    found = chosen_calendar((place.calendar, name), known)
-    zone = place.zone or zone_of(found, known) or ctx.time_zone.key
-    key = ("workflow.calendar", found, zone)
-    return registry.memo(key, lambda: calendar_of(found, known, zone))
+    place = _place(ctx, place_id) if place_id else _NOWHERE
+    home = ctx.time_zone.key
+
+    def find() -> Calendar:
+        found = chosen_calendar((place.calendar, name), known)
+        zone = place.zone or zone_of(found, known) or home
+        # Whoever keeps the same hours shares the days that were worked out.
+        key = ("workflow.calendar", found, zone)
+        return registry.memo(key, lambda: calendar_of(found, known, zone))
+
+    return registry.memo(("workflow.clock", place, name, home), find)
 
 
 def _place(ctx: Context, place_id: str) -> PlaceHours:
