@@ -80,7 +80,9 @@ def error_table(module: ModuleType = errors) -> str:
     kinds = [
         kind
         for _, kind in inspect.getmembers(module, inspect.isclass)
-        if kind.__module__ == module.__name__ and "code" in vars(kind)
+        if kind.__module__ == module.__name__
+        and issubclass(kind, errors.GuanxiError)
+        and "code" in vars(kind)
     ]
     rows = [
         [f"`{kind.code}`", str(kind.status), first_sentence(kind)]
@@ -268,6 +270,7 @@ def pages() -> list[Path]:
             "plugins/README.md",
             "schemas/KEYS.md",
             "core/automation/README.md",
+            "core/workflow/README.md",
         )
     ]
 
