@@ -1,7 +1,7 @@
 """`guanxi verify`: proves from the raw rows that nothing was changed behind the product's back."""
 
 from collections.abc import Iterable
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -70,22 +70,22 @@ def _approvals(connection: Connection) -> int:
     for one in prove(connection):
         instances, events, erased = instances + 1, events + one.events, erased + one.erased
         if len(problems) <= _NAMED:
-            problems += [f"approval {one.instance_id}: {each}" for each in one.problems]
+            problems += map(str, one.problems)
     proved = f"{events:,} events prove the rows of {instances:,} approvals"
     if erased:
         proved += f"; {erased:,} of them were stripped of a person"
-    return breaks + _report(proved, [*problems, *strays(connection)])
+    return breaks + _report(proved, [*problems, *map(str, strays(connection))])
 
 
 def _roots(connection: Connection, exported: Path | None) -> int:
     """Prove the roots, and that approvals reach what exported ones saw; count the breaks."""
     last = last_root(connection)
     proved = f"{last.number if last else 0:,} roots of approvals are whole"
-    breaks = _report(proved, root_problems(connection))
+    breaks = _report(proved, map(str, root_problems(connection)))
     if exported is None:
         return breaks
     files = root_files(exported)
-    problems = chain.from_iterable(file_problems(connection, one) for one in files)
+    problems = (str(each) for one in files for each in file_problems(connection, one))
     return breaks + _report(f"approvals reach what {len(files):,} exported roots saw", problems)
 
 

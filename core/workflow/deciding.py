@@ -7,7 +7,7 @@ at once wait for each other at the lock, so exactly one of them closes the task.
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -51,6 +51,7 @@ from core.workflow.run import (
 )
 from core.workflow.seen import seen_record
 from core.workflow.settling import settle
+from core.workflow.signing import NOT_SIGNED, Signed, bind, require, sign
 from core.workflow.subject import difference
 
 #: Verbs that say something about the content, so they say which content they mean.
@@ -82,7 +83,8 @@ class Decision:
         then: of a return `resume` or `rewalk`, of a claim `steal`.
         rule: how those who are added decide: any, all or sequence.
         fields: field -> wire value that is changed with it.
-        signature: what the signing of the step asks for.
+        signature: what the signing of the step asks for; `decide_once` looks at it.
+        signed: what it was found to show.
         chosen: step -> people named for it.
     """
 
@@ -95,16 +97,19 @@ class Decision:
     then: str = ""
     rule: str = "any"
     fields: Mapping[str, Any] = field(default_factory=dict)
-    signature: Mapping[str, Any] = field(default_factory=dict)
+    signature: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    signed: Signed = NOT_SIGNED
     chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> tuple[Any, ...]:
-        """Return what tells it from another under the same idempotency key."""
+        """Return what tells it from another under the same idempotency key.
+
+        A password is for one moment, so no signature is part of it.
+        """
         return (
             "decide", self.task_id, self.verb, self.subject_hash, self.opinion, self.seat,
-            self.to, self.then, self.rule, dict(self.fields), dict(self.signature),
-            dict(self.chosen),
+            self.to, self.then, self.rule, dict(self.fields), dict(self.chosen),
         )  # fmt: skip
 
 
@@ -128,9 +133,8 @@ def decide_once(
     Raises:
         NotInBulk: it is made with others, `in_bulk`, which the step does not allow.
     """
-    return once(
-        ctx, key, decision.fingerprint, lambda: _decide(ctx, decision, in_bulk=in_bulk)
-    )  # fmt: skip
+    signed = replace(decision, signature={}, signed=sign(ctx, decision.signature))
+    return once(ctx, key, decision.fingerprint, lambda: _decide(ctx, signed, in_bulk=in_bulk))
 
 
 def bulk(
@@ -203,6 +207,8 @@ def _decide(ctx: Context, decision: Decision, *, in_bulk: bool = False) -> Answe
     run = lock_instance(ctx, connection, _instance_of(connection, decision))
     known = set(run.state.visits)
     visit = _admit(run, decision, in_bulk=in_bulk)
+    bind(connection, ctx, decision.signed)
+    run.signed = decision.signed
     settle(run)
     opened = [
         one.id
@@ -379,11 +385,10 @@ def _check_signature(seat: Seat, step: Step, decision: Decision) -> None:
     """Refuse a vote that is not signed as the step asks.
 
     Raises:
-        SignatureRequired: it is not signed.
+        ReauthRequired: the password was not given with it.
+        SignatureRequired: nothing was drawn.
     """
-    way = step.signing(seat.group or seat.key)
-    if way != "click" and not decision.signature:
-        errors.refuse(errors.SignatureRequired, way=way)
+    require(decision.signed, step.signing(seat.group or seat.key))
 
 
 def _instance_of(connection: Connection, decision: Decision) -> str:

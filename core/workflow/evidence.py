@@ -9,7 +9,7 @@ the chain still proves the rest.
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -20,8 +20,10 @@ from sqlalchemy.engine import Connection
 
 from core.clock import to_wire
 from core.context import Context
+from core.errors import Problem
+from core.i18n import N_
 from core.prebuilt import inserting
-from core.workflow.folding import FOLDED, Changes, Fold, commitment, composed, told
+from core.workflow.folding import FOLDED, Changes, Fold, broken, commitment, composed, told
 from core.workflow.models import ERASABLE, Row, event, instance
 
 #: The verb of the event that says whose values were erased.
@@ -201,7 +203,7 @@ class Proved:
     """
 
     instance_id: str
-    problems: Sequence[str]
+    problems: Sequence[Problem]
     events: int
     erased: int
 
@@ -259,35 +261,37 @@ def proved(row: Row, events: Sequence[Row], stored: Mapping[str, Sequence[Row]])
     """Return the proof of one instance from its row, its events and its stored rows by table."""
     problem = broken_link(events, row["chain"], row["events"])
     if problem:
-        return Proved(row["id"], [problem], len(events), 0)
+        return Proved(row["id"], [replace(problem, path=row["id"])], len(events), 0)
     until = _erasures(events)
     fold = Fold(erased=until.keys())
-    problems, erased = [], 0
+    problems: list[Problem] = []
+    erased = 0
     for each in events:
         state = _personal_state(each, until.get(each["actor"], 0))
         if state == "altered":
-            problems.append(f"event {each['seq']} was altered: what it says of a person")
+            text = N_("event {number} was altered: what it says of a person")
+            problems.append(broken(text, number=each["seq"]))
         erased += state == "erased"
         fold.names.setdefault(each["actor"], set()).add(each["actor_name"])
         if each["changes"]:
             fold.apply(msgspec.json.decode(each["changes"]), each["actor"], each["salt"])
-    if fold.is_told:
-        problems += fold.disagreements(stored)
-    return Proved(row["id"], problems, len(events), erased)
+    problems += fold.disagreements(stored)
+    found = [replace(each, path=row["id"]) for each in problems]
+    return Proved(row["id"], found, len(events), erased)
 
 
-def broken_link(rows: Iterable[Row], head: str, length: int) -> str:
+def broken_link(rows: Iterable[Row], head: str, length: int) -> Problem | None:
     """Return what is wrong with the chain of one instance's event rows, in `seq` order."""
     previous, seq = "", 0
     for seq, row in enumerate(rows, start=1):
         if row["seq"] != seq:
-            return f"event {seq} is missing"
+            return broken(N_("event {number} is missing"), number=seq)
         if row["prev"] != previous or hash_of(row) != row["hash"]:
-            return f"event {seq} was altered"
+            return broken(N_("event {number} was altered"), number=seq)
         previous = row["hash"]
     if (seq, previous) != (length, head):
-        return "the last events are missing or the instance was changed outside"
-    return ""
+        return broken(N_("the last events are missing or the approval was changed outside"))
+    return None
 
 
 def _erasures(events: Iterable[Row]) -> dict[str, int]:
@@ -312,16 +316,17 @@ def _personal_state(row: Row, erased_before: int) -> str:
 
 def verify(connection: Connection) -> tuple[int, list[str]]:
     """Return how many instances were checked, and each break found in one."""
-    checked, problems = 0, []
+    checked = 0
+    problems: list[str] = []
     for one in prove(connection):
         checked += 1
-        problems += [f"approval {one.instance_id}: {problem}" for problem in one.problems]
-    return checked, problems + strays(connection)
+        problems += map(str, one.problems)
+    return checked, [*problems, *map(str, strays(connection))]
 
 
-def strays(connection: Connection) -> list[str]:
+def strays(connection: Connection) -> list[Problem]:
     """Return the events and rows that belong to no instance."""
-    problems = []
+    problems: list[Problem] = []
     for table in (event, *FOLDED.values()):
         if table is instance:
             continue
@@ -329,7 +334,6 @@ def strays(connection: Connection) -> list[str]:
         found = connection.execute(
             sa.select(table.c.instance_id).where(~owned).distinct().limit(_CHUNK)
         )
-        problems += [
-            f"approval {one} is missing; {table.name} has rows of it" for one in found.scalars()
-        ]
+        text = N_("the approval is missing; {table} has rows of it")
+        problems += [broken(text, one, table=table.name) for one in found.scalars()]
     return problems

@@ -13,6 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.errors import Problem
+from core.i18n import N_
 from core.workflow import models
 from core.workflow.models import Row
 
@@ -90,6 +92,11 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def broken(text: str, instance_id: str = "", **params: str | int) -> Problem:
+    """Return a break that a proof found; its path is the approval's id, if it is one's."""
+    return Problem(instance_id, "evidence.broken", text, params)
+
+
 @dataclass(slots=True)
 class Fold:
     """The rows of one instance as its events say they are.
@@ -98,17 +105,14 @@ class Fold:
         rows: table -> id -> columns.
         names: person -> what they were called in any event.
         erased: people whose names and opinions were erased.
-        is_told: whether any event says what became of rows.
     """
 
     rows: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     names: dict[str, set[str]] = field(default_factory=dict)
     erased: AbstractSet[str] = frozenset()
-    is_told: bool = False
 
     def apply(self, changes: Mapping[str, Any], actor: str, salt: str) -> None:
         """Apply what became of the rows by one operation, whose event has an actor and a salt."""
-        self.is_told = True
         for table, rows in changes.items():
             known = self.rows.setdefault(table, {})
             for key, columns in rows.items():
@@ -118,20 +122,22 @@ class Fold:
                         value | {"by": actor, "salt": salt} if isinstance(value, dict) else value
                     )
 
-    def disagreements(self, stored: Mapping[str, Iterable[Row]]) -> Iterator[str]:
+    def disagreements(self, stored: Mapping[str, Iterable[Row]]) -> Iterator[Problem]:
         """Yield what is different in the stored rows, given by table."""
         for table in FOLDED:
             expected = dict(self.rows.get(table, {}))
             for row in stored.get(table, ()):
                 known = expected.pop(row["id"], None)
                 if known is None:
-                    yield f"{table} {row['id']} was put in"
+                    yield broken(N_("{table} {row} was put in"), table=table, row=row["id"])
                     continue
                 wrong = [name for name in row if not self._is_right(table, name, row, known)]
                 if wrong:
-                    yield f"{table} {row['id']} was altered: {', '.join(wrong)}"
+                    text = N_("{table} {row} was altered: {columns}")
+                    names = ", ".join(wrong)
+                    yield broken(text, table=table, row=row["id"], columns=names)
             for key in expected:
-                yield f"{table} {key} is missing"
+                yield broken(N_("{table} {row} is missing"), table=table, row=key)
 
     def _is_right(self, table: str, name: str, row: Row, known: Mapping[str, Any]) -> bool:
         if name in _UNTOLD:

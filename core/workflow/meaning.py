@@ -25,6 +25,9 @@ _TEXTS: Mapping[str, str] = {
     "terminate": N_("I end the approval of {title} without a decision."),
 }
 
+#: The verbs that people do themselves and that say something.
+SPOKEN = frozenset(_TEXTS)
+
 
 def meaning_of(verb: str, title: str, locale: str) -> str:
     """Return what doing `verb` says, in the person's language; empty where it says nothing."""

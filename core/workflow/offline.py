@@ -165,7 +165,8 @@ def is_right(row: Json, name: str, known: Json, names: dict[str, set[str]]) -> b
 def check_definition(evidence: Json) -> None:
     """Prove that the flow in the pack is the one that the last event went by."""
     instance, last = evidence["instance"], evidence["events"][-1]
-    known = last["definition_hash"], sha256(instance["definition"])
+    whole = sha256(instance["definition"], "\0", instance["subflows"])
+    known = last["definition_hash"], whole
     need(known == (instance["definition_hash"],) * 2, "the flow was altered")
 
 

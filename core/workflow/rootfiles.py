@@ -13,9 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.context import Context
+from core.errors import Problem
+from core.i18n import N_
 from core.jobs.handlers import Chore, Event, Handler, Handlers
 from core.workflow import merkle
 from core.workflow.evidence import canonical
+from core.workflow.folding import broken
 from core.workflow.models import event
 from core.workflow.roots import (
     TOPIC,
@@ -93,7 +96,10 @@ def root_files(path: Path) -> list[Path]:
     return sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
 
 
-def file_problems(connection: Connection, path: Path) -> Iterator[str]:
+_ALTERED = N_("{file} was altered")
+
+
+def file_problems(connection: Connection, path: Path) -> Iterator[Problem]:
     """Yield what a root's file shows to be cut off or changed, or that the file itself was.
 
     Raises:
@@ -104,21 +110,21 @@ def file_problems(connection: Connection, path: Path) -> Iterator[str]:
         try:
             one = msgspec.convert(_decoded(file.readline(_LINE)), Root)
         except ValueError:
-            yield f"{path.name} is no file of a root"
+            yield broken(N_("{file} is no file of a root"), file=path.name)
             return
         if one.hash != one.sealed():
-            yield f"{path.name} was altered"
+            yield broken(_ALTERED, file=path.name)
             return
         if not _is_stored(connection, one):
-            yield f"root {one.number} is missing or was made anew"
+            yield broken(N_("root {number} is missing or was made anew"), number=one.number)
         tree = merkle.Tree()
         try:
             yield from _leaf_problems(connection, file, one, tree)
         except (ValueError, KeyError):
-            yield f"{path.name} was altered"
+            yield broken(_ALTERED, file=path.name)
             return
     if (len(tree), tree.root()) != (one.leaves, one.merkle):
-        yield f"{path.name} was altered"
+        yield broken(_ALTERED, file=path.name)
 
 
 def _is_stored(connection: Connection, one: Root) -> bool:
@@ -128,7 +134,7 @@ def _is_stored(connection: Connection, one: Root) -> bool:
 
 def _leaf_problems(
     connection: Connection, file: TextIO, one: Root, tree: merkle.Tree
-) -> Iterator[str]:
+) -> Iterator[Problem]:
     keys = sa.tuple_(event.c.instance_id, event.c.seq)
     while some := list(islice(_rest(file), _CHUNK)):
         for row in some:

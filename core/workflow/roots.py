@@ -17,10 +17,13 @@ from sqlalchemy.engine import Connection
 from core.clock import to_wire
 from core.context import Context
 from core.db import metadata
+from core.errors import Problem
+from core.i18n import N_
 from core.jobs.outbox import emit
 from core.workflow import merkle
 from core.workflow.appendonly import append_only
 from core.workflow.evidence import canonical
+from core.workflow.folding import broken
 from core.workflow.models import Row, event, instance
 
 _T = TypeVar("_T")
@@ -188,12 +191,15 @@ def _chunks(rows: Sequence[_T]) -> Iterator[Sequence[_T]]:
     return (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))
 
 
-def root_problems(connection: Connection) -> Iterator[str]:
+_MISSING = N_("root {number} is missing")
+
+
+def root_problems(connection: Connection) -> Iterator[Problem]:
     """Yield what is wrong with the stored roots, their leaves, and the chains below them."""
     prev, expected = "", 1
     for one in list_roots(connection):
         if one.number != expected:
-            yield f"root {expected} is missing"
+            yield broken(_MISSING, number=expected)
             return
         tree = merkle.Tree()
         for row in list_leaves(connection, one.number):
@@ -201,13 +207,13 @@ def root_problems(connection: Connection) -> Iterator[str]:
         if (one.prev, one.hash, one.leaves, one.merkle) != (
             prev, one.sealed(), len(tree), tree.root(),
         ):  # fmt: skip
-            yield f"root {one.number} was altered"
+            yield broken(N_("root {number} was altered"), number=one.number)
             return
         prev, expected = one.hash, expected + 1
     yield from _cut_off(connection, expected)
 
 
-def _cut_off(connection: Connection, next_number: int) -> Iterator[str]:
+def _cut_off(connection: Connection, next_number: int) -> Iterator[Problem]:
     """Yield approvals whose chains are not what a root saw, or that a missing root covered."""
     seen = sa.exists().where(
         event.c.instance_id == leaf.c.instance_id,
@@ -222,15 +228,13 @@ def _cut_off(connection: Connection, next_number: int) -> Iterator[str]:
     )
     marked = sa.select(instance.c.id).where(instance.c.rooted != covered.scalar_subquery())
     for one in connection.execute(marked.limit(_CHUNK)).scalars():
-        yield f"approval {one}: the root that covered it is missing"
+        yield broken(N_("the root that covered it is missing"), one)
     stray = sa.select(leaf.c.root).where(leaf.c.root >= next_number).distinct().limit(_CHUNK)
     for number in connection.execute(stray).scalars():
-        yield f"root {number} is missing"
+        yield broken(_MISSING, number=number)
 
 
-def gone(row: Row, number: int) -> str:
+def gone(row: Row, number: int) -> Problem:
     """Return how a chain is told of that does not reach what a root saw."""
-    return (
-        f"approval {row['instance_id']}: the {row['events']} events that root {number} saw "
-        "are not there any more"
-    )
+    text = N_("the {count} events that root {number} saw are not there any more")
+    return broken(text, row["instance_id"], count=row["events"], number=number)

@@ -28,6 +28,7 @@ from core.workflow.engine.work import Machine
 from core.workflow.liveworld import LiveWorld, Matter
 from core.workflow.models import OPEN_STATES, Row, content, instance
 from core.workflow.people import voice_of
+from core.workflow.signing import NOT_SIGNED, Signed
 from core.workflow.store import OvertakenError, Stored, load
 from core.workflow.subject import Subject, read_subject
 
@@ -56,7 +57,7 @@ class Run:
         tree: the same as a tree with the subflows it may walk.
         events: what happened in this operation, in order; written by `settling.settle`.
         announced: (topic, more) of what the outbox tells when the operation is over.
-        meaning: the statement that the person was shown beside the button.
+        signed: how the person signed it.
         via_override: it is done by right of administration.
         diff: the fields that were changed with it.
         former: the state of the instance before the operation; empty for a new one.
@@ -71,7 +72,7 @@ class Run:
     former: str = ""
     events: list[Event] = field(default_factory=list)
     announced: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    meaning: str = ""
+    signed: Signed = NOT_SIGNED
     via_override: bool = False
     diff: list[dict[str, Any]] | None = None
     _matter: Matter | None = None

@@ -6,14 +6,17 @@ from typing import Any
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.clock import to_wire
+from core.i18n import pick
 from core.workflow import outcome
 from core.workflow.engine.state import TERMINAL, Candidate, Event, Visit
 from core.workflow.evidence import Evidence
+from core.workflow.meaning import SPOKEN, meaning_of
 from core.workflow.models import copy
 from core.workflow.people import joined
 from core.workflow.queuerow import Facts, deadline
 from core.workflow.run import Run, keep_content
 from core.workflow.store import Rows, instance_changes, instance_columns, save, write_instance
+from core.workflow.taskrows import shows_title
 
 #: Event -> what carries out what follows from it.
 Consequence = Callable[[Run, Event], None]
@@ -60,19 +63,44 @@ def _write(run: Run) -> None:
     write_instance(run.connection, run.stored)
     if changes and not run.events:
         run.note("renew")  # a sign of life of whoever has claimed a task
-    evidence = Evidence(run.ctx, run.connection, row)
-    evidence.via_override = run.via_override
-    for place, event in enumerate(run.events):
-        is_first, is_last = place == 0, place == len(run.events) - 1
-        evidence.add(
-            event.verb, step=event.step, task_id=event.visit, seat=event.seat,
-            opinion=event.opinion, detail=event.detail, on_behalf_of=event.on_behalf_of,
-            meaning=run.meaning if is_first else "", diff=run.diff if is_first else None,
-            changes=changes if is_last else None,
-        )  # fmt: skip
-    evidence.close()
+    _keep_evidence(run, changes)
     run.events = []
     run.former = state.status
+
+
+def _keep_evidence(run: Run, changes: Mapping[str, Any]) -> None:
+    """Append the events of the operation, the last one with what became of the rows."""
+    evidence = Evidence(run.ctx, run.connection, run.row)
+    evidence.via_override = run.via_override
+    evidence.auth = run.signed.auth or evidence.auth
+    spoken = _spoken(run)
+    for place, event in enumerate(run.events):
+        is_first, is_last = place == 0, place == len(run.events) - 1
+        is_spoken = event is spoken
+        evidence.add(
+            event.verb, step=event.step, task_id=event.visit, seat=event.seat,
+            opinion=event.opinion,
+            detail=event.detail | run.signed.detail if is_spoken else event.detail,
+            on_behalf_of=event.on_behalf_of,
+            meaning=_meaning(run, event.verb) if is_spoken else "",
+            diff=run.diff if is_first else None, changes=changes if is_last else None,
+        )  # fmt: skip
+    evidence.close()
+
+
+def _spoken(run: Run) -> Event | None:
+    """Return the event of what the person said by pressing a button; what follows comes after."""
+    if run.ctx.actor.is_system:
+        return None
+    return next((event for event in run.events if event.verb in SPOKEN), None)
+
+
+def _meaning(run: Run, verb: str) -> str:
+    """Return what the person said, in the words that they were shown."""
+    type_name, title = run.row["record_type"], run.row["title"]
+    if not title or not shows_title(run.ctx, type_name):
+        title = pick(run.ctx.registry.record_type(type_name).label, run.ctx.locale, type_name)
+    return meaning_of(verb, title, run.ctx.locale)
 
 
 def _latest_task(run: Run) -> Visit | None:

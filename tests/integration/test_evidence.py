@@ -17,7 +17,6 @@ from tests.integration.evidence_world import (
     approved,
     problems_after,
     rows_of,
-    tell_rows,
 )
 from tests.integration.flow_steps import act, sound, submitted
 from tests.integration.flow_world import ADMIN, APPROVER, LIN, World
@@ -136,19 +135,11 @@ def test_rows_that_differ_from_what_events_say_are_found(world: World) -> None:
 def test_rows_of_an_approval_that_is_gone_are_found(world: World) -> None:
     instance_id = approved(world)
     found = problems_after(world, instance.delete())
-    assert f"approval {instance_id} is missing; gx_flow_event has rows of it" in found
-
-
-def test_later_changes_go_on_top_of_earlier_ones(world: World) -> None:
-    _, sent = submitted(world)
-    sound(world)
-    act(world, APPROVER, "approve", sent["task"], opinion="Yes.")
-    sound(world)
+    assert f"{instance_id}: the approval is missing; gx_flow_event has rows of it" in found
 
 
 def test_name_of_a_renamed_person_stays_as_it_was(world: World) -> None:
     _, sent = submitted(world)
     act(world, replace(APPROVER, name="Chen Mei"), "approve", sent["task"])
-    tell_rows(world, sent["instance"])
     sound(world)
     assert problems_after(world, vote.update().values(actor_name="Chen"))
