@@ -71,7 +71,10 @@ class StaffDirectory:
             return kept[1]
         said = standing(list_standing(connection, ctx.now))
         staff = replace(self._load(connection, registry), standing=said)
-        self._kept[ctx.registries] = as_of, staff
+        known = ctx.registry.revision
+        if not ctx.is_writing or as_of == (known.schema, known.rights):
+            # A revision that this transaction began may be rolled back and given out again.
+            self._kept[ctx.registries] = as_of, staff
         return staff
 
 

@@ -103,6 +103,22 @@ def test_staff_is_read_once_per_revision_of_rights(site, shops):
     assert len(statements) <= 10
 
 
+def test_staff_of_a_transaction_that_fails_is_not_kept(site, shops):
+    clerk, cashier = user_id(site, "clerk"), user_id(site, "cashier")
+    ctx = site.context("admin")
+
+    def fail():
+        with ctx.writing() as connection:
+            set_manager(ctx, "clerk", "cashier")
+            assert STAFF.staff(ctx, connection).manager(clerk) == cashier
+            raise Forbidden
+
+    with pytest.raises(Forbidden):
+        fail()
+    set_manager(site.context("admin"), "approver", "cashier")
+    assert staff(site).assigned == {user_id(site, "approver"): cashier}
+
+
 def test_moving_a_department_to_another_store_moves_whom_it_reports_to(site, shops):
     give(site, "clerk", "department", "D")
     give(site, "approver", "store", "S", "store_manager")
