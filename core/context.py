@@ -1,6 +1,6 @@
 """What an operation is given: who acts, on which release, in which unit of work."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -52,6 +52,7 @@ class Context:
         connection: the transaction under way, if any; see `reading` and `writing`.
         client: from where and how surely the actor acts.
         warnings: what rules had to say without refusing; the edges show them.
+        last: what is done at the end of the write transaction under way, within it.
         cause: the automation's run that acts; events of its changes carry it on.
         time_zone: the store day's zone where no store is linked.
         is_presumed: the release and the actor's rights are those that this process saw
@@ -76,6 +77,7 @@ class Context:
     is_presumed: bool = False
     pending: "Pending | None" = None
     warnings: list[Problem] = field(default_factory=list)
+    last: list[Callable[[], None]] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -150,8 +152,11 @@ class Context:
             self.connection, self.is_writing, self.is_presumed = connection, True, False
             try:
                 yield connection
+                while self.last:
+                    self.last.pop(0)()
             finally:
                 self.connection, self.is_writing = outer, False
+                self.last.clear()
 
     def signature(self) -> dict[str, Any]:
         """Return who acts, when, through which door and on which release, as the history says."""

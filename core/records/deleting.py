@@ -67,8 +67,8 @@ def _remove(
     depth: int = 0,
 ) -> None:
     if record_type.document:
+        check_open(values)
         proposal = find_proposal(connection, record_type.name, values["id"])
-        check_open(values, proposal)
         if proposal is not None:
             set_proposal_status(connection, proposal.id, DROPPED)
     check_delete_rule(ctx, connection, record_type, values["id"])

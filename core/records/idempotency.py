@@ -103,6 +103,13 @@ def find_answer(ctx: Context, key: str) -> Answer:
     return Answer(row.status, msgspec.json.decode(row.answer), replayed=True)
 
 
+def was_answered(ctx: Context, key: str) -> bool:
+    """Return whether a request of the actor under `key` was committed."""
+    _check_key(key)
+    with ctx.reading() as connection:
+        return _find(connection, ctx.actor.id, key) is not None
+
+
 def forget_old(ctx: Context) -> int:
     """Delete the keys that are past their time; return how many."""
     with ctx.writing() as connection:

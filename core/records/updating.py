@@ -23,7 +23,7 @@ from core.records.environment import RecordEnv
 from core.records.events import announce, field_changes, history_event, remember
 from core.records.loading import NO_VALUE, as_written
 from core.records.placetypes import note_move
-from core.records.proposals import SUBMITTED, Proposal, find_proposal, save_proposal
+from core.records.proposals import Proposal, find_proposal, save_proposal
 from core.records.queries import get_record
 from core.records.references import taken_fields
 from core.records.searching import index_change
@@ -34,14 +34,6 @@ from core.schema.model import RecordType
 from core.tables.computed import COMPUTED
 
 Record = dict[str, Any]
-
-
-class SubjectLocked(Conflict):
-    """The document waits for approval and may not change meanwhile."""
-
-    code = "flow.subject_locked"
-    text = N_("This document waits for approval and cannot be changed now.")
-    hint = N_("Withdraw it first.")
 
 
 class DocumentEnded(Conflict):
@@ -98,9 +90,7 @@ class Update:
         check_version(self._stored, version)
         if self._type.document:
             self._proposal = find_proposal(self._connection, self._type.name, record_id)
-            # An approval's own effects write its document while it is under way.
-            if self._ctx.door != "flow":
-                check_open(self._stored.values, self._proposal)
+            check_open(self._stored.values)
         return self._stored.values
 
     def apply(self, changes: Any, action: str, reason: str) -> Record | None:
@@ -290,15 +280,12 @@ def lay_over(validator: Validator, before: Mapping[str, Any], values: Mapping[st
     return validator.trusted(before, values)
 
 
-def check_open(values: Mapping[str, Any], proposal: Proposal | None) -> None:
-    """Refuse a change of a document that waits for approval or is void.
+def check_open(values: Mapping[str, Any]) -> None:
+    """Refuse a change of a document that is void; what waits for approval the flow guards.
 
     Raises:
-        SubjectLocked: it waits for approval.
         DocumentEnded: it is void.
     """
-    if values["status"] == SUBMITTED or (proposal is not None and proposal.status == SUBMITTED):
-        raise SubjectLocked
     if values["status"] == "void":
         raise DocumentEnded
 

@@ -28,6 +28,7 @@ from core.errors import (
 from core.i18n import N_
 from core.policies.masks import masker
 from core.prebuilt import Prebuilt
+from core.records.idempotency import was_answered
 from core.schema.flows import Step
 from core.workflow import errors
 from core.workflow.editing import check_required, edit_with_decision
@@ -133,7 +134,10 @@ def decide_once(
     Raises:
         NotInBulk: it is made with others, `in_bulk`, which the step does not allow.
     """
-    signed = replace(decision, signature={}, signed=sign(ctx, decision.signature))
+    # What was answered under the key is answered again, without being signed again.
+    is_answered = key is not None and bool(decision.signature) and was_answered(ctx, key)
+    signature = {} if is_answered else decision.signature
+    signed = replace(decision, signature={}, signed=sign(ctx, signature))
     return once(ctx, key, decision.fingerprint, lambda: _decide(ctx, signed, in_bulk=in_bulk))
 
 

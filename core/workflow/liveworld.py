@@ -104,6 +104,11 @@ class LiveWorld:  # noqa: PLR0904  the engine asks all of it
         """Return the wire value of an expression over the document as proposed."""
         return _wire(self._evaluate(self._compiled(expression, None), item))
 
+    def reads(self, condition: str) -> frozenset[str]:
+        """Return the document's own fields that a condition looks at."""
+        paths = self._compiled(condition, "boolean").paths
+        return frozenset(path.partition(".")[0] for path in paths)
+
     @property
     def proposed(self) -> Mapping[str, Any]:
         """Return the document as proposed, in Python values."""

@@ -1,4 +1,4 @@
-"""Documents: proposals beside the live row, the flow's door, and what waits is locked."""
+"""Documents: proposals beside the live row, the flow's door, and what is void."""
 
 import pytest
 import sqlalchemy as sa
@@ -6,10 +6,10 @@ import sqlalchemy as sa
 from core.errors import Invalid, StaleVersion, Taken
 from core.records.effects import put_effect
 from core.records.history import history_problems
-from core.records.operations import create_record, delete_record, update_record
-from core.records.proposals import SUBMITTED, find_proposal, set_proposal_status
+from core.records.operations import create_record, update_record
+from core.records.proposals import find_proposal, set_proposal_status
 from core.records.queries import get_record
-from core.records.updating import DocumentEnded, SubjectLocked, lay_over
+from core.records.updating import DocumentEnded, lay_over
 from core.records.validation import compile_validator
 from core.records.wire import to_wire
 from tests.integration.records_world import codes, world  # noqa: F401  a fixture
@@ -97,22 +97,6 @@ def test_approved_proposal_becomes_the_live_row(world):
     assert (live["percent"], live["audit_seq"], live["proposal"]) == (20, 2, None)
     assert live["steps"] == changed["proposal"]["values"]["steps"]
     assert list(history_problems(world.db, ctx.registry)) == []
-
-
-def test_what_waits_for_approval_is_locked(world):
-    ctx = world.context("clerk")
-    draft = create_record(ctx, "rule", {"name": "A"})
-    put_effect(ctx, "rule", draft["id"], {"status": "submitted"})
-    rule = effective_rule(world, "B")
-    changed = update_record(ctx, "rule", rule["id"], {"percent": 20}, version=rule["version"])
-    with ctx.writing() as connection:
-        set_proposal_status(connection, changed["proposal"]["id"], SUBMITTED)
-    for record, version in ((draft, 2), (rule, changed["version"])):
-        with pytest.raises(SubjectLocked) as refused:
-            update_record(ctx, "rule", record["id"], {"percent": 5}, version=version)
-        assert refused.value.code == "flow.subject_locked"
-        with pytest.raises(SubjectLocked):
-            delete_record(ctx, "rule", record["id"], version=version)
 
 
 def test_void_document_never_changes(world):

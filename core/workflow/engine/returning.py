@@ -147,7 +147,7 @@ def take_back(machine: Machine, command: Command) -> None:
     elif visit.state != "open":
         raise RefusalError("flow.already_ended", visit=visit.id)
     seat = mine[-1]
-    if any(one.vote for one in state.seats_of(visit.id, parent=seat.id)):
+    if any(one.vote for one in state.seats_of(visit.id, "after", seat.id)):
         raise RefusalError("flow.has_successor_vote")
     for one in state.seats_of(visit.id, "after", seat.id):
         one.state = "removed"

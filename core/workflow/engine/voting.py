@@ -86,7 +86,7 @@ def choose_seat(
     mine = require_voice(machine, visit)
     state = machine.state
     voted = any(
-        seat.vote and state.votes[seat.vote].actor == machine.person.id
+        seat.vote and seat.kind != "advice" and state.votes[seat.vote].actor == machine.person.id
         for seat in state.seats_of(visit.id)
     )
     if wanted and not any(wanted in {seat.key, seat.id} for seat in mine):
