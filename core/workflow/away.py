@@ -38,6 +38,7 @@ LONGEST = timedelta(days=366)
 MOST = 50
 #: Tasks that a preview lists and reads the amounts of, at most.
 MOST_SHOWN, MOST_READ = 20, 500
+_LONGEST_AMOUNT = 40
 #: Topic that has everything looked at again which waits for somebody.
 RECHECK = "flow.recheck"
 #: Kinds of fields that a ceiling can be for.
@@ -317,7 +318,7 @@ def _problems(ctx: Context, connection: Connection, made: Delegation) -> list[Pr
     if made.giver == made.deputy:
         text = N_("Nobody stands in for themself.")
         found.append(Problem("to", "delegation.self", text))
-    if not made.start < made.end <= made.start + LONGEST:
+    if not timedelta(0) < made.end - made.start <= LONGEST:
         text = N_("The end comes after the beginning, is not past, and within {days} days.")
         found.append(Problem("end", "delegation.window", text, {"days": LONGEST.days}))
     found += _scope_problems(ctx.registry.release, made)
@@ -335,7 +336,8 @@ def _scope_problems(release: Release, made: Delegation) -> list[Problem]:
         return found
     types = [release.types[name] for name in made.types]
     field = types[0].field(made.amount_field) if len(types) == 1 else None
-    if field is None or field.type not in AMOUNTS:
+    is_held = len(str(made.amount_max)) <= _LONGEST_AMOUNT
+    if field is None or field.type not in AMOUNTS or not is_held:
         text = N_("A ceiling is for one document and one of its fields that holds a number.")
         found.append(Problem("amount_field", "delegation.amount", text))
     return found

@@ -25,7 +25,7 @@ from core.workflow.run import Answer, lock_instance, once
 from core.workflow.settling import settle
 
 #: Tasks that one call hands over; what is left is said and goes with the next.
-AT_ONCE = 500
+AT_ONCE = 200
 _WAITING = ("open", "waiting", "advised")
 
 
@@ -127,6 +127,15 @@ def _hand_delegation(ctx: Context, delegation_id: str, to: str) -> dict[str, Any
     return outcome_of(ctx, {"kind": "delegation", "id": delegation_id}, act)
 
 
+#: What refusals mean here, where the reader is not the one whom they are about.
+_MEANINGS = {
+    "flow.sod_violation": N_(
+        "They wrote, edited or submitted this, or decided a step that somebody else must follow."
+    ),
+    "flow.person_invalid": N_("They sit in this task already, or cannot sign in."),
+}
+
+
 def outcome_of(ctx: Context, item: dict[str, Any], act: Callable[[], object]) -> dict[str, Any]:
     """Do something with one item and return it with how that went."""
     try:
@@ -134,7 +143,7 @@ def outcome_of(ctx: Context, item: dict[str, Any], act: Callable[[], object]) ->
     except UserError as refusal:
         first = refusal.problems[0] if refusal.problems else None
         text, params = (first.text, first.params) if first else (refusal.text, refusal.params)
-        message = told(text, ctx.locale, params)
+        message = told(_MEANINGS.get(refusal.code, text), ctx.locale, params)
         return {**item, "outcome": "refused", "code": refusal.code, "message": message}
     return {**item, "outcome": "transferred"}
 

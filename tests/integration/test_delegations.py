@@ -112,6 +112,16 @@ SENSELESS = [
     ({"end": to_wire(NOW)}, [("end", "delegation.window")]),
     ({"end": to_wire(NOW - DAY)}, [("end", "delegation.window")]),
     ({"end": to_wire(NOW + 367 * DAY)}, [("end", "delegation.window")]),
+    ({"end": "9999-12-31T23:59:59Z"}, [("end", "delegation.window")]),
+    (
+        {"start": "9999-12-30T00:00:00Z", "end": "9999-12-31T23:59:59-12:00"},
+        [("end", "field.bad_datetime")],
+    ),
+    ({"start": "9999-12-30T00:00:00Z"}, [("end", "delegation.window")]),
+    (
+        {"amount_max": "9" * 60, "amount_field": "amount", "types": ["paper"]},
+        [("amount_field", "delegation.amount")],
+    ),
     ({"end": "soon"}, [("end", "field.bad_datetime")]),
     ({"end": 5}, [("end", "field.wrong_type")]),
     ({"types": ["member"]}, [("types", "delegation.type")]),

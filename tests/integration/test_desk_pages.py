@@ -114,7 +114,7 @@ def test_page_previews_hands_over_and_tells_each_refusal(site):
     assert "There is no user nobody." in text_of(refused)
     done = text_of(admin.post("/rights/desk", data={**form, "reason": "left us"}))
     assert "Handed over: 1. Refused: 1." in done
-    assert "Pears : You wrote, edited or submitted this" in done
+    assert "Pears : They wrote, edited or submitted this" in done
     assert admin.get("/rights/desk?user=nobody").status_code == 422
     assert "Nothing waits for them by name" in text_of(admin.get("/rights/desk?user=auditor"))
 
