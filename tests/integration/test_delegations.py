@@ -120,6 +120,10 @@ SENSELESS = [
     ({"start": "9999-12-30T00:00:00Z"}, [("end", "delegation.window")]),
     (
         {"amount_max": "9" * 60, "amount_field": "amount", "types": ["paper"]},
+        [("amount_max", "field.not_a_number")],
+    ),
+    (
+        {"amount_max": "9" * 40 + ".5", "amount_field": "amount", "types": ["paper"]},
         [("amount_field", "delegation.amount")],
     ),
     ({"end": "soon"}, [("end", "field.bad_datetime")]),
