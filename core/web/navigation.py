@@ -13,6 +13,7 @@ from core.i18n import N_, pick, translate
 from core.policies.access import access
 from core.records.plugin_settings import ADMINISTRATORS
 from core.workflow.inbox import count_todo
+from core.workflow.pack import is_auditor
 
 #: Titles of the menu groups that ship; other groups show their own name.
 GROUP_TITLES = {
@@ -169,6 +170,8 @@ def _administration(ctx: Context, text: Any) -> list[Item]:
             Item("plugins", text(N_("Plugins")), "/plugins/", "plug"),
             Item("automations", text(N_("Automations")), "/automations/", "rocket"),
         ]
+    if is_auditor(ctx):
+        items.append(Item("evidence", text(N_("Evidence of approvals")), "/evidence/", "lock"))
     if ctx.actor.roles & ADMINISTRATORS:
         items.insert(1, Item("sheets", text(N_("Form from a spreadsheet")), "/sheets/", "upload"))
     if ctx.actor.roles & _ADMINS:

@@ -29,6 +29,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     notifications,
     peopleplaces,
     prints,
+    proving,
     records,
     related,
     releases,

@@ -18,7 +18,7 @@ from core.policies.access import access
 from core.workflow import merkle, offline
 from core.workflow.folding import FOLDED
 from core.workflow.models import Row, event, instance
-from core.workflow.roots import Root, leaf, leaf_text, list_leaves, root
+from core.workflow.roots import find_root, leaf, leaf_text, list_leaves
 from core.workflow.seen import seen_record
 
 #: Roles that may take any approval's evidence with them.
@@ -142,7 +142,7 @@ def _proof(connection: Connection, instance_id: str) -> dict[str, Any]:
     own = connection.execute(mine.order_by(leaf.c.root.desc()).limit(1)).mappings().first()
     if own is None:
         return made
-    one = connection.execute(sa.select(root).where(root.c.number == own["root"])).mappings().one()
+    one = find_root(connection, own["root"])
     before = sa.select(sa.func.count()).where(
         leaf.c.root == own["root"], leaf.c.instance_id < instance_id
     )
@@ -150,4 +150,4 @@ def _proof(connection: Connection, instance_id: str) -> dict[str, Any]:
     for each in list_leaves(connection, own["root"]):
         tree.add(merkle.leaf_hash(leaf_text(each)))
     told = msgspec.json.decode(leaf_text(own))
-    return made | {"root": asdict(Root(**one)), "leaf": told, "path": tree.path()}
+    return made | {"root": one and asdict(one), "leaf": told, "path": tree.path()}

@@ -67,7 +67,6 @@ leaf = append_only(
 sa.Index("ix_gx_flow_leaf__instance", leaf.c.instance_id, leaf.c.root)
 
 _is_unrooted = instance.c.events > instance.c.rooted
-_last = sa.select(root).order_by(root.c.number.desc()).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +120,19 @@ def make_roots(ctx: Context) -> list[Root]:
 
 def last_root(connection: Connection) -> Root | None:
     """Return the newest root, if there is one."""
-    row = connection.execute(_last).mappings().first()
+    return next(iter(newest_roots(connection, 1)), None)
+
+
+def find_root(connection: Connection, number: int) -> Root | None:
+    """Return a root by its number, if there is one."""
+    row = connection.execute(sa.select(root).where(root.c.number == number)).mappings().first()
     return None if row is None else Root(**row)
+
+
+def newest_roots(connection: Connection, most: int) -> list[Root]:
+    """Return the newest roots, newest first."""
+    query = sa.select(root).order_by(root.c.number.desc()).limit(most)
+    return [Root(**row) for row in connection.execute(query).mappings()]
 
 
 def list_roots(connection: Connection, *, after: int = 0) -> Iterator[Root]:

@@ -38,6 +38,7 @@ PAGES = (
     "/sheets/",
     "/records/member/duplicates",
     "/plugins/",
+    "/evidence/",
     "/calendars/",
     "/automations/",
     "/automations/birthday_soon",
