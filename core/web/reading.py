@@ -64,6 +64,7 @@ ACTION_TEXTS = {
     "take_back": N_("took a decision back"),
     "copy": N_("sent copies"),
     "escalate": N_("asked others too, since it waited long"),
+    "reckon": N_("moved a deadline, since the business calendar changed"),
     "hand_over": N_("handed a seat over"),
     "reseat": N_("changed who may decide"),
     "attention": N_("asked administrators for help"),

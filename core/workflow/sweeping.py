@@ -32,6 +32,7 @@ from core.workflow.models import (
     timer,
     visit,
 )
+from core.workflow.reckoning import Follower
 from core.workflow.run import Answer, Run, lock_instance, make_run, once
 from core.workflow.settling import settle
 
@@ -239,11 +240,13 @@ class Asker:
     def __init__(self) -> None:
         """Begin with the oldest."""
         self._last = ""
+        self._calendars = Follower()
 
     def look(self, ctx: Context) -> None:
-        """Ask some conditions, and follow who went away or came back."""
+        """Ask some conditions, and follow who went away or came back and which hours changed."""
         self.ask(ctx)
         follow_windows(ctx)
+        self._calendars.follow(ctx, lambda one, command: attempt(ctx, one, [command]))
 
     def ask(self, ctx: Context) -> int:
         """Go on with the approvals whose conditions hold by now; return how many were asked."""

@@ -5,7 +5,9 @@ function decides a real vote, a test in a flow's file, a replay and a what-if.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
+from core.clock import to_wire
 from core.schema.flows import Rung
 from core.workflow.engine import asking, returning, route, voting
 from core.workflow.engine.seating import escalate, man, mind_clocks
@@ -218,6 +220,25 @@ def _hand_over(machine: Machine, command: Command) -> None:
     asking.hand_over(machine, command)
 
 
+def _reckon(machine: Machine, command: Command) -> None:  # noqa: ARG001  a verb
+    """Reckon the business clocks that have not struck yet anew, on a calendar that changed.
+
+    What a clock has used of its time until now stays used.
+    """
+    moved: dict[str, dict[str, list[str]]] = {}
+    for timer in machine.state.timers.values():
+        if timer.state != "pending" or not timer.business or timer.fire_at <= machine.now:
+            continue
+        before, start = timer.fire_at, datetime.fromisoformat(timer.since)
+        item = machine.state.visits[timer.visit].item
+        fires = machine.world.fires(start, business=True, left=timer.left, item=item)
+        timer.fire_at = to_wire(fires)
+        if timer.fire_at != before:
+            moved.setdefault(timer.visit, {})[str(timer.rung)] = [before, timer.fire_at]
+    for visit, rungs in moved.items():
+        machine.note("reckon", machine.state.visits[visit], detail={"rungs": rungs})
+
+
 _ENDED = frozenset({"approved", "rejected", "withdrawn", "terminated"})
 
 
@@ -242,5 +263,6 @@ _OTHERS: Mapping[str, Callable[[Machine, Command], None]] = {
     "terminate": _terminate,
     "fire": _fire,
     "recheck": _recheck,
+    "reckon": _reckon,
     "hand_over": _hand_over,
 }

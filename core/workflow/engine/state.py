@@ -295,7 +295,8 @@ class Command:
     Attributes:
         verb: a verb of the contract, or submit, revise (its content was changed), withdraw,
             suspend, resume, terminate, fire (a timer), recheck (people or waits may have
-            changed), hand_over (somebody else takes a person's seats).
+            changed), reckon (a calendar was changed), hand_over (somebody else takes a
+            person's seats).
         visit: the task; for `fire` the visit of the timer.
         seat: which seat of the task, by its key or id; empty is the first that is theirs.
         to: user ids (transfer, delegate, add_…), a seat (remove_added), a step (return),
