@@ -15,7 +15,7 @@ from flask_appbuilder.const import AUTH_DB
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from core.automation import registering
+from core.automation import registering, taskmail
 from core.clock import Clock
 from core.errors import Internal, TooLarge, Unauthenticated
 from core.extension.discovery import Plugin, load_hooks
@@ -117,6 +117,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
         rootfiles.register(HANDLERS, settings.home / "roots")
         plugin_events.register()
         registering.register()
+        taskmail.register(settings)
         bulk.register()
         holding.register()
         sweeping.register()

@@ -42,6 +42,9 @@ class People(Protocol):
     ) -> Mapping[str, Actor]:
         """Return the active users among `ids` as actors with their present rights, by id."""
 
+    def addresses(self, connection: Connection, ids: Collection[str]) -> Mapping[str, str]:
+        """Return user id -> e-mail address of the active users among `ids` that have one."""
+
 
 class Directory:
     """Answers from whoever registered; from nobody before."""
@@ -94,6 +97,10 @@ class Directory:
     ) -> Mapping[str, Actor]:
         """Return the active users among `ids` as actors with their present rights, by id."""
         return self._people.actors(connection, registry, ids) if self._people and ids else {}
+
+    def addresses(self, connection: Connection, ids: Collection[str]) -> Mapping[str, str]:
+        """Return user id -> e-mail address of the active users among `ids` that have one."""
+        return self._people.addresses(connection, ids) if self._people and ids else {}
 
 
 #: The directory of this process.

@@ -13,6 +13,7 @@ from core.workflow import bulk, holding, taskfilters
 from core.workflow.bottlenecks import bottlenecks
 from core.workflow.copies import mark_copy_read
 from core.workflow.effects import effects_of, retry_effect
+from core.workflow.maillinks import set_mail, wants_mail
 from core.workflow.openings import mark_opened
 from core.workflow.operations import may_administer
 from core.workflow.snoozing import bring_back, put_off
@@ -80,6 +81,22 @@ def remove_filter(ctx: Context, filter_id: str) -> Any:
     query_keys()
     taskfilters.remove_filter(ctx, filter_id)
     return Response(status=204)
+
+
+@route("/tasks/mail", "GET")
+def get_mail(ctx: Context) -> Any:
+    """Answer with whether the caller gets mails about tasks."""
+    query_keys()
+    return {"wanted": wants_mail(ctx)}
+
+
+@route("/tasks/mail", "PUT")
+def put_mail(ctx: Context) -> Any:
+    """Have mails about tasks sent to the caller, or no longer."""
+    query_keys()
+    body = body_keys({"wanted": bool}, required=["wanted"])
+    set_mail(ctx, wanted=body["wanted"])
+    return {"wanted": body["wanted"]}
 
 
 @route("/tasks/<task_id>/snooze", "PUT")

@@ -41,6 +41,14 @@ class UserDirectory:
         numbers = sorted({int(one) for one in ids if one.isdecimal() and len(one) <= _MOST_DIGITS})
         return self._found(connection, _users.c.id, numbers)
 
+    def addresses(self, connection: Connection, ids: Collection[str]) -> Mapping[str, str]:
+        """Return user id -> e-mail address of the active users among `ids` that have one."""
+        numbers = sorted({int(one) for one in ids if one.isdecimal() and len(one) <= _MOST_DIGITS})
+        query = sa.select(_users.c.id, _users.c.email).where(
+            _users.c.id.in_(numbers), _users.c.active.is_(True), _users.c.email != ""
+        )
+        return {str(row.id): row.email for row in connection.execute(query) if "@" in row.email}
+
     def by_login(self, connection: Connection, logins: Collection[str]) -> Sequence[Person]:
         """Return the users with these sign-in names."""
         return self._found(connection, _users.c.username, sorted(set(logins)))

@@ -25,6 +25,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     instances,
     lists,
     lookups,
+    maillinks,
     merging,
     notifications,
     peopleplaces,

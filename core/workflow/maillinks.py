@@ -50,6 +50,13 @@ link = sa.Table(
 )
 sa.Index("ix_gx_mail_link__expires", link.c.expires_at)
 
+wish = sa.Table(
+    "gx_mail_wish",
+    metadata,
+    sa.Column("person", sa.String(36), primary_key=True, doc="who wants mails about tasks"),
+    sa.Column("since", sa.String(27), nullable=False),
+)
+
 Answer = dict[str, Any]
 
 
@@ -103,6 +110,27 @@ class Opened:
     task_id: str
     verb: str
     subject_hash: str
+
+
+def wishing(connection: Connection) -> frozenset[str]:
+    """Return the ids of those who want mails about tasks."""
+    return frozenset(connection.execute(sa.select(wish.c.person)).scalars())
+
+
+def wants_mail(ctx: Context) -> bool:
+    """Return whether the actor gets mails about tasks; nobody does who has not asked."""
+    with ctx.reading() as connection:
+        mine = sa.select(wish.c.since).where(wish.c.person == ctx.actor.id)
+        return connection.execute(mine).first() is not None
+
+
+def set_mail(ctx: Context, *, wanted: bool) -> None:
+    """Have mails about tasks sent to the actor, or no longer."""
+    with ctx.writing() as connection:
+        connection.execute(wish.delete().where(wish.c.person == ctx.actor.id))
+        if wanted:
+            row = {"person": ctx.actor.id, "since": to_wire(ctx.now)}
+            connection.execute(wish.insert().values(row))
 
 
 def make_links(ctx: Context, connection: Connection, task_id: str, person: str) -> dict[str, str]:

@@ -16,10 +16,10 @@ from core.db import Database
 from core.schema.flows import Flow
 from core.schema.model import encode
 from core.security.users import user_table
-from core.workflow.models import candidate, instance, seat, task, timer, visit
+from core.workflow.models import candidate, instance, seat, task, timer, vote
 from tests.bench.site import POSTGRES_WORDS, SQLITE_WORDS
 
-SEATS, PEOPLE, POOLS, PLACES = 1_000_000, 10_000, 40, 500
+SEATS, PEOPLE, POOLS, PLACES, ENDED = 1_000_000, 10_000, 40, 500, 100_000
 
 #: Rows of one statement, which a server ends when it takes too long.
 _BATCH = 50_000
@@ -56,12 +56,6 @@ def fill_queue(db: Database, flow: Flow, seats: int = SEATS) -> None:
         "values": "'{{}}'", "subject_hash": "'bench'", "makers": "'|' || (1000000 + n % 997) || '|'",
         "opened_at": opened, "problems": "'[]'", "chain": "''", "events": "0",
     })  # fmt: skip
-    _insert(db, visit, seats, {
-        "id": "{uuid}", "instance_id": "{uuid}", "step": f"'{step.id}'",
-        "type": "'approve'", "parent": "''", "lane": "0", "number": "1", "item": "'null'",
-        "state": "'open'", "result": "''", "subject_hash": "'bench'", "opened_at": opened,
-        "closed_at": "''", "closed_by": "''", "resumes": "''",
-    })  # fmt: skip
     _insert(db, task, seats, {
         **record, **people, "id": "{uuid}", "instance_id": "{uuid}", "step": f"'{step.id}'",
         "step_title": f"'{title}'", "title": "'Request ' || n", "round": "1",
@@ -91,7 +85,42 @@ def fill_queue(db: Database, flow: Flow, seats: int = SEATS) -> None:
         "fire_at": "'2099-' || substr({opened}, 6)", "state": "'pending'",
     })  # fmt: skip
     with db.autocommit() as connection:
-        for table in (instance, visit, task, seat, candidate, timer):
+        for table in (instance, task, seat, candidate, timer):
+            connection.exec_driver_sql(
+                f"ANALYZE {table.name}" if db.is_sqlite else f"VACUUM ANALYZE {table.name}"
+            )
+
+
+def fill_past(db: Database, flow: Flow, ended: int = ENDED) -> None:
+    """Add approvals that ended in the course of a year, each by one vote."""
+    step = flow.steps[0]
+    title = _quoted(msgspec.json.encode(step.title).decode())
+    ids = {"id": "{past}", "record_type": f"'{flow.document}'"}
+    opened, closed = "{before}", "{after}"
+    person = {"initiator": "'' || (1000000 + n % 997)", "initiator_name": "'Person ' || n % 997"}
+    _insert(db, instance, ended, {
+        **ids, **person, "record_id": "{past}", "flow": f"'{flow.flow}'", "flow_version": "1",
+        "definition": "'{{}}'", "definition_hash": "'bench'", "release": "1",
+        "record_version": "1", "round": "1 + n % 5 / 4", "state": "'approved'",
+        "former_state": "'running'", "step": f"'{step.id}'", "task_id": "{past}",
+        "title": "'Request ' || n", "values": "'{{}}'", "subject_hash": "'bench'",
+        "makers": "''", "opened_at": opened, "ended_at": closed, "problems": "'[]'",
+        "chain": "''", "events": "0",
+    })  # fmt: skip
+    _insert(db, task, ended, {
+        **ids, **person, "record_id": "{past}", "instance_id": "{past}",
+        "step": f"'{step.id}' || n % 6", "step_title": f"'{title}'", "title": "'Request ' || n",
+        "round": "1", "may": "'approve reject'", "state": "'done'", "result": "'pass'",
+        "subject_hash": "'bench'", "seats": "1", "approved": "1", "opened_at": opened,
+        "closed_at": closed,
+    })  # fmt: skip
+    _insert(db, vote, ended, {
+        **ids, "seat_id": "{past}", "task_id": "{past}", "instance_id": "{past}",
+        "actor": "'' || (1000000 + n % 200)", "actor_name": "'Person ' || n % 200",
+        "verb": "'approve'", "opinion": "''", "subject_hash": "'bench'", "at": closed,
+    })  # fmt: skip
+    with db.autocommit() as connection:
+        for table in (instance, task, vote):
             connection.exec_driver_sql(
                 f"ANALYZE {table.name}" if db.is_sqlite else f"VACUUM ANALYZE {table.name}"
             )
@@ -133,6 +162,9 @@ def _words(db: Database) -> dict[str, str]:
     uuid = uuid.replace("n % 65536", f"{number} % 65536").replace("n)", f"{number})")
     return {
         "uuid": f"({uuid})",
+        "past": f"({uuid.replace(str(_OFFSET), str(_OFFSET + 5_000_000))})",
+        "before": f"({moment.format('1740000000 + (n % 400000) * 60')})",
+        "after": f"({moment.format('1740000000 + (n % 400000) * 60 + n % 97 * 1800')})",
         "opened": f"({moment.format(opened)})",
         "due": f"({moment.format(due)})",
         "role": f"'bench_pool_' || {pad.format(POOLS)}",

@@ -51,6 +51,8 @@ ROUTES = {
     ("/tasks/bulk/<bulk_id>", "GET"): (401, 404, 404),
     ("/tasks/bulk/<bulk_id>/retry", "POST"): (401, 404, 404),
     ("/tasks/held/<held_id>/cancel", "POST"): (401, 404, 404),
+    ("/tasks/mail", "GET"): (401, 200, 200),
+    ("/tasks/mail", "PUT"): (401, 422, 422),
     ("/tasks/filters", "GET"): (401, 200, 200),
     ("/tasks/filters", "POST"): (401, 422, 422),
     ("/tasks/filters/<filter_id>", "DELETE"): (401, 404, 404),
@@ -174,7 +176,7 @@ OPEN = {
     "/instances/<instance_id>", "/instances/<instance_id>/evidence", "/links", "/links/<link_id>", "/notices", "/notices/read",
     "/requests/<path:key>", "/tasks", "/tasks/<task_id>", "/tasks/<task_id>/<verb>",
     "/tasks/bulk", "/tasks/bulk/<bulk_id>", "/tasks/bulk/<bulk_id>/retry",
-    "/tasks/held/<held_id>/cancel", "/tasks/filters", "/tasks/filters/<filter_id>",
+    "/tasks/held/<held_id>/cancel", "/tasks/mail", "/tasks/filters", "/tasks/filters/<filter_id>",
     "/tasks/<task_id>/snooze", "/tasks/<task_id>/opened", "/flows/bottlenecks",
     "/instances/<instance_id>/read", "/types", "/types/<name>",
 }  # fmt: skip
