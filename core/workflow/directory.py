@@ -96,7 +96,7 @@ class Directory:
             deputy = final_deputy(
                 staff.standing, giver, self._matter, staff.is_active, pooled=True
             )
-            if deputy and giver in staff.behind(identity):
+            if deputy and staff.sits_as(giver, identity):
                 found.append((deputy, giver))
         return tuple(found)
 

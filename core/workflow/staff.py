@@ -35,6 +35,12 @@ class Post:
         """Return it as candidates name it: `POSITION@PLACE_ID`."""
         return f"{self.position}@{self.place}"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return what candidates call its holders: there, wherever it is held, anybody there."""
+        anybody = f"@{self.place}"
+        return (self.actor, f"{self.position}@", anybody) if self.position else (anybody,)
+
 
 @dataclass(frozen=True)
 class Staff:
@@ -64,15 +70,19 @@ class Staff:
         return {person.login: person for person in self.people.values()}
 
     @cached_property
+    def _holders(self) -> Mapping[str, frozenset[str]]:
+        """Return role -> ids of the active holders, to be looked up."""
+        return {role: frozenset(ids) for role, ids in self.roles.items()}
+
+    @cached_property
     def _posts(self) -> Mapping[str, tuple[str, ...]]:
         """Return `POSITION@PLACE`, `POSITION@` and `@PLACE` -> ids of the active holders."""
         found: dict[str, dict[str, None]] = {}
         for person in self.people.values():
             if person.is_active:
                 for post in self.places.get(person.id, ()):
-                    for actor in (post.actor, f"{post.position}@", f"@{post.place}"):
+                    for actor in post.names:
                         found.setdefault(actor, {})[person.id] = None
-        found.pop("@", None)
         return {actor: tuple(ids) for actor, ids in found.items()}
 
     def is_active(self, person: str) -> bool:
@@ -93,12 +103,23 @@ class Staff:
 
     def holds_role(self, person: str, role: str) -> bool:
         """Return whether an active person holds a role."""
-        return person in self.roles.get(role, ())
+        return person in self._holders.get(role, ())
+
+    def sits_as(self, person: str, identity: Identity) -> bool:
+        """Return whether somebody is among the active people behind an identity."""
+        if identity.kind == "user":
+            return person == identity.actor and self.is_active(person)
+        if identity.kind == "role":
+            return self.holds_role(person, identity.actor)
+        held = self.places.get(person, ())
+        named = {name for post in held for name in post.names}
+        return identity.actor in named and self.is_active(person)
 
     def identities(self, person: str) -> list[Identity]:
         """Return as what an active person sits besides as themself: their roles and posts."""
-        roles = [role for role, holders in self.roles.items() if person in holders]
-        posts = [post for post, holders in self._posts.items() if person in holders]
+        roles = [role for role, holders in self._holders.items() if person in holders]
+        held = self.places.get(person, ()) if self.is_active(person) else ()
+        posts = {name for post in held for name in post.names}
         return [
             *(Identity("role", role) for role in sorted(roles)),
             *(Identity("post", post) for post in sorted(posts)),

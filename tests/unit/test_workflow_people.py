@@ -136,6 +136,21 @@ def test_people_behind_identities_are_the_active_ones_in_order() -> None:
     assert (directory.name("6"), directory.name("99")) == ("Fang", "99")
 
 
+def test_who_sits_as_what_agrees_with_the_people_behind_it() -> None:
+    staff = staff_of_region()
+    places, positions = ("r", "s", "t", "d", ""), ("store_manager", "region_manager", "")
+    named = [f"{position}@{place}" for position in positions for place in places]
+    all_of_them = [
+        *(Identity("user", person) for person in (*staff.people, "99")),
+        *(Identity("role", role) for role in ("finance", "board", "empty")),
+        *(Identity("post", post) for post in named),
+    ]
+    for person in (*staff.people, "99"):
+        sits = {one for one in all_of_them if person in staff.behind(one)}
+        assert {one for one in all_of_them if staff.sits_as(person, one)} == sits
+        assert {*staff.identities(person)} == {one for one in sits if one.kind != "user"}
+
+
 @pytest.mark.parametrize(
     ("person", "manager"),
     [
