@@ -16,6 +16,7 @@ from core.workflow import vacancies
 from core.workflow.away import Wanted, delegate, list_delegations, preview, revoke
 from core.workflow.deciding import decide
 from core.workflow.errors import NotACandidate, OpinionRequired
+from core.workflow.evidence import verify
 from core.workflow.handover import desk, hand_over
 from core.workflow.inbox import list_tasks
 from core.workflow.models import candidate, instance, vote
@@ -97,6 +98,9 @@ def office(world: World) -> Iterator[Office]:
     vacancies.register(world.handlers)
     with STAFF.asking(made.load), PEOPLE.asking(None):
         yield made
+    # Whatever people came and went, the events still rebuild every row.
+    with world.db.read() as connection:
+        assert verify(connection)[1] == []
 
 
 def titles(office: Office, actor) -> list[str]:
