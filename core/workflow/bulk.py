@@ -7,7 +7,7 @@ stood, because what became of a task is written in the transaction that decides 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.clock import to_wire
-from core.context import Context
+from core.context import Client, Context
 from core.db import metadata
 from core.errors import (
     Conflict,
@@ -72,6 +72,8 @@ bulk_table = sa.Table(
     sa.Column("id", ID, primary_key=True),
     sa.Column("actor", sa.String(36), nullable=False, index=True),
     sa.Column("locale", sa.String(8), nullable=False),
+    sa.Column("client", JSON, nullable=False, doc="from where and how surely, for evidence"),
+    sa.Column("request_id", sa.String(64), nullable=False),
     sa.Column("verb", sa.String(20), nullable=False),
     sa.Column("opinion", sa.Text, nullable=False),
     sa.Column("state", sa.String(10), nullable=False),
@@ -145,6 +147,7 @@ def decide_all(
         connection.execute(
             bulk_table.insert().values(
                 id=bulk_id, actor=ctx.actor.id, locale=ctx.locale, verb=verb, opinion=opinion,
+                client=asdict(ctx.client), request_id=ctx.request_id,
                 state=WORKING, total=len(items), tries=0, created_at=to_wire(ctx.now),
                 ended_at="",
             )
@@ -232,8 +235,9 @@ def work(ctx: Context, event: Event) -> None:
     if actor is not None:
         for one in rows:
             own = replace(
-                ctx, actor=actor, locale=row["locale"], door="bulk", connection=None, warnings=[]
-            )
+                ctx, actor=actor, locale=row["locale"], door="bulk", connection=None, warnings=[],
+                client=Client(**row["client"]), request_id=row["request_id"],
+            )  # fmt: skip
             wanted = _Wanted(one.position, one.task_id, one.subject_hash)
             outcome, answer = _attempt(own, row["verb"], row["opinion"], wanted, key=bulk_id)
             if outcome != APPLIED:

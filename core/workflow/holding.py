@@ -6,7 +6,7 @@ with every check again: what changed meanwhile is refused, and its person is tol
 """
 
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.clock import to_wire
-from core.context import Context
+from core.context import Client, Context
 from core.db import metadata
 from core.errors import Conflict, Invalid, NotFound, Problem, Unavailable, UserError
 from core.i18n import LOCALES, N_, translate
@@ -50,6 +50,8 @@ held = sa.Table(
     sa.Column("actor", sa.String(36), nullable=False),
     sa.Column("locale", sa.String(8), nullable=False),
     sa.Column("body", JSON, nullable=False, doc="verb and all that was sent with it"),
+    sa.Column("client", JSON, nullable=False, doc="from where and how surely, for evidence"),
+    sa.Column("request_id", sa.String(64), nullable=False),
     sa.Column("state", sa.String(10), nullable=False),
     sa.Column("code", sa.String(80), nullable=False, doc="of the refusal"),
     sa.Column("why", sa.Text, nullable=False, doc="the refusal in the person's language"),
@@ -105,7 +107,8 @@ def hold(ctx: Context, decision: Decision, seconds: int, **more: Any) -> Answer:
     }  # fmt: skip
     row = {
         "id": new_id(), "task_id": decision.task_id, "actor": ctx.actor.id,
-        "locale": ctx.locale, "body": body, "state": HELD, "code": "", "why": "",
+        "locale": ctx.locale, "body": body, "client": asdict(ctx.client),
+        "request_id": ctx.request_id, "state": HELD, "code": "", "why": "",
         "at": to_wire(ctx.now), "due_at": to_wire(ctx.now + timedelta(seconds=seconds)),
     }  # fmt: skip
     with ctx.writing(durable=True) as connection:
@@ -187,8 +190,9 @@ def perform_due(ctx: Context, actor: str = "") -> int:
                 _move(connection, row["id"], REFUSED, "unauthenticated")
             continue
         own = replace(
-            ctx, actor=person, locale=row["locale"], door="form", connection=None, warnings=[]
-        )
+            ctx, actor=person, locale=row["locale"], door="form", connection=None, warnings=[],
+            client=Client(**row["client"]), request_id=row["request_id"],
+        )  # fmt: skip
         _perform(own, row)
     return len(rows)
 

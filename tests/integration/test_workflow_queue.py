@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from core.actor import SYSTEM
+from core.context import Client
 from core.errors import Conflict, Invalid, NotFound
 from core.jobs.worker import Worker
 from core.records.people import PEOPLE, Person
 from core.workflow import bulk, holding, taskfilters
 from core.workflow.bottlenecks import bottlenecks
 from core.workflow.deciding import Decision, decide
+from core.workflow.evidence import list_events
 from core.workflow.inbox import Narrowing, counts, list_tasks
 from core.workflow.notices import list_notices
 from core.workflow.openings import mark_opened
@@ -314,3 +316,24 @@ def test_task_is_opened_once_and_only_while_it_is_open(world: World) -> None:
     decide(world.ctx(APPROVER), row["id"], "approve", subject_hash=row["subject_hash"])
     with pytest.raises(NotFound):
         mark_opened(world.ctx(SECOND), sent["task"])
+
+
+def test_decision_made_later_says_from_where_it_was_sent(world: World) -> None:
+    desk = {"client": Client("203.0.113.9", "Desk", "session"), "request_id": "request-77"}
+    sent = [send(world, f"R{number:02}") for number in range(bulk.AT_ONCE + 2)]
+    items = [shown(world, APPROVER, one["task"]) for one in sent]
+    bulk.decide_all(world.ctx(APPROVER, **desk), "approve", items[1:])
+    work(world)
+    decision = Decision(items[0]["id"], "approve", items[0]["subject_hash"])
+    holding.hold(world.ctx(APPROVER, **desk), decision, 5)
+    world.clock.move(timedelta(seconds=10))
+    holding.perform_due(world.ctx(SYSTEM))
+    with world.db.read() as connection:
+        for one in sent:
+            (said,) = (
+                each
+                for each in list_events(connection, one["instance"])
+                if each["verb"] == "approve"
+            )
+            told = (said["ip"], said["user_agent"], said["auth"], said["request_id"])
+            assert told == ("203.0.113.9", "Desk", "session", "request-77")
