@@ -86,7 +86,7 @@ def emit(
     if at is not None:
         row["visible_at"] = to_wire(at)
     if key is None:
-        connection.execute(_insert, row)
+        inserting(outbox, connection.dialect, tuple(row)).run(connection, row)
     else:
         connection.execute(_keyed[connection.dialect.name], row | {"key": key})
     connection.info[EMITTED] = True

@@ -22,6 +22,7 @@ from core.context import Context
 from core.db import metadata
 from core.errors import KeyReused, Malformed, NotFound
 from core.i18n import N_
+from core.prebuilt import Prebuilt
 
 #: How long a key is kept after its request.
 KEPT = timedelta(hours=72)
@@ -78,13 +79,12 @@ def run_once(
             "answer": "null",
             "at": to_wire(ctx.now),
         }
-        inserted = connection.execute(_claim(connection.dialect.name), mine)
-        if not inserted.rowcount:
+        if not _claim(connection.dialect).changed(connection, mine):
             return _stored(connection, ctx.actor.id, key, fingerprint)
         status, body = act()
-        connection.execute(
-            request.update().where(request.c.user == ctx.actor.id, request.c.key == key),
-            {"status": status, "answer": msgspec.json.encode(body).decode()},
+        said = {"status": status, "answer": msgspec.json.encode(body).decode()}
+        _answering(connection.dialect).run(
+            connection, said | {"gx_user": ctx.actor.id, "gx_key": key}
         )
     return Answer(status, body)
 
@@ -124,10 +124,18 @@ def _check_key(key: str) -> None:
 
 
 @lru_cache(maxsize=4)
-def _claim(dialect: str) -> sa.Insert:
-    insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(request)
-    # Without the option SQLAlchemy does not keep an insert's row count on PostgreSQL.
-    return insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+def _claim(dialect: sa.Dialect) -> Prebuilt:
+    insert = (sqlite.insert if dialect.name == "sqlite" else postgresql.insert)(request)
+    names = [column.name for column in request.columns]
+    return Prebuilt(insert.on_conflict_do_nothing().inline(), dialect, names)
+
+
+@lru_cache(maxsize=4)
+def _answering(dialect: sa.Dialect) -> Prebuilt:
+    mine = request.update().where(
+        request.c.user == sa.bindparam("gx_user"), request.c.key == sa.bindparam("gx_key")
+    )
+    return Prebuilt(mine, dialect, ("status", "answer"))
 
 
 def _find(connection: Connection, user: str, key: str) -> Any:

@@ -6,6 +6,7 @@ its single open proposal; the flow submits it, applies it or hands it back.
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from sqlalchemy.engine import Connection
 from core.clock import to_wire
 from core.db import metadata
 from core.ids import new_id
+from core.prebuilt import Prebuilt
 
 #: States of a proposal; the first two are the living ones, of which a record has one at most.
 OPEN, SUBMITTED, APPLIED, REJECTED, DROPPED = "open", "submitted", "applied", "rejected", "dropped"
@@ -86,21 +88,27 @@ class Proposal:
 
 def find_proposal(connection: Connection, type_name: str, record_id: str) -> Proposal | None:
     """Return the document's open or submitted proposal."""
-    row = connection.execute(_find, {"type": type_name, "record": record_id}).one_or_none()
-    if row is None:
+    rows = _finding(connection.dialect).rows(connection, {"type": type_name, "record": record_id})
+    if not rows:
         return None
+    row = dict(zip(proposal.columns.keys(), rows[0], strict=True))
     return Proposal(
-        id=row.id,
-        record_type=row.record_type,
-        record_id=row.record_id,
-        base_version=row.base_version,
-        base=msgspec.json.decode(row.base),
-        values=msgspec.json.decode(row.values),
-        version=row.version,
-        status=row.status,
-        created_by=row.created_by,
-        updated_by=row.updated_by,
+        id=row["id"],
+        record_type=row["record_type"],
+        record_id=row["record_id"],
+        base_version=row["base_version"],
+        base=msgspec.json.decode(row["base"]),
+        values=msgspec.json.decode(row["values"]),
+        version=row["version"],
+        status=row["status"],
+        created_by=row["created_by"],
+        updated_by=row["updated_by"],
     )
+
+
+@lru_cache(maxsize=4)
+def _finding(dialect: sa.Dialect) -> Prebuilt:
+    return Prebuilt(_find, dialect)
 
 
 def living_proposals(connection: Connection, type_name: str) -> list[tuple[str, str]]:

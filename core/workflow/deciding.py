@@ -249,6 +249,7 @@ def _admit(run: Run, decision: Decision, *, in_bulk: bool) -> Visit:
     step = run.tree.nodes[visit.step].step
     _require_seat(run, visit)
     _refuse_stale(run, visit, decision.verb)
+    _refuse_ended(run, visit, decision.verb)
     opinion = read_opinion(decision.opinion)
     if step.comment.rule(decision.verb) == "hidden":
         opinion = ""
@@ -347,6 +348,14 @@ def _refuse_stale(run: Run, visit: Visit, verb: str) -> None:
             errors.TaskStale, task=later[-1].id, link=f"/tasks/{later[-1].id}",
             at=later[-1].opened_at,
         )  # fmt: skip
+
+
+def _refuse_ended(run: Run, visit: Visit, verb: str) -> None:
+    """Refuse what comes after the end, when there may be no document any more."""
+    if run.row["ended_at"]:
+        was_decided = visit.state == "done" and verb != "take_back"
+        code = errors.AlreadyDecided.code if was_decided else errors.AlreadyEnded.code
+        run.refuse(RefusalError(code, visit=visit.id))
 
 
 def _check_shown(run: Run, visit: Visit, decision: Decision) -> None:

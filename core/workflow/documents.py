@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from core.context import Context
 from core.errors import NotFound
+from core.prebuilt import Prebuilt
 from core.records.children import attach
 from core.records.proposals import Proposal
 from core.records.updating import lay_over
@@ -23,16 +24,21 @@ def load_document(ctx: Context, type_name: str, record_id: str, *, lock: bool = 
         NotFound: there is no such record.
     """
     tables = ctx.registry.tables[ctx.registry.record_type(type_name).name]
-    query = sa.select(tables.main).where(
-        tables.main.c.id == record_id, tables.main.c.deleted_at.is_(None)
-    )
-    if lock:
-        query = query.with_for_update(key_share=True)
+
+    def make() -> Prebuilt:
+        query = sa.select(tables.main).where(
+            tables.main.c.id == sa.bindparam("id"), tables.main.c.deleted_at.is_(None)
+        )
+        return Prebuilt(query.with_for_update(key_share=True) if lock else query, dialect)
+
     with ctx.reading() as connection:
-        row = connection.execute(query).mappings().one_or_none()
-        if row is None:
+        dialect = connection.dialect
+        key = ("workflow.document", type_name, lock, dialect.name)
+        rows = ctx.registry.memo(key, make).rows(connection, {"id": record_id})
+        if not rows:
             raise NotFound
-        record = dict(row)
+        names = [column.key for column in tables.main.c]
+        record = dict(zip(names, rows[0], strict=True))
         attach(connection, ctx.registry, type_name, [record], [*tables.children, *tables.links])
     return record
 

@@ -22,7 +22,7 @@ from core.clock import to_wire
 from core.context import Context
 from core.errors import Problem
 from core.i18n import N_
-from core.prebuilt import inserting
+from core.prebuilt import inserting, updating
 from core.workflow.folding import FOLDED, Changes, Fold, broken, commitment, composed, told
 from core.workflow.models import ERASABLE, Row, event, instance
 
@@ -119,11 +119,9 @@ class Evidence:
 
     def close(self) -> None:
         """Write the head of the chain to the instance row."""
-        self._connection.execute(
-            instance.update()
-            .where(instance.c.id == self._instance["id"])
-            .values(chain=self._head, events=self._seq)
-        )
+        statement = updating(instance, self._connection.dialect, ("chain", "events"))
+        head = {"chain": self._head, "events": self._seq, "gx_id": self._instance["id"]}
+        statement.run(self._connection, head)
 
     def _row(
         self, verb: str, step: str, task_id: str, seat: str, opinion: str

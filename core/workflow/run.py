@@ -15,7 +15,7 @@ from core.actor import SYSTEM
 from core.clock import to_wire
 from core.context import Context
 from core.errors import NotFound, ReleaseChanged, Unavailable
-from core.jobs.outbox import emit
+from core.jobs.outbox import emit_many
 from core.prebuilt import Prebuilt
 from core.records.idempotency import body_hash, run_once
 from core.schema.flows import Flow
@@ -152,7 +152,7 @@ class Run:
 
     def tell(self) -> None:
         """Put what was announced into the outbox."""
-        row = self.row
+        row, made = self.row, []
         for topic, more in self.announced:
             payload = {
                 "type": row["record_type"],
@@ -166,7 +166,8 @@ class Run:
                 "initiator": row["initiator"],
                 **more,
             }
-            emit(self.connection, topic, payload)
+            made.append((topic, payload))
+        emit_many(self.connection, made)
         self.announced = []
 
     def refuse(self, refusal: RefusalError) -> NoReturn:

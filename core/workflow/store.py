@@ -7,7 +7,7 @@ Statements are compiled once per process (`core.prebuilt`).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -380,6 +380,7 @@ def _difference(
     return differs
 
 
+@cache
 def _defaults(table: sa.Table) -> Values:
     """Return what the columns of a new row hold that nobody says anything of."""
     return {
