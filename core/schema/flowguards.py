@@ -20,7 +20,7 @@ from core.expression.types import BOOLEAN, NUMBER, Type
 from core.i18n import N_
 from core.schema.draft import Draft
 from core.schema.flows import Flow, Step
-from core.schema.flowtexts import flow_scope, flows_in_order, placed_names, steps_of
+from core.schema.flowtexts import flow_scope, flows_in_order, own_names, steps_of
 from core.schema.model import Field, RecordType, Release
 from core.schema.yamlnodes import Node
 
@@ -267,7 +267,7 @@ def _days(given: set[Any]) -> list[date | datetime]:
 
 def _conditions(texts: Sequence[str], scope: Scope) -> list[Expression] | None:
     try:
-        return [compile_expression(placed_names(one), scope, expect="boolean") for one in texts]
+        return [compile_expression(own_names(one), scope, expect="boolean") for one in texts]
     except ExpressionError:
         return None  # told at the expression itself
 

@@ -166,6 +166,7 @@ def _administration(ctx: Context, text: Any) -> list[Item]:
         items += [
             Item("releases", text(N_("Releases")), "/releases/", "versions"),
             Item("rights", text(N_("Rights")), "/rights/", "shield"),
+            Item("flows", text(N_("Approval flows")), "/flows/", "git-branch"),
             Item("calendars", text(N_("Business calendars")), "/calendars/", "calendar"),
             Item("plugins", text(N_("Plugins")), "/plugins/", "plug"),
             Item("automations", text(N_("Automations")), "/automations/", "rocket"),

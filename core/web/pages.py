@@ -20,6 +20,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     evidence,
     expressions,
     files,
+    flows,
     formlinks,
     importing,
     instances,

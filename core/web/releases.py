@@ -16,8 +16,10 @@ from core.security.services import services
 from core.tables.releases import list_release_rows, load_release
 from core.web.administration import require_builder
 from core.web.display import field_label
+from core.web.flows import shown_proof
 from core.web.navigation import type_label
 from core.web.page import page, pages, problem_body, went
+from core.workflow.previews import prove_changes
 
 #: Releases whose differences are worked out for one page.
 _RELEASES = 20
@@ -253,10 +255,14 @@ def publish_draft(ctx: Context, draft_id: str) -> ResponseReturnValue:
 
 
 def _draft_page(ctx: Context, draft_id: str, error: GuanxiError | None = None) -> str:
-    plan = _drafts().get_draft(ctx, draft_id, locale=ctx.locale)
+    def proof(running: Release, release: Release) -> dict[str, Any]:
+        return {"proof": prove_changes(ctx, running, release)}
+
+    plan = _drafts().get_draft(ctx, draft_id, locale=ctx.locale, also=proof)
     if plan["state"] != "open":
         raise NotFound
     title = translate(N_("Draft"), ctx.locale)
+    plan["replay"] = f"/flows/replay/{draft_id}"
     return _plan_page(ctx, plan, title, button=N_("Publish"), error=error)
 
 
@@ -335,6 +341,7 @@ def _plan_page(
     ]
     return render_template(
         "gx/plan.html",
+        proofs=[shown_proof(ctx, one) for one in plan.get("proof", ())],
         title=title,
         plan=plan,
         button=translate(button, ctx.locale),

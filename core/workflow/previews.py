@@ -95,7 +95,8 @@ def prove_flow(ctx: Context, release: Release, flow: Flow) -> Answer:
     with ctx.reading() as connection:
         staff = STAFF.staff(ctx, connection)
         places = _places(ctx, connection)
-    found = prove(PlainFlow(release, flow), staff, places, ctx.now)
+    plain = PlainFlow(release, flow)
+    found = prove(plain, staff, places, ctx.now)
     names = {one.id: one.name for one in places}
     return {
         "flow": flow.flow,
@@ -103,6 +104,7 @@ def prove_flow(ctx: Context, release: Release, flow: Flow) -> Answer:
         "places": found.places,
         "seats": found.seats,
         "unknown": list(found.unknown),
+        "titles": _titles(plain),
         "gaps": [
             {
                 "kind": gap.kind,
@@ -117,6 +119,14 @@ def prove_flow(ctx: Context, release: Release, flow: Flow) -> Answer:
             for gap in found.gaps
         ],
     }
+
+
+def _titles(plain: PlainFlow) -> dict[str, Mapping[str, str]]:
+    """Return the titles of steps, and of seats as `STEP.SEAT`, that have one."""
+    found = {name: node.step.title for name, node in plain.tree.nodes.items()}
+    for name, node in plain.tree.nodes.items():
+        found |= {f"{name}.{seat}": spec.title for seat, spec in node.step.seats.items()}
+    return {name: title for name, title in found.items() if title}
 
 
 def prove_changes(ctx: Context, running: Release, release: Release) -> list[Answer]:
@@ -268,9 +278,7 @@ def _route(walked: Walk | None) -> tuple[str, ...]:
 
 def _way(walked: Walk | None) -> tuple[Any, ...]:
     """Return everything of a walk in which two can differ."""
-    if walked is None:
-        return ()
-    return walked.route, walked.ending, walked.stuck, walked.refused
+    return (walked.route, walked.ending, walked.stuck, walked.refused) if walked else ()
 
 
 def _told(walked: Walk | None) -> Answer | None:

@@ -54,7 +54,7 @@ class Gap:
         seat: the named seat, empty for the step's only voice.
         branch: the cases and strands that lead to the step.
         people: ids of those who are there.
-        places: ids of the places; empty where it does not depend on one.
+        places: ids of the places; empty where it is the same everywhere.
         handled: what the flow does then: pause, fail, auto_pass or to.
     """
 
@@ -98,6 +98,9 @@ def prove(plain: PlainFlow, staff: Staff, places: Sequence[Place], now: datetime
     everywhere: list[Place | None] = [*asked] or [None]
     for place in everywhere:
         prover.look(place)
+    for gap in prover.gaps.values():
+        if len(gap.places) == len(asked):
+            gap.places = []
     gaps = sorted(
         prover.gaps.values(), key=lambda one: (_ORDER[one.kind], one.step, one.seat, one.people)
     )

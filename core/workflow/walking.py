@@ -49,7 +49,8 @@ class Stop:
         step: the step's id.
         item: what a run of a subflow is about.
         opened_at: when it would open, if all before it was decided at once.
-        due: what its clocks would do, and when: (remind, instant), in order.
+        due: what its clocks would do, and when: (remind, instant), in order; a clock that
+            stands because nobody can decide is not among them.
     """
 
     step: str
@@ -157,7 +158,7 @@ class _Walker:
             due = tuple(
                 (rungs[timer.rung].do, timer.fire_at)
                 for timer in timers_of(self.state, visit.id)
-                if timer.rung >= 0
+                if timer.rung >= 0 and timer.fire_at
             )
             seats = tuple(
                 SeatPlan(seat.key, tuple(sorted(eligible(self._machine(), visit, seat))))

@@ -145,3 +145,11 @@ def test_sixty_steps_over_five_hundred_stores_are_proved_in_time():
     assert (found.places, found.seats) == (500, 30_000)
     empty = [one for one in found.gaps if one.kind == "empty"]
     assert {len(one.places) for one in empty} >= {10}
+
+
+def test_gap_that_is_the_same_everywhere_names_no_place():
+    found = proof([f"{{id: one, {AT}}}", "{id: two, approvers: {role: nobody}}"])
+    assert [(one.step, one.places) for one in found.gaps if one.kind == "empty"] == [
+        (("one",), ["c"]),
+        (("two",), []),
+    ]
