@@ -19,6 +19,7 @@ Kind = Literal[
     "add_policy", "drop_policy", "change_policy",
     "add_flow", "drop_flow", "change_flow",
     "add_role", "drop_role", "change_role",
+    "add_position", "drop_position", "change_position",
     "add_automation", "drop_automation", "change_automation",
     "add_print", "drop_print", "change_print",
     "add_dashboard", "drop_dashboard", "change_dashboard",
@@ -86,6 +87,8 @@ def diff(old: Release | None, new: Release) -> tuple[Change, ...]:
     tables = before.decision_tables, new.decision_tables
     changes.extend(_named(*tables, "decision_table", lambda name: {"type": name}))
     changes.extend(_named(*roles, "role", lambda name: {"type": name}))
+    held = {one.name: one for one in before.positions}, {one.name: one for one in new.positions}
+    changes.extend(_named(*held, "position", lambda name: {"type": name}))
     return tuple(changes)
 
 

@@ -100,6 +100,17 @@ def test_diff_goes_by_id_through_every_kind_of_change():
     assert ("restore_type", "other", "", ()) in kinds(new, back)
 
 
+def test_diff_tells_of_positions_and_who_of_them_manages():
+    def made(text):
+        return effective([THING, Source("core", "roles.yaml", f"roles: []\n{text}")], None, 1)
+
+    none, head = made(""), made("positions: [{name: head}]")
+    leading = made("positions: [{name: head, manages: true}]")
+    assert kinds(none, head) == [("add_position", "head", "", ())]
+    assert kinds(head, leading) == [("change_position", "head", "", ("manages",))]
+    assert kinds(leading, none) == [("drop_position", "head", "", ())]
+
+
 def test_diff_shows_old_and_new_as_plain_json():
     old = effective([THING], None, 1)
     new = effective(
