@@ -19,7 +19,7 @@ from core.schema.draft import Draft, placed
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.flowguards import check_branches, check_choice
 from core.schema.flowpeoplechecks import People
-from core.schema.flows import BLOCKS, HUMAN, Flow, Step, sources_of
+from core.schema.flows import BLOCKS, HUMAN, Flow, Step
 from core.schema.flowtesting import Act, ActError, parse_act
 from core.schema.flowtexts import (
     FlowText,
@@ -396,12 +396,6 @@ class _Check:
                 self.draft.add_unknown(node, "field", act.field, names)
                 return
             holder = names[name]
-
-
-def roles_of(step: Step) -> tuple[str, ...]:
-    """Return the roles that a step names as its approvers."""
-    sources = sources_of(step.approvers) if step.approvers is not None else ()
-    return tuple(role for source in sources for role in source.roles)
 
 
 def refused_value(field: Field, value: Any) -> FieldError | None:

@@ -177,11 +177,10 @@ class People:
     def _field(self, source: Source, node: Node) -> None:
         name = source.field.removeprefix("doc.")
         found = self.document.field(name)
-        own = {"created_by", "updated_by"}
-        if found is None and name not in own:
-            names = {one.name for one in self.document.fields if one.type in _WHO_FIELDS} | own
+        if found is None:
+            names = [one.name for one in self.document.fields if one.type in _WHO_FIELDS]
             self.draft.add_unknown(node, "field", source.field, names)
-        elif found is not None and found.type not in _WHO_FIELDS:
+        elif found.type not in _WHO_FIELDS:
             text = N_("{name} holds neither people nor a role nor a department.")
             self.draft.add(node, "not_people", text, name=name)
 

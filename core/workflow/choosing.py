@@ -6,8 +6,7 @@ from core.context import Context
 from core.errors import Forbidden
 from core.i18n import N_
 from core.schema.flows import Flow, sources_of
-from core.schema.flowtexts import steps_of
-from core.schema.model import Release
+from core.schema.flowtexts import flows_in_order, subflows_of
 from core.workflow import errors
 from core.workflow.documents import Record
 from core.workflow.engine.tree import compile_flow
@@ -24,37 +23,6 @@ class SubmitDenied(Forbidden):
     text = N_("This flow lets other people submit.")
 
 
-def flows_for(release: Release, type_name: str) -> list[Flow]:
-    """Return the flows that documents of a type may be sent on, in the order they are asked.
-
-    A flow that others walk as their subflow is not sent on by itself.
-    """
-    below = {
-        step.flow
-        for flow in release.flows.values()
-        for _, step in steps_of(flow)
-        if step.type == "subflow"
-    }
-    found = [
-        flow
-        for flow in release.flows.values()
-        if flow.document == type_name and flow.flow not in below
-    ]
-    return sorted(found, key=lambda one: (one.order, one.flow))
-
-
-def subflows_of(release: Release, flow: Flow) -> dict[str, Flow]:
-    """Return every flow that a flow may walk, directly or below another, by name."""
-    found: dict[str, Flow] = {}
-    waiting = [flow]
-    while waiting:
-        for _, step in steps_of(waiting.pop()):
-            if step.type == "subflow" and step.flow not in found:
-                found[step.flow] = release.flows[step.flow]
-                waiting.append(found[step.flow])
-    return found
-
-
 def choose_flow(ctx: Context, connection: Connection, type_name: str, record: Record) -> Flow:
     """Return the flow for a document as proposed.
 
@@ -62,7 +30,7 @@ def choose_flow(ctx: Context, connection: Connection, type_name: str, record: Re
         NoFlow: none is published for its type, or none that is for this document.
     """
     release = ctx.registry.release
-    for flow in flows_for(release, ctx.registry.record_type(type_name).name):
+    for flow in flows_in_order(release.flows, ctx.registry.record_type(type_name).name):
         if not flow.when:
             return flow
         world = _world(ctx, connection, flow, type_name, record)
@@ -74,7 +42,7 @@ def choose_flow(ctx: Context, connection: Connection, type_name: str, record: Re
 def _world(
     ctx: Context, connection: Connection, flow: Flow, type_name: str, record: Record
 ) -> LiveWorld:
-    subflows = subflows_of(ctx.registry.release, flow)
+    subflows = subflows_of(ctx.registry.release.flows, flow)
     subject = read_subject(ctx, connection, type_name, flow=flow, record=record)
     tree = compile_flow(flow, subflows)
     return LiveWorld(

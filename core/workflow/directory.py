@@ -148,7 +148,8 @@ class Directory:
         key = posts[0] if posts else source.position
         yield Pool(key, tuple(Identity("post", post) for post in posts))
 
-    def _in_field(self, name: str) -> Iterator[Pool]:
+    def _in_field(self, written: str) -> Iterator[Pool]:
+        name = written.removeprefix("doc.")
         field = self._subject.record_type.field(name)
         values = _ids(self._subject.values.get(name))
         kind = field.type if field is not None else ""

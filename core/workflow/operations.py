@@ -23,9 +23,10 @@ from core.records.effects import check_proposal, put_effect
 from core.records.environment import RecordEnv
 from core.records.proposals import SUBMITTED, Proposal, find_proposal, set_proposal_status
 from core.schema.flows import Flow
+from core.schema.flowtexts import flows_in_order, subflows_of
 from core.schema.model import encode
 from core.workflow import errors
-from core.workflow.choosing import choose_flow, flows_for, require_start, subflows_of
+from core.workflow.choosing import choose_flow, require_start
 from core.workflow.documents import Record, load_document
 from core.workflow.engine.state import Command
 from core.workflow.models import instance
@@ -68,7 +69,7 @@ def submit(
         NothingToSubmit: it is in force and nobody proposed a change.
         RequireFailed: the flow's condition does not hold.
     """
-    if not flows_for(ctx.registry.release, ctx.registry.record_type(type_name).name):
+    if not flows_in_order(ctx.registry.release.flows, ctx.registry.record_type(type_name).name):
         raise errors.NoFlow(type=type_name)
     named = {step: tuple(people) for step, people in (chosen or {}).items()}
     return once(
@@ -267,7 +268,7 @@ def _mark_submitted(
 def pin(ctx: Context, flow: Flow) -> dict[str, Any]:
     """Return the columns of an instance that say by which flow it runs, for good."""
     definition = encode(flow).decode()
-    subflows = msgspec.json.encode(subflows_of(ctx.registry.release, flow), order="sorted")
+    subflows = msgspec.json.encode(subflows_of(ctx.registry.release.flows, flow), order="sorted")
     return {
         "flow": flow.flow,
         "flow_version": flow.version,

@@ -5,37 +5,32 @@ Nothing is written: the flow is walked in memory by the engine that decides real
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.actor import SYSTEM
-from core.businesstime import Calendar
 from core.clock import to_wire
 from core.context import Context
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
-from core.expression.types import Env
 from core.i18n import N_, pick
-from core.records.environment import RecordEnv
 from core.records.plugin_settings import ADMINISTRATORS
 from core.schema.fieldtypes import FieldError, field_type
-from core.schema.flows import Flow
-from core.schema.flowtexts import flows_in_order
+from core.schema.flows import HUMAN, Flow
+from core.schema.flowtexts import flows_in_order, steps_of
 from core.schema.model import RecordType, Release
 from core.schema.placerows import PLACE_TYPES
-from core.workflow.clocks import calendar_for
 from core.workflow.models import OPEN_STATES, Row, instance, task
 from core.workflow.people import STAFF
-from core.workflow.plainworld import PlainFlow, PlainWorld, loaded
+from core.workflow.plainworld import PlainFlow, loaded
 from core.workflow.proving import Place, prove
 from core.workflow.run import decode_flow
 from core.workflow.seen import seen_record
 from core.workflow.staff import Staff
+from core.workflow.storedworld import StoredWorld
 from core.workflow.walking import Stop, Walk, first_flow, walk
 
 Answer = dict[str, Any]
@@ -47,38 +42,6 @@ MOST_MONTHS = 24
 #: Changed records that a replay tells one by one, and people that a seat names.
 _TOLD = 50
 _NAMED = 20
-
-
-@dataclass
-class StoredWorld(PlainWorld):
-    """A document with the values of a record; links lead to what is stored now."""
-
-    ctx: Context | None = None
-    connection: Connection | None = None
-
-    def seen(self, variables: Mapping[str, Any]) -> tuple[Mapping[str, Any], Env]:
-        """Return the document as expressions see it, with the database behind its links."""
-        if self.ctx is None or self.connection is None:
-            return super().seen(variables)
-        found = RecordEnv(replace(self.ctx, actor=SYSTEM), self.connection)
-        found.user, found.variables = self.initiator, variables
-        return self.plain.row(self.values, found), found
-
-    @cached_property
-    def calendar(self) -> Calendar:
-        """Return the calendar of the document's store or department."""
-        if self.ctx is None:
-            return super().calendar
-        return calendar_for(self.ctx, self.plain.flow.calendar, self._place())
-
-    def _place(self) -> str:
-        for kind in PLACE_TYPES:
-            for field in self.plain.record_type.fields:
-                if field.type in {"link", "department"} and field.target == kind:
-                    found = self.values.get(field.name)
-                    if found:
-                        return str(found)
-        return ""
 
 
 def require_configurator(ctx: Context) -> None:
@@ -133,9 +96,21 @@ def prove_changes(ctx: Context, running: Release, release: Release) -> list[Answ
     """Return the proof of every flow that a release changes or adds."""
     return [
         prove_flow(ctx, release, flow)
+        | {"unmapped": unmapped_steps(running.flows.get(name), flow)}
         for name, flow in release.flows.items()
         if running.flows.get(name) != flow
     ]
+
+
+def unmapped_steps(before: Flow | None, after: Flow) -> list[str]:
+    """Return the human steps that a new version has no more, where what runs is to follow it.
+
+    Whoever migrates a running approval that stands at one of them says where it goes on.
+    """
+    if before is None or after.in_flight.on_flow_publish != "migrate":
+        return []
+    left = {step.id for _, step in steps_of(after)}
+    return [step.id for _, step in steps_of(before) if step.type in HUMAN and step.id not in left]
 
 
 def _places(ctx: Context, connection: Connection) -> list[Place]:

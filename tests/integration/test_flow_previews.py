@@ -156,6 +156,15 @@ def test_flows_that_a_release_changes_are_proved_against_the_staff(world: World)
     assert (gap["kind"], gap["people"]) == ("single", [{"id": "21", "name": "Chen"}])
 
 
+def test_steps_that_a_migrating_version_drops_are_told(world: World) -> None:
+    running = world.ctx(ADMIN).registry.release
+    other = RULE_FLOW.replace("version: 1", "version: 2").replace("id: review", "id: look")
+    moving = other.replace("steps:", "in_flight: {on_flow_publish: migrate}\nsteps:")
+    for text, told in ((other, []), (moving, ["review"])):
+        [found] = prove_changes(world.ctx(ADMIN), running, tried(world, text))
+        assert found["unmapped"] == told
+
+
 DRAFTED = """
 flow: discount_rule_release
 version: 7
