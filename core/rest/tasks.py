@@ -18,7 +18,7 @@ from core.rest.exchange import (
     query_keys,
     route,
 )
-from core.workflow import deciding, holding, inbox, operations, pages, reminding
+from core.workflow import deciding, holding, inbox, migrating, operations, pages, reminding
 
 #: What an administrator may do with somebody's approval.
 _ADMINISTERING = {
@@ -149,6 +149,20 @@ def administer(ctx: Context, instance_id: str, verb: str) -> Any:
     if not body.get("reason", "").strip():
         raise Invalid(problems=[Problem("reason", "field.required", N_("Say why."))])
     return act(ctx, instance_id, reason=body["reason"], key=request.headers.get("Idempotency-Key"))
+
+
+@route("/instances/<instance_id>/migrate", "POST", guard=only(operations.may_administer))
+def migrate(ctx: Context, instance_id: str) -> Any:
+    """Have an approval go on under the version of its flow in force; `dry_run` only looks."""
+    query_keys()
+    body = body_keys({"reason": str, "dry_run": bool})
+    return migrating.migrate(
+        ctx,
+        instance_id,
+        reason=body.get("reason", ""),
+        dry_run=body.get("dry_run", False),
+        key=request.headers.get("Idempotency-Key"),
+    )
 
 
 @route("/records/<type_name>/<record_id>/submit", "POST", guard=needing("submit"))

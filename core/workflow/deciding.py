@@ -38,7 +38,7 @@ from core.workflow.engine.tally import verdict_of
 from core.workflow.engine.voting import BALLOTS
 from core.workflow.engine.work import Machine
 from core.workflow.fieldrights import visible
-from core.workflow.models import instance, task
+from core.workflow.models import task
 from core.workflow.operations import answer_of, transaction
 from core.workflow.opinion import read_opinion
 from core.workflow.people import voice_of
@@ -46,8 +46,8 @@ from core.workflow.run import (
     Answer,
     Run,
     lock_instance,
-    make_run,
     once,
+    read_instance,
     shown_content,
 )
 from core.workflow.seen import seen_record
@@ -248,8 +248,7 @@ def _admit(run: Run, decision: Decision, *, in_bulk: bool) -> Visit:
         raise NotFound
     step = run.tree.nodes[visit.step].step
     _require_seat(run, visit)
-    _refuse_stale(run, visit, decision.verb)
-    _refuse_ended(run, visit, decision.verb)
+    _refuse_past(run, visit, decision.verb)
     opinion = read_opinion(decision.opinion)
     if step.comment.rule(decision.verb) == "hidden":
         opinion = ""
@@ -333,8 +332,9 @@ def _require_seat(run: Run, visit: Visit) -> None:
         errors.refuse(errors.NotACandidate)
 
 
-def _refuse_stale(run: Run, visit: Visit, verb: str) -> None:
-    """Refuse a task that was gone back over and waits anew, naming the task it is now."""
+def _refuse_past(run: Run, visit: Visit, verb: str) -> None:
+    """Refuse what comes too late: after the end, or in a task that waits anew as another one."""
+    _refuse_ended(run, visit, verb)
     is_past = visit.state == "cancelled" or (visit.state == "done" and visit.result == "return")
     if not is_past or verb == "take_back":
         return
@@ -425,5 +425,4 @@ def _finding(dialect: Dialect) -> Prebuilt:
 
 def _read_run(ctx: Context, connection: Connection, decision: Decision) -> Run:
     """Return the run of a decision that nothing is written for."""
-    found = sa.select(instance).where(instance.c.id == _instance_of(connection, decision))
-    return make_run(ctx, connection, connection.execute(found).mappings().one())
+    return read_instance(ctx, connection, _instance_of(connection, decision))

@@ -11,12 +11,13 @@ from core.workflow.engine.state import Seat, State, Timer, Visit
 #: Columns that a task is opened with and keeps.
 OPENED = (
     "id", "instance_id", "step", "step_title", "type", "record_type", "record_id", "title",
-    "round", "number", "may", "initiator", "initiator_name", "sign", "bulk",
+    "round", "number", "initiator", "initiator_name", "sign", "bulk",
     "claim", "priority", "risk", "business", "calendar", "place", "opened_at",
 )  # fmt: skip
 #: Columns that change with its votes, its people and its clock.
 MOVING = (
-    "state", "result", "subject_hash", "seats", "approved", "rejected", "abstained", "pending",
+    "may", "state", "result", "subject_hash", "seats", "approved", "rejected", "abstained",
+    "pending",
     "claimed_by", "claimed_until", "attention", "due_at", "paused", "closed_at", "closed_by",
 )  # fmt: skip
 #: Names of people, which are looked up when their id changes and kept from then on.
@@ -58,7 +59,6 @@ def opened(row: dict[str, Any], visit: Visit, step: Step, facts: Facts) -> dict[
         "title": row["title"],
         "round": row["round"],
         "number": visit.number,
-        "may": " ".join(step.verbs),
         "initiator": row["initiator"],
         "initiator_name": row["initiator_name"],
         "sign": max(ways or ("click",), key=_SIGNINGS.index),
@@ -86,6 +86,7 @@ def moving(state: State, visit: Visit, step: Step) -> dict[str, Any]:
     due = None if is_over else deadline(state, visit, step)
     is_claimed = claim is not None and bool(claim.claimed_by) and not is_over
     return {
+        "may": " ".join(step.verbs),
         "state": visit.state,
         "result": visit.result,
         "subject_hash": visit.subject_hash,

@@ -258,6 +258,19 @@ def _locking(dialect: Dialect) -> Prebuilt:
     return Prebuilt(query, dialect)
 
 
+def read_instance(ctx: Context, connection: Connection, instance_id: str) -> Run:
+    """Return a run over an instance that nothing is written to.
+
+    Raises:
+        NotFound: there is no such instance.
+    """
+    query = sa.select(instance).where(instance.c.id == instance_id)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise NotFound
+    return make_run(ctx, connection, row)
+
+
 def make_run(ctx: Context, connection: Connection, row: Row) -> Run:
     """Return a run over an instance row that the caller has locked, or only reads."""
     flow, subflows, tree = pinned(row["definition"], row["subflows"])

@@ -66,6 +66,7 @@ ROUTES = {
     ("/instances/<instance_id>", "GET"): (401, 404, 404),
     ("/instances/<instance_id>/evidence", "GET"): (401, 404, 404),
     ("/instances/<instance_id>/<verb>", "POST"): (401, 403, 404),
+    ("/instances/<instance_id>/migrate", "POST"): (401, 403, 404),
     ("/instances/<instance_id>/whatif", "POST"): (401, 403, 404),
     ("/settings/<plugin>", "GET"): (401, 403, 404),
     ("/settings/<plugin>", "PUT"): (401, 403, 404),

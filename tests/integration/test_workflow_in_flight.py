@@ -1,19 +1,23 @@
 """What happens to a document while it is decided, and to an approval when it takes effect."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from core.actor import SYSTEM
 from core.db import Database
-from core.errors import Conflict
+from core.errors import Conflict, Forbidden
 from core.migration.run import bootstrap
 from core.records.operations import create_record, delete_record, update_record
 from core.records.queries import get_record
 from core.testing.databases import Storage
 from core.workflow import errors
 from core.workflow.deciding import decide
-from core.workflow.operations import retry, submit
+from core.workflow.migrating import migrate
+from core.workflow.operations import recheck, retry, submit
 from core.workflow.pages import get_instance, get_task, record_flow
 from core.workflow.people import STAFF
 from tests.integration.flow_steps import refusal, sound
@@ -249,3 +253,85 @@ def _instance(desk: World, record_id: str) -> str:
     found = record_flow(desk.ctx(ADMIN), "offer", record_id)
     assert found is not None
     return str(found["id"])
+
+
+NEWER = FLOW.replace("version: 1", "version: 2").replace(
+    "  - {id: check, approvers: {role: approver}}",
+    """  - {id: check, approvers: {role: approver}, may: [approve, reject, return],
+      due: [{at: 2h, do: remind}, {at: 4h, do: escalate, to: {role: finance}}]}
+  - {id: money, approvers: {role: finance}}""",
+)
+
+
+@pytest.fixture
+def changing(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Yield a world of its own, in which flows are published."""
+    storage = Storage(backend, tmp_path_factory.mktemp("changing"))
+    db = Database(storage.text)
+    bootstrap(db)
+    publish_sources(db, SOURCES)
+    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
+        yield World(db)
+    db.dispose()
+    storage.drop()
+
+
+def test_running_approval_stays_on_its_version_until_it_is_migrated(changing: World) -> None:
+    desk = changing
+    stays, moves = (send(desk, offer(desk, shop=shop)) for shop in ("S1", "S2"))
+    refusal(errors.NotMigratable, migrate, desk.ctx(ADMIN), moves["instance"], reason="x")
+    publish_sources(desk.db, SOURCES | {"b": NEWER})
+    refusal(Forbidden, migrate, desk.ctx(APPROVER), moves["instance"], dry_run=True)
+    look = migrate(desk.ctx(ADMIN), moves["instance"], dry_run=True)
+    assert (look["from"], look["to"], look["possible"]) == (1, 2, True)
+    assert look["steps"] == [{"step": "check", "state": "open", "maps": True, "reason": ""}]
+    desk.clock.move(timedelta(hours=1))
+    refusal(errors.OpinionRequired, migrate, desk.ctx(ADMIN), moves["instance"])
+    migrate(desk.ctx(ADMIN), moves["instance"], reason="The rules changed.")
+    task = get_task(desk.ctx(APPROVER), moves["task"])
+    assert "return" in task["may"]
+    opened = datetime.fromisoformat(task["opened_at"])
+    assert datetime.fromisoformat(task["due_at"]) - opened == timedelta(hours=4)
+    assert act(desk, APPROVER, "approve", moves["task"])["step"] == "money"
+    assert act(desk, APPROVER, "approve", stays["task"])["state"] == "approved"
+    sound(desk)
+
+
+def test_approval_whose_step_is_gone_is_not_migrated(changing: World) -> None:
+    desk = changing
+    sent = send(desk, offer(desk))
+    publish_sources(desk.db, SOURCES | {"b": NEWER.replace("id: check", "id: look")})
+    look = migrate(desk.ctx(ADMIN), sent["instance"], dry_run=True)
+    assert (look["possible"], look["steps"][0]["reason"]) == (False, "flow.step_gone")
+    params = refusal(errors.NotMigratable, migrate, desk.ctx(ADMIN), sent["instance"], reason="x")
+    assert params == {"step": "check"}
+    assert act(desk, APPROVER, "approve", sent["task"])["state"] == "approved"
+
+
+def test_person_who_is_disabled_meanwhile_is_followed_by_their_manager(changing: World) -> None:
+    desk = changing
+    named = FLOW.replace("version: 1", "version: 2").replace("{role: approver}", "{user: chen}")
+    publish_sources(desk.db, SOURCES | {"b": named})
+    sent = send(desk, offer(desk))
+    gone = replace(EVERYBODY.people[APPROVER.id], is_active=False)
+    staff = replace(
+        EVERYBODY, people={**EVERYBODY.people, APPROVER.id: gone},
+        assigned={APPROVER.id: SECOND.id},
+    )  # fmt: skip
+    with STAFF.asking(lambda _connection, _registry: staff):
+        recheck(desk.ctx(SYSTEM), sent["instance"])
+        assert act(desk, SECOND, "approve", sent["task"])["state"] == "approved"
+    sound(desk)
+
+
+def test_nobody_left_to_decide_is_told_to_administrators_and_never_passes(changing: World) -> None:
+    desk = changing
+    sent = send(desk, offer(desk))
+    nobody = replace(EVERYBODY, roles={**EVERYBODY.roles, "approver": ()})
+    with STAFF.asking(lambda _connection, _registry: nobody):
+        recheck(desk.ctx(SYSTEM), sent["instance"])
+        shown = get_instance(desk.ctx(ADMIN), sent["instance"])
+        assert (shown["state"], shown["attention"]) == ("running", "no_approver")
+    recheck(desk.ctx(SYSTEM), sent["instance"])
+    assert get_instance(desk.ctx(ADMIN), sent["instance"])["attention"] == ""
+    sound(desk)
