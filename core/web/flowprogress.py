@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 
 from core.context import Context
 from core.i18n import N_, pick, translate
-from core.web.taskrows import state_text
+from core.web.taskrows import post_labels, state_text
 from core.web.tasktexts import BALLOT_TEXTS, RESULT_TEXTS, STATE_TONES
-from core.web.titles import role_labels
 from core.workflow.course import Course, CourseStep, Passage
 
 TYPE_TEXTS = {
@@ -130,4 +129,5 @@ def _told(ctx: Context, step: CourseStep, passage: Passage) -> tuple[str, str]:
 def _asked(ctx: Context, kind: str, actor: str, name: str) -> str:
     if kind == "user":
         return name or actor
-    return role_labels(ctx).get(actor.partition("@")[0], actor.partition("@")[0])
+    key = actor.partition("@")[0]
+    return post_labels(ctx).get(key, key)

@@ -10,16 +10,18 @@ from core.context import Context
 from core.i18n import N_, pick, translate
 from core.ids import new_id
 from core.schema.model import RecordType
-from core.web.display import value_text
+from core.web.display import local_text, value_text
 from core.web.forms import Control, Drawing, FormRights
 from core.web.reading import UNTOLD, Difference, Event, field_of, label_of, make_reading, timeline
+from core.web.signing import meanings
 from core.web.taskcommands import FIELDS
-from core.web.taskrows import task_line
+from core.web.taskrows import post_labels, task_line, voice_name
 from core.web.tasktexts import BALLOT_TEXTS, KIND_TEXTS, SEAT_TEXTS, VERBS, VIA_TEXTS, VerbLook
-from core.web.titles import role_labels
+from core.workflow.insight import last_approved
 from core.workflow.offers import Offer, find_offer
 from core.workflow.pages import get_task
 from core.workflow.seen import seen_record
+from core.workflow.subject import difference
 from core.workflow.tasknotes import list_notes
 
 #: Offered where a step names no sentences of its own.
@@ -84,6 +86,9 @@ class Detail:
     since_label: str = ""
     rule: str = ""
     opinion_rule: str = ""
+    way: str = "click"
+    meanings: dict[str, str] = dataclass_field(default_factory=dict)
+    takes_back: bool = False
     key: str = dataclass_field(default_factory=new_id)
     opinion: str = ""
     message: str = ""
@@ -115,17 +120,20 @@ def load_detail(ctx: Context, task_id: str) -> Detail:
         changes = found["diff"]
         before = {each["field"]: each["before"] for each in changes}
         same = {each["field"]: each["value"] for each in found["unchanged"]}
-        since = found["since_last_round"]
+        since, since_label = _since(ctx, record_type, found)
         why_not = found["why_not"] or {}
         blocked = found["blocked"] or {}
         verbs = [] if why_not else _verbs(ctx, found, offer)
+        mine = next((each for each in found["seats"] if _is_open_to_me(each)), None)
+        way = offer.signing((mine["group"] or mine["key"]) if mine else "")
         return Detail(
             id=task_id,
             line=line,
             subject_hash=found["subject_hash"],
             is_new=all(value is None for value in before.values()),
             changes=_told(ctx, record_type, before, _side(changes, "after")),
-            since=_told(ctx, record_type, _side(since, "before"), _side(since, "after")),
+            since=since,
+            since_label=since_label,
             unchanged=_told(ctx, record_type, {}, same),
             events=timeline(
                 ctx,
@@ -142,9 +150,48 @@ def load_detail(ctx: Context, task_id: str) -> Detail:
             controls=_controls(ctx, record_type, found) if verbs else [],
             notes=list_notes(ctx, task_id),
             lease=_seconds(offer.queue.lease),
-            since_label=translate(N_("Since the round before"), ctx.locale),
             opinion_rule=_opinion_rule(ctx, verbs),
+            way=way,
+            meanings=meanings(ctx, [each.verb for each in verbs], line["title"]),
+            added=[
+                (each["id"], _seat_name(ctx, each)) for each in found["seats"] if each["removable"]
+            ],
+            takes_back=not verbs and _may_take_back(ctx, found, offer),
         )
+
+
+def _is_open_to_me(seat: Mapping[str, Any]) -> bool:
+    return bool(seat["mine"]) and seat["state"] == "open"
+
+
+def _may_take_back(ctx: Context, found: Mapping[str, Any], offer: Offer) -> bool:
+    """Return whether the reader voted here and the step lets votes be taken back."""
+    return "take_back" in offer.verbs and any(
+        each["actor"] == ctx.actor.id
+        and each["task_id"] == found["id"]
+        and each["verb"] in BALLOT_TEXTS
+        for each in found["timeline"]
+    )
+
+
+def _since(
+    ctx: Context, record_type: RecordType, found: Mapping[str, Any]
+) -> tuple[list[Difference], str]:
+    """Return what changed since the reader approved it, else since the round before."""
+    approved = last_approved(ctx, found["id"])
+    if approved is None:
+        since = found["since_last_round"]
+        label = translate(N_("Since the round before"), ctx.locale)
+        return _told(ctx, record_type, _side(since, "before"), _side(since, "after")), label
+    record = found["record"]
+    seen = seen_record(ctx, record["type"], record["id"]) or {}
+    shown = seen.keys() - {*found["no_access"], *seen.get("masked", ())}
+    proposed = {**approved.values, **dict.fromkeys(shown), **proposed_values(found)}
+    changes, _ = difference(record_type, approved.values, proposed, visible=shown)
+    label = translate(
+        N_("Since you approved it on {at}"), ctx.locale, at=local_text(approved.at, ctx.time_zone)
+    )
+    return _told(ctx, record_type, _side(changes, "before"), _side(changes, "after")), label
 
 
 def _opinion_rule(ctx: Context, verbs: Iterable[VerbForm]) -> str:
@@ -171,12 +218,20 @@ def _side(changes: Iterable[Mapping[str, Any]], side: str) -> dict[str, Any]:
 def _verbs(ctx: Context, found: Mapping[str, Any], offer: Offer) -> list[VerbForm]:
     """Return the verbs that the reader has, in the order of their buttons."""
     may = set(found["may"])
+    mine = [each for each in found["seats"] if _is_open_to_me(each)]
+    if may and mine and all(each["kind"] == "advice" for each in mine):
+        may = {"complete"}  # who is asked for advice says what they think, and that is all
+    if not offer.targets:
+        may.discard("return")
+    if not any(each["removable"] for each in found["seats"]):
+        may.discard("remove_added")
+    may.discard("take_back")
     return [
         VerbForm(
             verb, look, offer.comment.rule(verb), _causes(ctx, found["effects"].get(verb) or {})
         )
         for verb, look in VERBS.items()
-        if verb in may and not (verb == "return" and not offer.targets)
+        if verb in may
     ]
 
 
@@ -201,32 +256,35 @@ def _causes(ctx: Context, effect: Mapping[str, Any]) -> str:
 
 
 def _seats(ctx: Context, found: Mapping[str, Any]) -> list[SeatLine]:
-    names = role_labels(ctx)
     return [
         SeatLine(
-            name=pick(each.get("title") or {}, ctx.locale, "")
-            or names.get(each["key"], each["key"]),
+            name=_seat_name(ctx, each),
             state=translate(SEAT_TEXTS.get(each["state"], each["state"]), ctx.locale),
             ballot=translate(BALLOT_TEXTS.get(each["vote"] or "", ""), ctx.locale),
             by=each["by"] or "",
             at=each["at"] or "",
-            is_mine=bool(each.get("mine")),
+            is_mine=bool(each["mine"]),
         )
         for each in found["seats"]
     ]
 
 
+def _seat_name(ctx: Context, seat: Mapping[str, Any]) -> str:
+    """Return what people call a seat: its title, a role, a position, or a person."""
+    title = pick(seat["title"], ctx.locale, "")
+    return title or voice_name(ctx, seat["key"])
+
+
 def _why(ctx: Context, found: Mapping[str, Any]) -> list[str]:
-    """Return why the reader sees this task: as whom they may decide it, and since when."""
-    names = role_labels(ctx)
+    """Return why the reader sees this task: as whom they may decide it, and for whom."""
+    names = post_labels(ctx)
     told = []
     for each in found["because"]:
-        name = each.get("name") or names.get(each["actor"], each["actor"])
-        text = translate(KIND_TEXTS[each["kind"]], ctx.locale, name=name)
-        via = VIA_TEXTS.get(each.get("via") or "")
+        key = each["actor"].partition("@")[0]
+        text = translate(KIND_TEXTS[each["kind"]], ctx.locale, name=names.get(key, key))
+        via = VIA_TEXTS.get(each["via"])
         if via:
-            whose = each.get("for_name") or ""
-            text += " · " + translate(via, ctx.locale, name=whose)
+            text += " · " + translate(via, ctx.locale, name=each["for_name"])
         told.append(text)
     return told
 

@@ -11,6 +11,7 @@ from core.schema.peopletypes import USERS
 from core.web.navigation import type_label
 from core.web.tasktexts import SLA_TEXTS, STATE_TEXTS, STATE_TONES
 from core.web.titles import find_titles, role_labels
+from core.workflow.engine.tree import compile_flow
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -127,10 +128,46 @@ def progress_text(ctx: Context, row: Mapping[str, Any]) -> str:
     text = f"{progress['approved']}/{progress['seats']}"
     if progress["pending"]:
         comma = "、" if ctx.locale == "zh" else ", "
-        roles = role_labels(ctx)
-        names = comma.join(roles.get(each, each) for each in progress["pending"])
+        place = (row["record"]["type"], row["step"]["id"])
+        names = comma.join(voice_name(ctx, each, place) for each in progress["pending"])
         text += " · " + translate(N_("waits for {names}"), ctx.locale, names=names)
     return text
+
+
+def post_labels(ctx: Context) -> dict[str, str]:
+    """Return the roles and positions by name, with their labels in the reader's language."""
+    positions = ctx.registry.release.positions
+    return role_labels(ctx) | {
+        each.name: pick(each.label, ctx.locale, each.name) for each in positions
+    }
+
+
+def voice_name(ctx: Context, key: str, place: tuple[str, str] = ("", "")) -> str:
+    """Return what people call a voice: a named seat, a role, a position or a person.
+
+    Args:
+        ctx: who reads.
+        key: of the seat.
+        place: record type and step, for the titles of named seats.
+    """
+    name = key.partition("@")[0]
+    found = post_labels(ctx).get(name)
+    if found is None:
+        found = find_titles(ctx, {(USERS, name)}).get((USERS, name))
+    return found or _seat_titles(ctx, *place).get(name, name)
+
+
+def _seat_titles(ctx: Context, type_name: str, step: str) -> dict[str, str]:
+    """Return the named seats of a step, as the flows now in force call them."""
+    flows = ctx.registry.release.flows
+    return {
+        key: pick(seat.title, ctx.locale, key)
+        for flow in flows.values()
+        if flow.document == type_name
+        for node in compile_flow(flow, flows).nodes.values()
+        if node.id == step
+        for key, seat in node.step.seats.items()
+    }
 
 
 def chips(ctx: Context, row: Mapping[str, Any]) -> list[Chip]:

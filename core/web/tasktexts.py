@@ -127,28 +127,29 @@ VERBS: dict[str, VerbLook] = {
     "approve": VerbLook(N_("Approve"), N_("Approved."), "check", "a", "gx-approve"),
     "complete": VerbLook(N_("Complete"), N_("Completed."), "check", "a", "gx-approve"),
     "reject": VerbLook(N_("Reject"), N_("Rejected."), "x", "r", "btn-danger"),
-    "abstain": VerbLook(N_("Abstain"), N_("Abstained."), "minus"),
+    "abstain": VerbLook(N_("Abstain"), N_("Abstained."), "dots"),
     "return": VerbLook(N_("Send back"), N_("Sent back."), "arrow-back-up", "b", "", "target"),
     "transfer": VerbLook(N_("Pass on"), N_("Passed on."), "arrow-right", "t", "", "person"),
-    "delegate": VerbLook(N_("Ask for advice"), N_("Advice asked for."), "help", "d", "", "person"),
+    "delegate": VerbLook(
+        N_("Ask for advice"), N_("Advice asked for."), "help-circle", "d", "", "person"
+    ),
     "add_before": VerbLook(
-        N_("Ask others before me"), N_("Others were added."), "user-plus", "i", "", "people"
+        N_("Ask others before me"), N_("Others were added."), "users", "i", "", "people"
     ),
     "add_after": VerbLook(
-        N_("Ask others after me"), N_("Others were added."), "user-plus", "", "", "people"
+        N_("Ask others after me"), N_("Others were added."), "users", "", "", "people"
     ),
     "add_beside": VerbLook(
-        N_("Add a voice beside mine"), N_("Others were added."), "user-plus", "", "", "people"
+        N_("Add a voice beside mine"), N_("Others were added."), "users", "", "", "people"
     ),
-    "remove_added": VerbLook(
-        N_("Remove somebody added"), N_("Removed."), "user-minus", "", "", "added"
-    ),
+    "remove_added": VerbLook(N_("Remove somebody added"), N_("Removed."), "user", "", "", "added"),
     "take_back": VerbLook(N_("Take my decision back"), N_("Taken back."), "arrow-back-up", "u"),
 }
 
 #: Verbs that end one's part in the task, so that the next task opens.
 LEAVING = frozenset({
     "approve", "complete", "reject", "abstain", "return", "transfer", "delegate", "add_before",
+    "add_after",
 })  # fmt: skip
 
 #: Reasons why a step's people are who they are.

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from core.clock import to_wire
 from core.context import Context
 from core.errors import NotFound
-from core.workflow.models import Row, event, instance, task
+from core.workflow.models import Row, content, event, instance, task, vote
 from core.workflow.seen import seen_record
 from core.workflow.subject import data_fields, is_same
 
@@ -82,6 +82,46 @@ class Insight:
     backs: Sequence[PastBack]
     similar: Sequence[PastDecision]
     rounds: Sequence[PastRound]
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What somebody approved of a record before, and when."""
+
+    at: str
+    values: Mapping[str, Any]
+
+
+def last_approved(ctx: Context, task_id: str) -> Approved | None:
+    """Return what the actor approved last of a task's record, other than what it is now.
+
+    The values are whole; the caller shows of them what the actor may see.
+    """
+    with ctx.reading() as connection:
+        here = connection.execute(
+            sa.select(instance.c.record_type, instance.c.record_id, instance.c.subject_hash)
+            .join(task, task.c.instance_id == instance.c.id)
+            .where(task.c.id == task_id)
+        ).one()  # fmt: skip
+        row = connection.execute(
+            sa.select(vote.c.at, content.c["values"])
+            .join(instance, instance.c.id == vote.c.instance_id)
+            .join(
+                content,
+                (content.c.instance_id == vote.c.instance_id)
+                & (content.c.hash == vote.c.subject_hash),
+            )
+            .where(
+                instance.c.record_type == here.record_type,
+                instance.c.record_id == here.record_id,
+                vote.c.actor == ctx.actor.id,
+                vote.c.verb == "approve",
+                vote.c.subject_hash != here.subject_hash,
+            )
+            .order_by(vote.c.at.desc())
+            .limit(1)
+        ).first()
+    return None if row is None else Approved(row[0], msgspec.json.decode(row[1]))
 
 
 def find_insight(ctx: Context, task_id: str) -> Insight:

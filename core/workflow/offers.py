@@ -39,6 +39,7 @@ class Offer:
         targets: where it may be sent back to, the nearest step first.
         then: `resume`, `rewalk`, or `ask` where the person says.
         sign: how a vote is signed, by seat; the empty key is every other seat.
+        verbs: what its people may do at all.
     """
 
     targets: tuple[Target, ...]
@@ -47,6 +48,7 @@ class Offer:
     comment: Comment
     queue: Queue
     sign: Mapping[str, Signing]
+    verbs: tuple[str, ...]
 
     def signing(self, seat: str) -> Signing:
         """Return how the vote of a seat is signed."""
@@ -83,11 +85,12 @@ def find_offer(ctx: Context, task_id: str) -> Offer:
         comment=step.comment,
         queue=step.queue,
         sign=sign,
+        verbs=step.verbs,
     )
 
 
 def _tree(row: sa.RowMapping) -> Tree:
-    subflows = msgspec.json.decode(row.get("subflows") or "{}", type=dict[str, Flow])
+    subflows = msgspec.json.decode(row["subflows"], type=dict[str, Flow])
     return compile_flow(decode_flow(row["definition"]), subflows)
 
 

@@ -16,6 +16,7 @@ from core.context import Context
 from core.errors import Forbidden, NotFound, Unavailable, UserError
 from core.i18n import N_, translate
 from core.policies.masks import masker
+from core.workflow import errors
 from core.workflow.deciding import Decision, check, own_seats
 from core.workflow.engine.machine import perform
 from core.workflow.engine.state import Command, RefusalError, State, Visit
@@ -29,6 +30,7 @@ from core.workflow.outcome import blocking_problems
 from core.workflow.people import STAFF, nobody_is_left, voice_of
 from core.workflow.run import Answer, Run, decode_flow, make_run
 from core.workflow.seen import seen_record
+from core.workflow.signing import ReauthRequired
 from core.workflow.subject import Subject, difference
 from core.workflow.taskrows import JOINED, sitting, task_row
 
@@ -40,6 +42,14 @@ _SHOWN = (
 #: What administrators may do, and those that only one state allows.
 _ADMINISTERING = ("suspend", "resume", "terminate", "retry")
 _ONLY_IN = {"resume": "suspended", "retry": "apply_blocked"}
+
+
+#: Refusals of how something is sent, which their person mends while deciding.
+_MENDED = frozenset({
+    errors.OpinionRequired.code, errors.SignatureRequired.code, errors.RequireFailed.code,
+    errors.ClaimedBy.code, errors.ClaimRequired.code, errors.VerbNotAllowed.code,
+    ReauthRequired.code,
+})  # fmt: skip
 
 
 def get_task(ctx: Context, task_id: str) -> Answer:
@@ -233,9 +243,12 @@ def _why_not(ctx: Context, row: Row, mine: Mapping[str, str]) -> Answer | None:
     """Return why the actor cannot decide a task that is open to them as a candidate."""
     if row["state"] != "open" or row["id"] not in mine:
         return None
+    passing = "complete" if "complete" in row["may"].split() else "approve"
     try:
-        check(ctx, Decision(row["id"], "approve", row["subject_hash"]))
+        check(ctx, Decision(row["id"], passing, row["subject_hash"]))
     except (UserError, Unavailable) as refusal:
+        if refusal.code in _MENDED:
+            return None
         message = translate(refusal.text, ctx.locale, **refusal.params)
         return {"code": refusal.code, "message": message}
     return None

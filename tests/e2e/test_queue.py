@@ -257,3 +257,59 @@ def test_queue_can_be_worked_without_scripts(site, chromium):
         get_task(site.context("approver"), each)["instance_state"] for each in (first, second)
     ]
     assert states == ["rejected", "approved"]
+
+
+CLAIMED = """
+flow: card_type_release
+version: 9
+title: {zh: 卡类别审核, en: Card type approval}
+document: card_type
+steps:
+  - id: review
+    title: {zh: 审核, en: Review}
+    approvers: {role: approver}
+    may: [approve, reject, claim, transfer, delegate, add_beside, remove_added]
+    queue: {claim: soft, lease: 5m}
+outcome:
+  approved: {set: {status: effective}}
+  rejected: {set: {status: rejected}}
+"""
+
+
+def test_claim_is_seen_by_others_and_taken_over_with_a_notice(site, person):
+    site.publish(CLAIMED)
+    make_task(site, 1)
+    first, second = open_queue(person), open_queue(person, "approver2")
+    for page in (first, second):
+        page.keyboard.press("j")
+        wait_for_task(page, 1)
+    first.locator("#opinion").press_sequentially("在看")  # the first key claims
+    first.get_by_text("您正在处理").first.wait_for()
+    second.reload()
+    second.locator(".gx-task-row .gx-avatar").wait_for()
+    assert "approver 正在处理" in second.locator("[data-claim-line]").inner_text()
+    second.keyboard.press("e")
+    second.get_by_role("button", name="接手").click()
+    second.get_by_text("您正在处理").first.wait_for()
+    first.reload()
+    first.locator("[data-claim-line]").get_by_text("approver2 正在处理").wait_for()
+    expect(first.locator("#opinion")).to_have_value("在看")
+
+
+def test_voice_is_added_and_removed_with_the_keyboard(site, person):
+    site.publish(CLAIMED)
+    make_task(site, 1)
+    page = open_queue(person)
+    page.keyboard.press("j")
+    wait_for_task(page, 1)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("并加签")
+    page.keyboard.press("Enter")
+    page.keyboard.type("auditor")
+    page.get_by_role("option", name="auditor").wait_for()
+    page.keyboard.press("Enter")
+    page.locator("details[data-verb-form=add_beside] button[data-verb]").click()
+    page.locator(".gx-seats li", has_text="auditor").wait_for()
+    page.locator("details[data-verb-form=remove_added] summary").click()
+    page.locator("details[data-verb-form=remove_added] button[data-verb]").click()
+    page.locator(".gx-seats", has_text="已移除").wait_for()

@@ -1,7 +1,7 @@
 // Claims: whoever begins to work on a task has it for a while, and everybody else sees that.
 import { confirmed, failure, t, toast } from "./core.js";
 import { form, opinion } from "./queueforms.js";
-import { post, tell, whenShown } from "./queuepanel.js";
+import { open, post, tell, whenShown } from "./queuepanel.js";
 import { detail, rowOf, shownTask } from "./queuerows.js";
 
 let mine = "";
@@ -41,9 +41,8 @@ async function claim(asked) {
   mine = id;
   const answer = await post(id, { verb: "claim" });
   if (answer.ok) {
-    tellClaim({ name: answer.body.name || "", is_me: true });
     if (asked) toast(t("Claimed."), "good");
-    beat(id);
+    mineNow(id);
     return;
   }
   mine = "";
@@ -72,7 +71,17 @@ async function takeOver(id, who) {
   }
   mine = id;
   lastSign = Date.now();
-  tellClaim({ name: answer.body.name || "", is_me: true });
+  mineNow(id);
+}
+
+/**
+ * Show that a task is claimed; where that alone gives the verbs, fetch them.
+ * @param {string} id
+ */
+function mineNow(id) {
+  const link = rowOf(id);
+  if (!form() && link) open(link, { push: false, focus: true });
+  else tellClaim({ name: "", is_me: true });
   beat(id);
 }
 

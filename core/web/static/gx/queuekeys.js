@@ -1,7 +1,7 @@
 // Every key of the queue, and the palette that shows the key each time. One table says both.
 import { element, t } from "./core.js";
 import { claimOrRelease } from "./queueclaim.js";
-import { arm, button, choosePhrase, disarm, opinion, sendArmed } from "./queueforms.js";
+import { arm, button, choosePhrase, disarm, form, opinion, sendArmed } from "./queueforms.js";
 import { close, open } from "./queuepanel.js";
 import { current, detail, queue, rows, verbs } from "./queuerows.js";
 import { pickAll } from "./queuebulk.js";
@@ -188,6 +188,10 @@ function inField(event, target) {
     disarm();
     target.blur();
     detail.focus({ preventScroll: true });
+  } else if (event.key === "Enter" && !event.defaultPrevented && target.tagName === "INPUT" && form()?.contains(target)) {
+    // Enter in a field sends what is armed, and else nothing.
+    event.preventDefault();
+    if (opinion()?.dataset.verb) sendArmed();
   } else if (/^[1-9]$/.test(event.key) && target === opinion() && !opinion()?.value) {
     if (choosePhrase(Number(event.key))) event.preventDefault();
   }
