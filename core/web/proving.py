@@ -1,5 +1,7 @@
 """The page on which administrators and auditors prove every approval, a part at a time."""
 
+from urllib.parse import urlencode
+
 import sqlalchemy as sa
 from flask import Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
@@ -9,11 +11,11 @@ from core.errors import Forbidden, NotFound, Problem
 from core.i18n import N_, translate
 from core.web.page import page, pages
 from core.workflow.appendonly import unguarded
-from core.workflow.evidence import prove, strays
+from core.workflow.evidence import Proved, prove, strays
 from core.workflow.models import instance
 from core.workflow.pack import is_auditor
 from core.workflow.rootfiles import export_lines
-from core.workflow.roots import find_root, newest_roots, root_problems
+from core.workflow.roots import find_root, newest_roots, prove_root
 
 #: Approvals that one request proves; some 100 ms.
 PART = 200
@@ -66,14 +68,21 @@ def show_evidence(ctx: Context) -> ResponseReturnValue:
 @pages.get("/evidence/proof")
 @page
 def prove_part(ctx: Context) -> ResponseReturnValue:
-    """Answer with the proof of the approvals behind `after`; the last answer proves the roots."""
+    """Answer with a part of the proof, and where to go on: first approvals, then roots."""
     _require(ctx)
+    number = request.args.get("root", default=0, type=int)
+    found: list[Proved] = []
     with ctx.reading() as connection:
-        found = list(prove(connection, after=request.args.get("after", ""), most=PART))
-        problems = [each for one in found for each in one.problems]
-        is_last = len(found) < PART
-        if is_last:
-            problems += [*strays(connection), *root_problems(connection)]
+        if number:
+            problems, number = prove_root(connection, number)
+            following: dict[str, str | int] = {"root": number} if number else {}
+        else:
+            found = list(prove(connection, after=request.args.get("after", ""), most=PART))
+            problems = [each for one in found for each in one.problems]
+            is_last = len(found) < PART
+            if is_last:
+                problems += strays(connection)
+            following = {"root": 1} if is_last else {"after": found[-1].instance_id}
     return jsonify(
         {
             "approvals": len(found),
@@ -81,7 +90,7 @@ def prove_part(ctx: Context) -> ResponseReturnValue:
             "erased": sum(one.erased for one in found),
             "problems": [_told(ctx, each) for each in problems[:_NAMED]],
             "broken": len(problems),
-            "after": "" if is_last else found[-1].instance_id,
+            "next": f"/evidence/proof?{urlencode(following)}" if following else "",
         }
     )
 

@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 TOPIC = "evidence.root"
 
 #: Most chains that one root covers, which bounds how long decisions wait for it.
-MOST_LEAVES = 10_000
+MOST_LEAVES = 2_000
 
 #: So many leaves are read, written or looked up at once.
 _CHUNK = 500
@@ -201,47 +201,56 @@ def _chunks(rows: Sequence[_T]) -> Iterator[Sequence[_T]]:
     return (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))
 
 
-_MISSING = N_("root {number} is missing")
-
-
 def root_problems(connection: Connection) -> Iterator[Problem]:
     """Yield what is wrong with the stored roots, their leaves, and the chains below them."""
-    prev, expected = "", 1
-    for one in list_roots(connection):
-        if one.number != expected:
-            yield broken(_MISSING, number=expected)
-            return
-        tree = merkle.Tree()
-        for row in list_leaves(connection, one.number):
-            tree.add(merkle.leaf_hash(leaf_text(row)))
-        if (one.prev, one.hash, one.leaves, one.merkle) != (
-            prev, one.sealed(), len(tree), tree.root(),
-        ):  # fmt: skip
-            yield broken(N_("root {number} was altered"), number=one.number)
-            return
-        prev, expected = one.hash, expected + 1
-    yield from _cut_off(connection, expected)
+    number = 1
+    while number:
+        found, number = prove_root(connection, number)
+        yield from found
 
 
-def _cut_off(connection: Connection, next_number: int) -> Iterator[Problem]:
-    """Yield approvals whose chains are not what a root saw, or that a missing root covered."""
+def prove_root(connection: Connection, number: int) -> tuple[list[Problem], int]:
+    """Prove one root, and that the chains reach what it saw; the last call proves what is left.
+
+    Args:
+        connection: reads.
+        number: of the root, from 1.
+
+    Returns:
+        What is wrong, and the number to go on with; 0 when that was all.
+    """
+    one = find_root(connection, number)
+    if one is None:
+        return list(_left_over(connection, number)), 0
+    before = find_root(connection, number - 1)
+    tree = merkle.Tree()
+    for row in list_leaves(connection, number):
+        tree.add(merkle.leaf_hash(leaf_text(row)))
+    found = one.prev, one.hash, one.leaves, one.merkle
+    if found != (before.hash if before else "", one.sealed(), len(tree), tree.root()):
+        return [broken(N_("root {number} was altered"), number=number)], number + 1
     seen = sa.exists().where(
         event.c.instance_id == leaf.c.instance_id,
         event.c.seq == leaf.c.events,
         event.c.hash == leaf.c.head,
     )
-    query = sa.select(leaf).where(~seen).order_by(leaf.c.root, leaf.c.instance_id)
-    for row in connection.execute(query.limit(_CHUNK)).mappings():
-        yield gone(row, row["root"])
+    unseen = sa.select(leaf).where(leaf.c.root == number, ~seen).order_by(leaf.c.instance_id)
+    rows = connection.execute(unseen).mappings()
+    return [gone(row, number) for row in rows], number + 1
+
+
+def _left_over(connection: Connection, number: int) -> Iterator[Problem]:
+    """Yield what speaks of roots that are not there, from `number` on."""
+    later = sa.select(root.c.number).where(root.c.number > number)
+    stray = sa.select(leaf.c.root).where(leaf.c.root >= number)
+    if connection.execute(sa.union_all(later, stray).limit(1)).first() is not None:
+        yield broken(N_("root {number} is missing"), number=number)
     covered = sa.select(sa.func.coalesce(sa.func.max(leaf.c.events), 0)).where(
         leaf.c.instance_id == instance.c.id
     )
     marked = sa.select(instance.c.id).where(instance.c.rooted != covered.scalar_subquery())
     for one in connection.execute(marked.limit(_CHUNK)).scalars():
         yield broken(N_("the root that covered it is missing"), one)
-    stray = sa.select(leaf.c.root).where(leaf.c.root >= next_number).distinct().limit(_CHUNK)
-    for number in connection.execute(stray).scalars():
-        yield broken(_MISSING, number=number)
 
 
 def gone(row: Row, number: int) -> Problem:

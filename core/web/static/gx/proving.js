@@ -37,19 +37,19 @@ async function prove() {
   verdict.replaceChildren();
   breaks.hidden = true;
   place.hidden = false;
-  let after = "";
+  let next = "/evidence/proof";
   do {
-    const answer = await ask(`/evidence/proof?after=${encodeURIComponent(after)}`);
+    const answer = await ask(next);
     if (!answer.ok) return say(failure(answer), "bad");
     const part = answer.body;
     for (const name of /** @type {const} */ (["approvals", "events", "erased", "broken"])) sum[name] += part[name];
     part.problems.forEach(show);
-    after = part.after;
+    next = part.next;
     bar.value = sum.approvals;
     told.textContent = t("{done} of {total} approvals, {events} events", { done: sum.approvals, total: Math.max(sum.approvals, Number(card.dataset.total)), events: sum.events });
-  } while (after && isRunning);
+  } while (next && isRunning);
   if (sum.broken) say(t("Breaks found: {count}", { count: sum.broken }), "bad");
-  else if (after) say(t("It was stopped."), "warn");
+  else if (next) say(t("It was stopped."), "warn");
   else say(t("Everything proves.") + (sum.erased ? ` ${t("{count} events are stripped of a person who was erased.", { count: sum.erased })}` : ""), "good");
 }
 
