@@ -18,9 +18,8 @@ from core.extension.hooks import Hooks
 from core.extension.hookspecs import Change, hookimpl
 from core.schema.flows import Flow
 from core.workflow import errors
+from core.workflow.concerns import unconcerned
 from core.workflow.engine.state import Command
-from core.workflow.engine.tree import Node
-from core.workflow.fieldrights import is_hidden
 from core.workflow.models import instance
 from core.workflow.operations import take_content, transaction
 from core.workflow.outcome import is_locking
@@ -94,26 +93,12 @@ def _revise(ctx: Context, row: Mapping[str, Any], changed: frozenset[str]) -> No
         return  # it was taken back by itself
     kept: tuple[str, ...] = ()
     if run.flow.in_flight.subject_edit == "stale_affected":
-        kept = tuple(one.id for one in run.tree.nodes.values() if not _concerns(run, one, changed))
+        kept = unconcerned(run.tree, changed, run.world.reads)
     take_content(run)
     run.row["record_version"] = run.document["version"]
     run.state.makers |= {ctx.actor.id}
     run.perform(Command("revise", to=kept))
     settle(run)
-
-
-def _concerns(run: Run, node: Node, changed: frozenset[str]) -> bool:
-    """Return whether a step shows a changed field to anybody, or depends on one."""
-    if not node.is_human:
-        return False
-    seats = tuple(node.step.seats) or ("",)
-    rights = node.step.fields
-    if any(not is_hidden(rights, seat, name) for seat in seats for name in changed):
-        return True
-    conditions = [
-        case.when for block in run.tree.around(node) for case in block.step.cases
-    ]  # fmt: skip
-    return any(changed & run.world.reads(text) for text in conditions)
 
 
 def _lock(ctx: Context, row: Mapping[str, Any]) -> Run:

@@ -22,6 +22,7 @@ from core.schema.flowpeople import Source
 from core.schema.flows import Flow, FlowTest
 from core.schema.flowtesting import Act, Failure, parse_act
 from core.schema.model import Field, Release
+from core.workflow.concerns import unconcerned
 from core.workflow.engine.machine import perform
 from core.workflow.engine.seating import eligible
 from core.workflow.engine.state import Command, Identity, Person, RefusalError, Seat, State, Visit
@@ -295,7 +296,11 @@ class Play:
             raise StoppedError(told, field=act.field)
         self._put(one, column, act.value)
         self.state.subject_hash = self.world.subject_hash()
-        self._perform(INITIATOR, Command("revise"))
+        kept: tuple[str, ...] = ()
+        if rule == "stale_affected":
+            tree = self.plain.tree
+            kept = unconcerned(tree, {one.name}, lambda text: self.plain.compiled(text).reach.own)
+        self._perform(INITIATOR, Command("revise", to=kept))
 
     def _put(self, one: Field, column: str, value: str) -> None:
         if not column:

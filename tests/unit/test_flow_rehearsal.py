@@ -135,6 +135,13 @@ def test_what_happens_in_a_test_is_what_the_engine_does(steps, doc, do, expect, 
     assert told(steps, doc, do, expect, rest) == []
 
 
+def test_edit_in_flight_asks_those_again_whom_it_concerns():
+    blind = "{id: blind, approvers: {role: c}, fields: {hide: [amount]}}"
+    rest = "in_flight: {subject_edit: stale_affected}\n"
+    do = "[submit, blind.approve, one.approve, edit amount=4]"
+    assert told([blind, A, B], "{amount: 3}", do, "{open: [one]}", rest) == []
+
+
 def test_subflow_is_played_with_its_runs():
     ack = "flow: ack\nversion: 1\ndocument: note\nsteps: [{id: see, approvers: {role: c}}]\n"
     steps = ["{id: all, type: subflow, flow: ack, each: shops}", A]
