@@ -5,7 +5,7 @@ was shown, opinion and signature, the vote and what follows, events, outbox. Two
 at once wait for each other at the lock, so exactly one of them closes the task.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -20,10 +20,6 @@ from core.errors import (
     Invalid,
     NotFound,
     Problem,
-    Unavailable,
-    UserError,
-    problem_body,
-    told,
 )
 from core.i18n import N_
 from core.policies.masks import masker
@@ -61,9 +57,6 @@ _ON_CONTENT = frozenset({*BALLOTS, "return", "add_after"})
 _PASSING = frozenset({"approve", "complete", "add_after"})
 #: Verbs whose words are a vote's or an answer to a task, and may be signed.
 _SIGNED = frozenset({*BALLOTS, "add_after"})
-
-#: Most tasks that one bulk call decides.
-BULK_CAP = 500
 
 
 class NotInBulk(Invalid):
@@ -141,69 +134,11 @@ def decide_once(
     return once(ctx, key, decision.fingerprint, lambda: _decide(ctx, signed, in_bulk=in_bulk))
 
 
-def bulk(
-    ctx: Context,
-    verb: str,
-    items: Sequence[Mapping[str, str]],
-    *,
-    opinion: str = "",
-    preview: bool = False,
-) -> list[Answer]:
-    """Decide many tasks, each in a transaction of its own; return a result per item.
-
-    `items` have `id` and `subject_hash`. A `preview` writes nothing and says what would
-    happen: `eligible` or the refusal.
-
-    Raises:
-        Invalid: there are more than `BULK_CAP` items, or one is no object of texts.
-    """
-    _check_items(items)
-    results = []
-    for item in items:
-        decision = Decision(item["id"], verb, item.get("subject_hash", ""), opinion)
-        results.append(attempt(ctx, decision, preview=preview))
-    return results
-
-
-def attempt(ctx: Context, decision: Decision, *, preview: bool = False) -> Answer:
-    """Decide one task of several; the result says `applied`, `refused` or `failed` and why."""
-    result: Answer = {"id": decision.task_id}
-    try:
-        if preview:
-            check(ctx, decision, in_bulk=True)
-            return result | {"result": "eligible"}
-        answer = once(ctx, None, (), lambda: _decide(ctx, decision, in_bulk=True))
-    except (UserError, Unavailable) as refusal:
-        return result | {
-            "result": "refused" if isinstance(refusal, UserError) else "failed",
-            "code": refusal.code,
-            "message": told(refusal.text, ctx.locale, refusal.params),
-            "problems": [problem_body(each, ctx.locale) for each in refusal.problems],
-        }
-    return result | {"result": "applied", **answer}
-
-
 def check(ctx: Context, decision: Decision, *, in_bulk: bool = False) -> None:
     """Raise the refusal that `decide` would, without writing anything; not of its fields."""
     with ctx.reading() as connection:
         run = _read_run(ctx, connection, decision)
         _admit(run, decision, in_bulk=in_bulk)
-
-
-def _check_items(items: Sequence[Mapping[str, str]]) -> None:
-    text = N_("This must be a list of at most {limit} objects with id and subject_hash.")
-    is_right = isinstance(items, list) and len(items) <= BULK_CAP
-    if not is_right or not all(_is_item(item) for item in items):
-        raise Invalid(problems=[Problem("items", "flow.bulk_items", text, {"limit": BULK_CAP})])
-
-
-def _is_item(item: object) -> bool:
-    return (
-        isinstance(item, dict)
-        and item.keys() <= {"id", "subject_hash"}
-        and isinstance(item.get("id"), str)
-        and isinstance(item.get("subject_hash", ""), str)
-    )
 
 
 def _decide(ctx: Context, decision: Decision, *, in_bulk: bool = False) -> Answer:

@@ -10,8 +10,8 @@ from core.errors import Conflict, Forbidden, Invalid, KeyReused, NotFound
 from core.jobs.outbox import outbox
 from core.records.operations import create_record, delete_record, update_record
 from core.records.queries import get_record
-from core.workflow import errors
-from core.workflow.deciding import bulk, decide
+from core.workflow import bulk, errors
+from core.workflow.deciding import decide
 from core.workflow.evidence import verify
 from core.workflow.inbox import list_tasks
 from core.workflow.models import event, instance, task, vote
@@ -314,24 +314,23 @@ def test_bulk_previews_then_decides_each_in_its_own_transaction(world: World) ->
         {"id": gone[1]["task"], "subject_hash": shown_hash(world, gone[1]["task"])},
         {"id": "nothing", "subject_hash": ""},
     ]
-    preview = bulk(world.ctx(APPROVER), "approve", items, preview=True)
+    preview = bulk.preview(world.ctx(APPROVER), "approve", items)
     codes = [(one["result"], one.get("code")) for one in preview]
     assert codes == [
         ("eligible", None),
-        ("refused", "flow.subject_changed"),
+        ("changed", "flow.subject_changed"),
         ("refused", "flow.already_ended"),
-        ("refused", "not_found"),
+        ("not_yours", "not_found"),
     ]
     assert count(world, vote) == 0
-    assert [one["result"] for one in bulk(world.ctx(APPROVER), "reject", items, preview=True)] == [
-        "refused"
-    ] * 4, "a reject needs an opinion in bulk too"
-    applied = bulk(world.ctx(APPROVER), "approve", items)
+    rejecting = bulk.preview(world.ctx(APPROVER), "reject", items)
+    assert rejecting[0]["result"] == "needs_opinion", "a reject needs an opinion in bulk too"
+    applied = bulk.decide_all(world.ctx(APPROVER), "approve", items)
     assert [one["result"] for one in applied] == ["applied", "refused", "refused", "refused"]
     assert count(world, vote) == 1
     for wrong in ({}, [{"id": 1}], [{}], "x", items * 126):
         with pytest.raises(Invalid):
-            bulk(world.ctx(APPROVER), "approve", wrong)
+            bulk.decide_all(world.ctx(APPROVER), "approve", wrong)
 
 
 def test_events_form_a_chain_that_any_change_breaks(world: World) -> None:
