@@ -145,11 +145,17 @@ def remove_added(machine: Machine, command: Command) -> None:
     seat.state = "removed"
     for one in machine.state.candidates_of(seat.id):
         one.gone = True
-    for below in machine.state.seats_of(visit.id, parent=seat.id):
-        if below.state in {"open", "waiting", "advised"}:
-            below.state = "removed"
+    _remove_below(machine, seat)
     machine.note("remove_added", visit, seat, opinion=command.opinion)
     machine.unsettled.append(visit.id)
+
+
+def _remove_below(machine: Machine, seat: Seat) -> None:
+    """Remove the voices that were asked on behalf of one that is removed, however deep."""
+    for below in machine.state.seats_of(seat.visit, parent=seat.id):
+        if below.state in {"open", "waiting", "advised"}:
+            below.state = "removed"
+        _remove_below(machine, below)
 
 
 def _is_removable(machine: Machine, visit: Visit, seat: Seat) -> bool:

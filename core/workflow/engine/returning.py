@@ -1,7 +1,9 @@
 """Going back: return to an earlier step or to the initiator, submit again, take back."""
 
+from collections.abc import Iterator
+
 from core.schema.flows import Return
-from core.workflow.engine.route import begin, cancel, enter, finish_visit, within
+from core.workflow.engine.route import DETACHED, begin, cancel, enter, finish_visit, within
 from core.workflow.engine.state import Command, RefusalError, Resume, Visit
 from core.workflow.engine.voting import choose_seat, open_visit, require_claim, require_verb
 from core.workflow.engine.work import Machine, start_timer
@@ -43,6 +45,8 @@ def give_back(machine: Machine, command: Command) -> None:
     visit = open_visit(machine, command)
     seat = choose_seat(machine, visit, command.seat)
     require_verb(machine, visit, "return")
+    if seat.kind == "advice":
+        raise RefusalError("flow.verb_not_allowed", verb="return")
     require_claim(machine, visit, seat)
     rule = machine.node(visit).step.return_ or Return()
     allowed = targets(machine, visit)
@@ -185,32 +189,52 @@ def _reopen(machine: Machine, visit: Visit) -> None:
     if visit.result != "pass":
         raise RefusalError("flow.already_ended", visit=visit.id)
     cancel(machine, later, "taken_back")
-    at = visit
-    while at.parent:
-        at = state.visits[at.parent]
-        if at.state == "done":
-            at.state = "waiting"
-            at.result = at.closed_at = at.closed_by = ""
+    for block in _around(machine, visit):
+        if block.state == "done":
+            block.state = "waiting"
+            block.result = DETACHED if _is_detached(machine, block) else ""
+            block.closed_at = block.closed_by = ""
     visit.state = "open"
     visit.result = visit.closed_at = visit.closed_by = ""
     _revive(machine, visit)
 
 
 def _revive(machine: Machine, visit: Visit) -> None:
-    """Ask the voices again that the decision had made needless, and let the clocks go on."""
+    """Ask the voices again that the decision had made needless, and let the clocks go on.
+
+    Of a sequence only the last voice's clocks: those of the voices before it have ended.
+    """
     for seat in machine.state.seats_of(visit.id):
         if seat.state == "moot" and seat.kind in {"main", "beside"}:
             seat.state = "open"
-    for timer in machine.state.timers.values():
-        if timer.visit == visit.id and timer.state == "cancelled":
+    last = {one.rung: one for one in machine.state.timers.values() if one.visit == visit.id}
+    for timer in last.values():
+        if timer.state == "cancelled":
             timer.state = "pending"
             start_timer(machine, timer)
 
 
 def _led_to(machine: Machine, visit: Visit) -> set[str]:
-    """Return the visits that the end of a visit led to, directly or through others."""
-    found = {visit.id}
+    """Return the visits that the end of a visit led to, directly or through others.
+
+    What follows the blocks around it is among them: it rests on every strand in them.
+    """
+    ended = [one.id for one in _around(machine, visit) if not _is_detached(machine, one)]
+    found = {visit.id, *ended}
     for one in machine.state.visits.values():
         if one.cause in found:
             found.add(one.id)
-    return found - {visit.id}
+    return found - {visit.id, *ended}
+
+
+def _around(machine: Machine, visit: Visit) -> Iterator[Visit]:
+    """Yield the blocks around a visit, the nearest first, as far as they wait for it."""
+    while visit.parent:
+        visit = machine.state.visits[visit.parent]
+        yield visit
+        if _is_detached(machine, visit):
+            return
+
+
+def _is_detached(machine: Machine, block: Visit) -> bool:
+    return machine.node(block).step.wait == "none"

@@ -7,14 +7,17 @@ route itself is always walked anew on the data as they are, so nothing is jumped
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
-from core.schema.flows import Rung
+from core.schema.flows import HUMAN, Rung
 from core.workflow.engine.seating import eligible, find_pools, mind_clocks, seat_people
-from core.workflow.engine.state import RefusalError, Visit, VisitState, Vote
+from core.workflow.engine.state import RefusalError, Seat, Visit, VisitState, Vote
 from core.workflow.engine.tree import Node
 from core.workflow.engine.work import Machine, add_timer, stop_timer, timers_of
 
+#: Result of a subflow whose runs go on by themselves.
+DETACHED = "detached"
 #: Most runs of one subflow.
 MOST_RUNS = 200
 
@@ -32,7 +35,7 @@ def _walk(
     """Enter the first of a lane's steps and those after it that do not wait; empty lanes end."""
     for node_id in ids:
         visit = enter(machine, machine.tree.nodes[node_id], parent, lane, item)
-        if visit.state != "done":
+        if visit.state != "done" and visit.result != DETACHED:
             return
 
 
@@ -45,6 +48,8 @@ def enter(machine: Machine, node: Node, parent: Visit | None, lane: int, item: A
         number, item, "waiting", "", state.subject_hash, machine.now, cause=machine.cause,
     )  # fmt: skip
     state.visits[visit.id] = visit
+    if node.step.type in _KEPT and _pass_by(machine, visit):
+        return visit
     if node.is_human:
         _enter_human(machine, node, visit)
     else:
@@ -52,22 +57,31 @@ def enter(machine: Machine, node: Node, parent: Visit | None, lane: int, item: A
     return visit
 
 
+def _pass_by(machine: Machine, visit: Visit) -> bool:
+    """Pass a step by that is satisfied, on the way straight back; return whether it is."""
+    state, back = machine.state, machine.state.resume
+    if back is None:
+        return False
+    if back.step == visit.step and _is_back(machine, visit):
+        visit.resumes, state.resume = back.visit, None
+        return False
+    visit.resumes = _kept(machine, visit)
+    if not visit.resumes:
+        return False
+    finish_visit(machine, visit, "keep")
+    machine.note("keep", visit, detail={"because": visit.resumes})
+    return True
+
+
 def _enter_human(machine: Machine, node: Node, visit: Visit) -> None:
     state = machine.state
-    back = state.resume
-    if back is not None and back.step == node.id and _is_back(machine, visit):
-        visit.resumes, state.resume = back.visit, None
-    elif back is not None and (kept := _kept(machine, visit)):
-        visit.resumes = kept
-        finish_visit(machine, visit, "keep")
-        machine.note("keep", visit, detail={"because": kept})
-        return
     visit.state = "open"
     seat_people(machine, visit)
     _start_clocks(machine, node, visit)
     mind_clocks(machine, visit)
     machine.note("open", visit, detail={"seats": [seat.key for seat in state.seats_of(visit.id)]})
-    _vote_again(machine, node, visit)
+    for seat in state.seats_of(visit.id):
+        vote_again(machine, visit, seat)
     machine.unsettled.append(visit.id)
 
 
@@ -78,12 +92,17 @@ def _is_back(machine: Machine, visit: Visit) -> bool:
 
 
 def _kept(machine: Machine, entered: Visit) -> str:
-    """Return the earlier pass by which a step is satisfied on this very content, if any."""
+    """Return the earlier pass by which a step is satisfied on this very content, if any.
+
+    Only the last counts: where it was not passed, the step was asked for once more.
+    """
     for visit in reversed(machine.state.visits.values()):
-        same = (visit.step, visit.item) == (entered.step, entered.item)
+        if visit is entered or (visit.step, visit.item) != (entered.step, entered.item):
+            continue
         passed = visit.state == "done" and visit.result in {"pass", "keep"}
-        if same and passed and visit.subject_hash == machine.state.subject_hash:
+        if passed and visit.subject_hash == machine.state.subject_hash:
             return visit.resumes if visit.result == "keep" else visit.id
+        return ""
     return ""
 
 
@@ -114,36 +133,38 @@ def restart_clocks(machine: Machine, visit: Visit) -> None:
         add_timer(machine, visit, place, rung.at)
 
 
-def _vote_again(machine: Machine, node: Node, visit: Visit) -> None:
+def vote_again(machine: Machine, visit: Visit, seat: Seat) -> None:
     """Repeat the approval of somebody who approved this very content, where the flow says so.
 
     Only where nobody else could sit in the seat, only of a vote that a person cast, and
     never where a signature or two different people are asked for.
     """
-    rule = machine.people(visit).same_person
-    if rule == "none" or node.step.type != "approve":
+    rule, step = machine.people(visit).same_person, machine.node(visit).step
+    if rule == "none" or step.type != "approve" or step.id in machine.people(visit).distinct:
         return
-    if node.step.id in machine.people(visit).distinct:
+    if seat.state != "open" or step.signing(seat.group or seat.key) != "click":
         return
-    for seat in machine.state.seats_of(visit.id):
-        if seat.state != "open" or node.step.signing(seat.group or seat.key) != "click":
-            continue
-        people = eligible(machine, visit, seat)
-        if len(people) != 1:
-            continue
-        found = _earlier_approval(machine, visit, people.pop(), nearest=rule == "consecutive")
-        if found is not None:
-            cast_by_itself(machine, visit, seat.id, "approve", "auto", found)
+    people = eligible(machine, visit, seat)
+    if len(people) != 1:
+        return
+    found = _earlier_approval(machine, visit, people.pop(), nearest=rule == "consecutive")
+    if found is not None:
+        cast_by_itself(machine, visit, seat.id, "approve", "auto", found)
 
 
 def _earlier_approval(
     machine: Machine, visit: Visit, person: str, *, nearest: bool
 ) -> Vote | None:
-    """Return somebody's own approval of this content that counts, in the step before or any."""
+    """Return somebody's own approval of this content that counts, in the step before or any.
+
+    One in the same step is none: whoever asks a step again wants to hear it again.
+    """
     state = machine.state
     counting = {seat.vote for seat in state.seats.values() if seat.vote}
-    passed = [one for one in state.visits.values() if one.result == "pass" and one.id != visit.id]
-    wanted = {one.id for one in (passed[-1:] if nearest else passed)}
+    before = takewhile(lambda one: one.id != visit.id, state.visits.values())
+    passed = [one for one in before if one.result == "pass"]
+    nearby = passed[-1:] if nearest else passed
+    wanted = {one.id for one in nearby if one.step != visit.step}
     for vote in reversed(state.votes.values()):
         is_theirs = vote.actor == person and vote.source == "human" and vote.id in counting
         same = vote.verb == "approve" and vote.subject_hash == state.subject_hash
@@ -220,17 +241,30 @@ def _enter_subflow(machine: Machine, node: Node, visit: Visit) -> None:
     _enter_lanes(machine, node, visit, list(enumerate(items)))
     if node.step.wait == "none" and visit.state != "done":
         # Its runs go on side by side; the instance ends when they have ended too.
-        visit.result = "detached"
-        leave(machine, visit)
+        visit.result = DETACHED
 
 
 def _enter_lanes(machine: Machine, node: Node, visit: Visit, lanes: list[tuple[int, Any]]) -> None:
     """Enter lanes side by side; the block is done when none of them waits."""
+    state = machine.state
+    back, is_back = state.resume, False
     for number, item in lanes:
         held = 0 if node.step.type == "subflow" else number
+        # What stands beside the step that is gone back to is not asked again either.
+        state.resume = back
         _walk(machine, node.lanes[held], visit, number, item)
-    if not any(one.parent == visit.id for one in machine.state.live_visits()):
+        is_back = is_back or state.resume is not back
+    if is_back:
+        state.resume = None
+    if not _held_up(machine, visit):
         finish_visit(machine, visit, "pass")
+
+
+def _held_up(machine: Machine, block: Visit) -> bool:
+    """Return whether a block waits for something in it; detached runs hold nothing up."""
+    return any(
+        one.parent == block.id and one.result != DETACHED for one in machine.state.live_visits()
+    )
 
 
 def _enter_effect(machine: Machine, node: Node, visit: Visit) -> None:
@@ -252,6 +286,9 @@ def _enter_wait(machine: Machine, node: Node, visit: Visit) -> None:
             add_timer(machine, visit, -1, f"{-(-seconds // 60)}m", left=seconds)
     machine.note("wait", visit)
 
+
+#: Steps that are not gone through again on the way straight back.
+_KEPT = HUMAN | {"effect", "wait"}
 
 _ENTERING = {
     "cc": _enter_cc,
@@ -299,9 +336,9 @@ def _close_around(machine: Machine, block: Visit | None) -> None:
     """End the blocks in which nothing waits any more, and go on behind each."""
     if block is None or block.state in {"done", "cancelled"}:
         return
-    if any(one.parent == block.id for one in machine.state.live_visits()):
+    if _held_up(machine, block):
         return
-    was_detached = block.result == "detached"
+    was_detached = block.result == DETACHED
     finish_visit(machine, block, "pass")
     if was_detached:
         # What follows it was entered long ago; only what is around it may be over now.

@@ -1,8 +1,8 @@
 """Votes: who may cast one in which seat, and what follows from all that were cast."""
 
 from core.schema.flows import Empty
-from core.workflow.engine.route import cancel, finish_visit, leave, restart_clocks
-from core.workflow.engine.seating import UNMANNED, add_voices, barred_by_duty, man
+from core.workflow.engine.route import cancel, finish_visit, leave, restart_clocks, vote_again
+from core.workflow.engine.seating import UNMANNED, add_voices, barred_by_duty, man, mind_clocks
 from core.workflow.engine.state import (
     Ballot,
     Candidate,
@@ -177,6 +177,8 @@ def settle(machine: Machine) -> None:
         visit = machine.state.visits[machine.unsettled.pop(0)]
         if visit.state == "open" and machine.state.status == "running":
             _settle(machine, visit)
+        if visit.state == "open":
+            mind_clocks(machine, visit)
 
 
 def _settle(machine: Machine, visit: Visit) -> None:
@@ -188,6 +190,8 @@ def _settle(machine: Machine, visit: Visit) -> None:
             visit.result = ""
         if step.decide == "sequence":
             _open_next(machine, visit, "main", "")
+    elif verdict == "passed" and _asks_after(machine, visit):
+        return
     elif verdict == "passed":
         finish_visit(machine, visit, "pass")
         leave(machine, visit)
@@ -196,6 +200,11 @@ def _settle(machine: Machine, visit: Visit) -> None:
         end(machine, "rejected")
     else:
         _get_unstuck(machine, visit)
+
+
+def _asks_after(machine: Machine, visit: Visit) -> bool:
+    """Return whether somebody is still asked after an approval; nothing passes before that."""
+    return any(one.state in _WAITING for one in machine.state.seats_of(visit.id, "after"))
 
 
 def _settle_added(machine: Machine, visit: Visit) -> None:
@@ -247,6 +256,7 @@ def _open_next(machine: Machine, visit: Visit, kind: str, parent: str) -> None:
     following.state, following.opened_at = "open", machine.now
     man(machine, visit, following)
     if kind == "main":
+        vote_again(machine, visit, following)
         restart_clocks(machine, visit)
     machine.note("open", visit, following, detail={"seats": [following.key]})
     # It may have been passed over.
