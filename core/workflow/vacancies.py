@@ -6,12 +6,14 @@ administrators are told. It is also how a paused seat finds its people again.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.context import Context
 from core.jobs.handlers import HANDLERS, Event, Handler, Handlers
+from core.jobs.outbox import emit
 from core.workflow.away import RECHECK
 from core.workflow.delegations import delegation
 from core.workflow.engine.state import Command, Identity
@@ -20,6 +22,8 @@ from core.workflow.people import STAFF, STAFF_CHANGED
 from core.workflow.staff import Staff
 from core.workflow.sweeping import attempt
 
+#: After so long nothing is under way any more that began before people changed.
+AGAIN = timedelta(seconds=20)
 #: Instances that are looked for at once.
 BATCH = 200
 #: Where so few are behind an identity, all of them may be makers of a document.
@@ -32,8 +36,17 @@ def register(handlers: Handlers = HANDLERS) -> None:
     handlers.add(Handler("flows:recheck", RECHECK, follow_person, in_transaction=False))
 
 
-def follow_staff(ctx: Context, _event: Event) -> None:
-    """Look again at every instance in which a seat may have lost or found its people."""
+def follow_staff(ctx: Context, event: Event) -> None:
+    """Look again at every instance in which a seat may have lost or found its people.
+
+    It is done twice: what was under way as people changed may be committed only now, with
+    people in its seats who had gone.
+    """
+    if "again" not in event.payload:
+        later = ctx.now + AGAIN
+        with ctx.writing() as connection:
+            key = f"{STAFF_CHANGED}:{int(later.timestamp() / AGAIN.total_seconds())}"
+            emit(connection, STAFF_CHANGED, {"again": True}, at=later, key=key)
     with ctx.reading() as connection:
         staff = STAFF.staff(ctx, connection)
         found = dict.fromkeys((*_unmanned(connection), *_deserted(connection, staff)))

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from core.actor import SYSTEM
 from core.errors import Forbidden, Invalid
+from core.jobs.handlers import Event
+from core.jobs.outbox import outbox
 from core.records.operations import create_record
 from core.records.people import PEOPLE
 from core.workflow import vacancies
@@ -22,7 +24,7 @@ from core.workflow.inbox import list_tasks
 from core.workflow.models import candidate, instance, vote
 from core.workflow.operations import submit, suspend
 from core.workflow.pages import get_instance, get_task
-from core.workflow.people import STAFF, note_staff
+from core.workflow.people import STAFF, STAFF_CHANGED, note_staff
 from core.workflow.staff import Staff
 from core.workflow.sweeping import follow_windows
 from tests.integration.flow_world import (
@@ -123,6 +125,24 @@ def test_disabled_approver_is_replaced_or_administrators_are_told(office: Office
     assert (ZHAO, "vacant", "") in office.sitting(task)
     assert office.attention() == [""]
     assert titles(office, SECOND) == ["A"]
+
+
+def test_staff_is_looked_at_twice_for_what_was_committed_late(office: Office) -> None:
+    with office.world.db.write() as connection:
+        note_staff(connection)
+    office.world.deliver()
+    with office.world.db.read() as connection:
+        query = sa.select(outbox.c.key).where(outbox.c.topic == STAFF_CHANGED)
+        keys = connection.execute(query).scalars().all()
+    assert len([key for key in keys if key]) == 1
+    office.send("A")
+    # As if it had been committed after the first look: nobody notes the change again.
+    gone = replace(office.staff.people[CHEN], is_active=False)
+    office.staff = replace(office.staff, people={**office.staff.people, CHEN: gone})
+    STAFF.register(office.load)
+    again = Event(1, "1", STAFF_CHANGED, {"again": True}, 1)
+    vacancies.follow_staff(office.world.ctx(SYSTEM), again)
+    assert office.attention() == ["no_approver"]
 
 
 def test_past_names_stay_when_people_are_disabled_or_gone(office: Office) -> None:
