@@ -1,7 +1,9 @@
 """What the tables hold, as far as a plan depends on it."""
 
+import re
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -10,7 +12,9 @@ from core.errors import Problem
 from core.i18n import N_
 from core.migration.plan import Plan
 from core.migration.steps import Step
-from core.schema.model import Release
+from core.schema.flows import Flow
+from core.schema.flowtexts import words_of
+from core.schema.model import RecordType, Release
 from core.tables.build import main_name
 
 
@@ -51,6 +55,60 @@ def running_problems(connection: Connection, plan: Plan) -> tuple[Problem, ...]:
         Problem(name, "schema.running", text, {"type": name, "count": count})
         for name, count in count_open_instances(connection, renamed).items()
     )
+
+
+def running_field_problems(
+    connection: Connection, old: Release, new: Release
+) -> tuple[Problem, ...]:
+    """Return a problem for each field that approvals under way vote or decide by, and lose.
+
+    They run by the flow that they were submitted under, which names the field as it is now.
+    """
+    lost = {
+        name: gone
+        for name, record_type in old.types.items()
+        if record_type.document and (gone := _lost_fields(record_type, new.type(name)))
+    }
+    open_ = count_open_instances(connection, set(lost))
+    problems = []
+    for name in open_:
+        flows = _running_flows(connection, name)
+        for field in lost[name]:
+            count = sum(how_many for flow, how_many in flows if _decides_by(flow, field))
+            if count:
+                text = N_("{field} of {type} cannot go or change: {count} approvals depend on it.")
+                params = {"field": field, "type": name, "count": count}
+                problems.append(Problem(f"{name}.{field}", "schema.running_field", text, params))
+    return tuple(problems)
+
+
+def _lost_fields(old: RecordType, new: RecordType | None) -> list[str]:
+    """Return the fields that a type has no more under their name, or of another type."""
+    if new is None:
+        return []
+    kinds = {one.name: one.type for one in new.fields}
+    return [one.name for one in old.fields if kinds.get(one.name) != one.type]
+
+
+def _running_flows(connection: Connection, type_name: str) -> list[tuple[Flow, int]]:
+    table = metadata.tables["gx_instance"]
+    query = (
+        sa.select(table.c.definition, sa.func.count())
+        .where(table.c.record_type == type_name, table.c.ended_at.is_(None))
+        .group_by(table.c.definition)
+    )
+    return [
+        (msgspec.json.decode(definition, type=Flow), int(count))
+        for definition, count in connection.execute(query)
+    ]
+
+
+def _decides_by(flow: Flow, field: str) -> bool:
+    """Return whether a flow votes on a field or names it anywhere."""
+    if not flow.subject:
+        return True
+    pattern = re.compile(rf"(?<!\w){re.escape(field)}(?!\w)")
+    return any(pattern.search(text) for text in words_of(flow))
 
 
 def duplicate_problems(connection: Connection, plan: Plan) -> tuple[Problem, ...]:

@@ -17,7 +17,12 @@ from core.db import Database
 from core.errors import Invalid, Problem, SchemaError, problem_body
 from core.i18n import N_, pick, translate
 from core.migration.conversion import Rehearsal, ValueMove
-from core.migration.facts import count_rows, duplicate_problems, running_problems
+from core.migration.facts import (
+    count_rows,
+    duplicate_problems,
+    running_field_problems,
+    running_problems,
+)
 from core.migration.impact import impact
 from core.migration.plan import Plan, make_plan
 from core.migration.run import Publication, publish
@@ -165,6 +170,7 @@ def propose(
     plan, against = make_plan(running.release, release)
     if not against:
         against = duplicate_problems(connection, plan) + running_problems(connection, plan)
+        against += running_field_problems(connection, running.release, release)
     rehearsals = () if against else rehearse(connection, running.release, plan)
     against = (*against, *(it for one in rehearsals for it in one.problems()))
     changes = diff(running.release, release)

@@ -29,7 +29,7 @@ from core.errors import Conflict, GuanxiError, Problem, SchemaError, Unavailable
 from core.i18n import N_
 from core.migration.backfill import backfill
 from core.migration.conversion import ValueMove
-from core.migration.facts import duplicate_problems, running_problems
+from core.migration.facts import duplicate_problems, running_field_problems, running_problems
 from core.migration.locks import exclusive
 from core.migration.names import follow_names
 from core.migration.plan import Plan, make_plan
@@ -132,6 +132,7 @@ def publish(db: Database, publication: Publication, *, on_step: OnStep = _ignore
             with db.read() as connection:
                 problems = duplicate_problems(connection, plan)
                 problems += running_problems(connection, plan)
+                problems += running_field_problems(connection, old, new)
         if problems:
             raise SchemaError(problems=problems)
         for step in plan.of_phase("prepare"):

@@ -60,7 +60,14 @@ def make_subject(
     body = {
         "type": record_type.name,
         "id": live["id"],
-        "values": {name: asked[name] for name in names if name in voted and name in asked},
+        "values": {
+            name: asked[name]
+            for name in names
+            if name in voted
+            and name in asked
+            # A field that a release adds is empty, and changes nothing of what was shown.
+            and (found is not None or asked[name] not in (None, []))
+        },
         "base": {} if found is None else found.base,
     }
     encoded = msgspec.json.encode(body, order="sorted")

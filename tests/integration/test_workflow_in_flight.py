@@ -9,7 +9,7 @@ import pytest
 
 from core.actor import SYSTEM
 from core.db import Database
-from core.errors import Conflict, Forbidden
+from core.errors import Conflict, Forbidden, SchemaError
 from core.migration.run import bootstrap
 from core.records.operations import create_record, delete_record, update_record
 from core.records.queries import get_record
@@ -335,3 +335,27 @@ def test_nobody_left_to_decide_is_told_to_administrators_and_never_passes(changi
     recheck(desk.ctx(SYSTEM), sent["instance"])
     assert get_instance(desk.ctx(ADMIN), sent["instance"])["attention"] == ""
     sound(desk)
+
+
+def test_field_that_a_running_approval_decides_by_neither_goes_nor_changes(
+    changing: World,
+) -> None:
+    desk = changing
+    sent = send(desk, offer(desk))
+    without = OFFER.replace("  - {name: shop, type: text}\n", "")
+    retyped = OFFER.replace("{name: rate, type: rate}", "{name: rate, type: text}")
+    flow = (
+        FLOW.replace("version: 1", "version: 2")
+        .replace("shop, rate, ", "")
+        .replace('start: {require: "rate != null and rate > 0.5"}\n', "")
+    )
+    flow = flow[: flow.index("at_apply")] + flow[flow.index("steps") :]
+    for changed, field in ((without, "shop"), (retyped, "rate")):
+        with pytest.raises(SchemaError) as refused:
+            publish_sources(desk.db, SOURCES | {"a": changed, "b": flow})
+        problems = {one.path: one.code for one in refused.value.problems}
+        assert problems == {f"offer.{field}": "schema.running_field"}
+    publish_sources(desk.db, SOURCES | {"a": OFFER.replace("remark", "note")})
+    more = OFFER.replace("  - {name: since", "  - {name: extra, type: text}\n  - {name: since")
+    publish_sources(desk.db, SOURCES | {"a": more})
+    assert act(desk, APPROVER, "approve", sent["task"])["state"] == "approved"
