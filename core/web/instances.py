@@ -20,6 +20,7 @@ from core.workflow.pages import get_instance
 _ADMINISTERING = {
     "suspend": (operations.suspend, N_("Suspend")),
     "resume": (operations.resume, N_("Resume")),
+    "retry": (operations.retry, N_("Try again to put it into effect")),
     "terminate": (operations.terminate, N_("End it")),
 }
 

@@ -22,6 +22,7 @@ PAGES = (
     "/",
     "/tasks/",
     "/tasks/?box=started",
+    "/tasks/bottlenecks",
     "/records/member/",
     "/records/member/?view=board",
     "/records/order/?view=by_store",
