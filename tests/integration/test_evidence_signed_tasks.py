@@ -121,5 +121,26 @@ def test_repeated_key_answers_as_before_and_signs_once(site: Any, contract: Any)
     first = approver.post(path, json=body, headers=headers)
     again = approver.post(path, json=body, headers=headers)
     assert (again.status_code, again.json) == (200, first.json)
-    body["signature"] = {"password": "wrong"}
-    assert approver.post(path, json=body, headers=headers).status_code == 401
+    made = events_of(site.client("admin"), contract["instance"])
+    assert [one["verb"] for one in made].count("approve") == 1
+
+
+def test_page_asks_for_password_and_pad_and_takes_them(site: Any, contract: Any) -> None:
+    browser, task = site.browser("approver"), contract["task"]
+    page = browser.get(f"/tasks/{task}").text
+    assert 'data-signing="password"' in page
+    assert 'name="signature.password"' in page
+    assert "I approve the release of 租约 Lease" in page
+    token = page.split('name="csrf_token" value="')[1].split('"')[0]
+    shown = page.split('name="subject_hash" value="')[1].split('"')[0]
+    form = {"csrf_token": token, "subject_hash": shown, "verb": "approve"}
+    refused = browser.post(f"/tasks/{task}/decide", data=form)
+    assert (refused.status_code, "with your password" in refused.text) == (401, True)
+    done = browser.post(f"/tasks/{task}/decide", data=form | {"signature.password": PASSWORD})
+    assert done.status_code == 303, done.text
+    open_tasks = site.client("approver").get("/api/v1/tasks?box=todo").json["items"]
+    sealed = browser.get(f"/tasks/{open_tasks[0]['id']}").text
+    assert 'data-signing="handwritten"' in sealed
+    assert "data-pad-image" in sealed
+    said = events_of(site.client("admin"), contract["instance"])
+    assert {one["auth"] for one in said if one["verb"] == "approve"} == {"password"}
