@@ -114,30 +114,6 @@ def retry(ctx: Context, instance_id: str, *, reason: str, key: str | None = None
     return _administer(ctx, instance_id, "retry", reason=reason, key=key)
 
 
-def recheck(ctx: Context, instance_id: str) -> Answer:
-    """Look again at who can decide what waits, after people changed, and at what it waits for."""
-
-    def act() -> Answer:
-        run = lock_instance(ctx, transaction(ctx), instance_id)
-        run.perform(Command("recheck"))
-        settle(run)
-        return answer_of(run)
-
-    return once(ctx, None, (), act)
-
-
-def fire(ctx: Context, instance_id: str, visit_id: str, rung: int) -> Answer:
-    """Do what a clock of a task or wait says that has gone off; nothing when it has not."""
-
-    def act() -> Answer:
-        run = lock_instance(ctx, transaction(ctx), instance_id)
-        run.perform(Command("fire", visit_id, rung=rung))
-        settle(run)
-        return answer_of(run)
-
-    return once(ctx, None, (), act)
-
-
 def may_administer(ctx: Context) -> bool:
     """Return whether the actor may halt and end other people's approvals."""
     return ctx.actor.is_system or "Admin" in ctx.actor.roles

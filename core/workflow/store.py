@@ -17,7 +17,6 @@ from sqlalchemy.engine import Connection, Dialect
 from core.prebuilt import Prebuilt, inserting, together, updating
 from core.workflow import queuerow
 from core.workflow.engine.state import (
-    TERMINAL,
     Candidate,
     Resume,
     Seat,
@@ -455,8 +454,3 @@ def write_instance(connection: Connection, stored: Stored) -> None:
             statement = updating(instance, connection.dialect, names)
             statement.run(connection, {**row, "gx_id": row["id"]})
     stored.row_before = dict(row)
-
-
-def is_over(row: Mapping[str, Any]) -> bool:
-    """Return whether an instance has ended."""
-    return row["state"] in TERMINAL

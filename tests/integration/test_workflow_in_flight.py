@@ -16,10 +16,12 @@ from core.records.queries import get_record
 from core.testing.databases import Storage
 from core.workflow import errors
 from core.workflow.deciding import decide
+from core.workflow.engine.state import Command
 from core.workflow.migrating import migrate
-from core.workflow.operations import recheck, retry, submit
+from core.workflow.operations import retry, submit
 from core.workflow.pages import get_instance, get_task, record_flow
 from core.workflow.people import STAFF
+from core.workflow.sweeping import attempt
 from tests.integration.flow_steps import refusal, sound
 from tests.integration.flow_world import (
     ADMIN,
@@ -319,7 +321,7 @@ def test_person_who_is_disabled_meanwhile_is_followed_by_their_manager(changing:
         assigned={APPROVER.id: SECOND.id},
     )  # fmt: skip
     with STAFF.asking(lambda _connection, _registry: staff):
-        recheck(desk.ctx(SYSTEM), sent["instance"])
+        assert attempt(desk.ctx(SYSTEM), sent["instance"], [Command("recheck")])
         assert act(desk, SECOND, "approve", sent["task"])["state"] == "approved"
     sound(desk)
 
@@ -329,10 +331,10 @@ def test_nobody_left_to_decide_is_told_to_administrators_and_never_passes(changi
     sent = send(desk, offer(desk))
     nobody = replace(EVERYBODY, roles={**EVERYBODY.roles, "approver": ()})
     with STAFF.asking(lambda _connection, _registry: nobody):
-        recheck(desk.ctx(SYSTEM), sent["instance"])
+        assert attempt(desk.ctx(SYSTEM), sent["instance"], [Command("recheck")])
         shown = get_instance(desk.ctx(ADMIN), sent["instance"])
         assert (shown["state"], shown["attention"]) == ("running", "no_approver")
-    recheck(desk.ctx(SYSTEM), sent["instance"])
+    assert attempt(desk.ctx(SYSTEM), sent["instance"], [Command("recheck")])
     assert get_instance(desk.ctx(ADMIN), sent["instance"])["attention"] == ""
     sound(desk)
 
