@@ -1,6 +1,6 @@
 """What belongs to one's own audit queue: bulk, undo, filters, putting off, and its figures."""
 
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from typing import Any
 
 from flask import Response
@@ -170,7 +170,8 @@ def _instant(path: str, text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         found = None
-    if found is None or found.tzinfo is None:
+    # Whatever is near the ends of the calendar has no thirty days before it, or no UTC.
+    if found is None or found.tzinfo is None or not MINYEAR + 1 < found.year < MAXYEAR:
         told = N_("Write an instant with its time zone, such as 2026-03-01T09:00:00Z.")
         raise Invalid(problems=[Problem(path, "query.instant", told)])
     return found

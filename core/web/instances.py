@@ -7,7 +7,7 @@ from core.context import Context
 from core.errors import Forbidden, Invalid, NotFound, Problem, UserError
 from core.i18n import N_, pick, translate
 from core.web.flowprogress import draw_progress
-from core.web.page import page, pages, problem_body
+from core.web.page import page, pages, problem_answer, problem_body, wants_json
 from core.web.reading import timeline
 from core.web.taskrows import state_text, task_lines
 from core.web.tasktexts import RESULT_TEXTS, RESULT_TONES, STATE_TONES, TASK_STATE_TEXTS
@@ -76,6 +76,10 @@ def administer(ctx: Context, instance_id: str, verb: str) -> ResponseReturnValue
             raise Invalid(problems=[Problem("reason", "field.required", N_("Say why."))])
         _ADMINISTERING[verb][0](ctx, instance_id, reason=reason, key=request.form.get("key"))
     except UserError as error:
+        if wants_json():
+            return problem_answer(error)
+        if isinstance(error, NotFound):
+            raise  # there is no page to say it on
         body = problem_body(error)
         flash(" ".join([body["message"], *(each["message"] for each in body["problems"])]), "bad")
     return redirect(f"/instances/{instance_id}", 303)

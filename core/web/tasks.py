@@ -91,10 +91,10 @@ def show_panel(ctx: Context, task_id: str) -> ResponseReturnValue:
 @page
 def show_insight(ctx: Context, task_id: str) -> ResponseReturnValue:
     """Answer what the past says about a task."""
-    get_task(ctx, task_id)  # refuses whoever may not see it
+    shown = frozenset(proposed_values(get_task(ctx, task_id)))
     return render_template(
         "gx/taskinsight.html",
-        insight=find_insight(ctx, task_id),
+        insight=find_insight(ctx, task_id, shown),
         state_text=partial(state_text, ctx),
         state_tone=STATE_TONES.get,
     )
@@ -163,7 +163,13 @@ def _read(ctx: Context, task_id: str) -> Asked:
         return read_asked(ctx, request.form)
     found = get_task(ctx, task_id)
     record_type = ctx.registry.record_type(found["record"]["type"])
-    fields = [each for each in record_type.fields if each.name in editable_fields(ctx, found)]
+    offered = editable_fields(ctx, found)
+    # A field that was not offered is read too, so that it is refused and not passed over.
+    fields = [
+        each
+        for each in record_type.fields
+        if each.name in offered or FIELDS + each.name in request.form
+    ]
     return read_asked(ctx, request.form, fields, proposed_values(found))
 
 

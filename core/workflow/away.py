@@ -16,6 +16,7 @@ from core.errors import Forbidden, Invalid, NotFound, Problem
 from core.i18n import N_
 from core.ids import new_id
 from core.jobs.outbox import emit
+from core.policies.access import access
 from core.records.people import PEOPLE
 from core.records.userevents import note_user
 from core.schema.fieldtypes import FieldError
@@ -29,6 +30,7 @@ from core.workflow.engine.state import Identity
 from core.workflow.models import candidate, instance, task
 from core.workflow.opinion import read_opinion
 from core.workflow.people import STAFF
+from core.workflow.taskrows import shows_title
 
 #: Who arranges deputies for others.
 ADMINISTRATORS = frozenset({"Admin"})
@@ -116,12 +118,14 @@ def delegate(ctx: Context, wanted: Wanted) -> dict[str, Any]:
     """Arrange a deputy; what already waits moves as soon as the window is open.
 
     Raises:
-        Forbidden: for somebody else, without being an administrator.
+        Forbidden: for somebody else, without being an administrator, or up to an amount in a
+            field that the actor does not see everywhere.
         Invalid: it is not possible; every problem at its place.
     """
     with ctx.writing() as connection:
         made = _made(ctx, wanted)
         _require_mine(ctx, made.giver)
+        _require_shown(ctx, made)
         problems = _problems(ctx, connection, made)
         if problems:
             raise Invalid(problems=problems)
@@ -184,10 +188,12 @@ def preview(ctx: Context, wanted: Wanted) -> dict[str, Any]:
     `own` of them the deputy submitted and cannot decide.
 
     Raises:
-        Forbidden: it is about somebody else, without being an administrator.
+        Forbidden: it is about somebody else, without being an administrator, or asks by what
+            the actor does not see everywhere.
     """
     made = _made(ctx, wanted)
     _require_mine(ctx, made.giver)
+    _require_shown(ctx, made)
     with ctx.reading() as connection:
         sits = [Identity("user", made.giver)]
         if made.include_roles:
@@ -200,7 +206,11 @@ def preview(ctx: Context, wanted: Wanted) -> dict[str, Any]:
     return {
         "count": len(rows),
         "items": [
-            {"id": row["id"], "title": row["title"], "type": row["record_type"]}
+            {
+                "id": row["id"],
+                "title": row["title"] if shows_title(ctx, row["record_type"]) else "",
+                "type": row["record_type"],
+            }
             for row in rows[:MOST_SHOWN]
             if row["initiator"] != made.deputy
         ],
@@ -323,6 +333,18 @@ def _problems(ctx: Context, connection: Connection, made: Delegation) -> list[Pr
         found.append(Problem("end", "delegation.window", text, {"days": LONGEST.days}))
     found += _scope_problems(ctx.registry.release, made)
     return found or _collisions(list(list_standing(connection, ctx.now)), made)
+
+
+def _require_shown(ctx: Context, made: Delegation) -> None:
+    """Refuse a ceiling on what the actor may not see: what it covers would tell the amount.
+
+    Raises:
+        Forbidden: the field is not shown to them in every row.
+    """
+    if made.amount_max is not None:
+        for name in made.types:
+            if name in ctx.registry.release.types:
+                access(ctx, name).require_certain(frozenset({made.amount_field}))
 
 
 def _scope_problems(release: Release, made: Delegation) -> list[Problem]:

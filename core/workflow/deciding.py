@@ -46,7 +46,7 @@ from core.workflow.run import (
     read_instance,
     shown_content,
 )
-from core.workflow.seen import seen_record
+from core.workflow.seen import knows, seen_record
 from core.workflow.settling import settle
 from core.workflow.signing import NOT_SIGNED, Signed, bind, require, sign
 from core.workflow.subject import difference
@@ -254,6 +254,7 @@ def _require_seat(run: Run, visit: Visit) -> None:
 
     Raises:
         NotACandidate: the task is for others.
+        NotFound: so it is, and they may not even know that it is there.
     """
     mine = voice_of(run.ctx.actor).identities
     seats = {seat.id for seat in run.state.seats_of(visit.id)}
@@ -263,8 +264,11 @@ def _require_seat(run: Run, visit: Visit) -> None:
     has_voted = any(
         one.visit == visit.id and one.actor == run.ctx.actor.id for one in run.state.votes.values()
     )
-    if not is_candidate and not has_voted:
-        errors.refuse(errors.NotACandidate)
+    if is_candidate or has_voted:
+        return
+    if not knows(run.ctx, run.connection, run.row):
+        raise NotFound
+    errors.refuse(errors.NotACandidate)
 
 
 def _refuse_past(run: Run, visit: Visit, verb: str) -> None:

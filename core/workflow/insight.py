@@ -4,7 +4,7 @@ Everything is read under the reader's own rights: what of the past they may not 
 out of the lists, and counted nowhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,9 +16,12 @@ from sqlalchemy.engine import Connection
 from core.clock import to_wire
 from core.context import Context
 from core.errors import NotFound
+from core.i18n import pick
+from core.policies.access import access
 from core.workflow.models import Row, content, event, instance, task, vote
 from core.workflow.seen import seen_record
 from core.workflow.subject import data_fields, is_same
+from core.workflow.taskrows import shows_title
 
 #: How far back returns are counted.
 PERIOD = timedelta(days=180)
@@ -124,8 +127,13 @@ def last_approved(ctx: Context, task_id: str) -> Approved | None:
     return None if row is None else Approved(row[0], msgspec.json.decode(row[1]))
 
 
-def find_insight(ctx: Context, task_id: str) -> Insight:
+def find_insight(ctx: Context, task_id: str, shown: frozenset[str]) -> Insight:
     """Return what the past says about a task; the caller has shown the task to the actor.
+
+    Args:
+        ctx: who asks.
+        task_id: the task.
+        shown: names of the fields that the task showed them.
 
     Raises:
         NotFound: there is no such task.
@@ -138,21 +146,37 @@ def find_insight(ctx: Context, task_id: str) -> Insight:
         ).mappings().first()  # fmt: skip
         if parent is None:
             raise NotFound
-        past = _Past(ctx, connection, parent)
+        # How many fields are the same tells of each that is compared, so none is that is
+        # masked, hidden by the step, or not seen in every row.
+        certain = access(ctx, parent["record_type"]).certain
+        past = _Past(ctx, connection, parent, shown & certain)
         sent, sent_back, backs = past.backs()
         return Insight(sent, sent_back, backs, past.similar(), past.rounds())
 
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """The past of one approval, as its reader may see it."""
+    """The past of one approval, as its reader may see it.
+
+    Attributes:
+        shown: the fields that may be compared.
+    """
 
     ctx: Context
     connection: Connection
     parent: Row
+    shown: Container[str]
 
     def _sees(self, record_id: str) -> Mapping[str, Any] | None:
         return seen_record(self.ctx, self.parent["record_type"], record_id)
+
+    def _title(self, title: str) -> str:
+        """Return a document's title, or what such documents are called where it is not seen."""
+        type_name = self.parent["record_type"]
+        if title and shows_title(self.ctx, type_name):
+            return title
+        record_type = self.ctx.registry.record_type(type_name)
+        return pick(record_type.label, self.ctx.locale, type_name)
 
     def backs(self) -> tuple[int, int, list[PastBack]]:
         """Return how often the initiator submitted and was sent back, and the latest times."""
@@ -180,17 +204,19 @@ class _Past:
         for row in rows:
             if len(shown) < SHOWN and self._sees(row.record_id) is not None:
                 shown.append(
-                    PastBack(row.at, row.actor_name, row.verb, row.opinion, row.title, row.task_id)
-                )
+                    PastBack(
+                        row.at, row.actor_name, row.verb, row.opinion, self._title(row.title),
+                        row.task_id,
+                    )
+                )  # fmt: skip
         return sent, len({row.instance_id for row in rows}), shown
 
     def similar(self) -> list[PastDecision]:
         """Return ended approvals of the type whose documents said most of the same."""
-        seen = self._sees(self.parent["record_id"]) or {}
         fields = [
             each
             for each in data_fields(self.ctx.registry.record_type(self.parent["record_type"]))
-            if each.name in seen
+            if each.name in self.shown
         ]
         mine = msgspec.json.decode(self.parent["values"])
         rows = self.connection.execute(
@@ -217,7 +243,7 @@ class _Past:
             if self._sees(row["record_id"]) is not None:
                 found.append(
                     PastDecision(
-                        row["title"], row["state"], row["ended_at"] or "",
+                        self._title(row["title"]), row["state"], row["ended_at"] or "",
                         row["ended_by_name"] or "", row["id"], same, of,
                     )
                 )  # fmt: skip

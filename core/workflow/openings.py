@@ -8,6 +8,7 @@ from core.context import Context
 from core.db import metadata
 from core.errors import NotFound
 from core.workflow.models import task
+from core.workflow.seen import require_known
 
 opened = sa.Table(
     "gx_task_opened",
@@ -28,7 +29,7 @@ def mark_opened(ctx: Context, task_id: str) -> None:
     """Note that the actor has a task's difference before them; only the first time counts.
 
     Raises:
-        NotFound: there is no such task that is open.
+        NotFound: there is no such task that is open and that they may know of.
     """
     known = sa.select(opened.c.at).where(
         opened.c.task_id == task_id, opened.c.person == ctx.actor.id
@@ -39,6 +40,7 @@ def mark_opened(ctx: Context, task_id: str) -> None:
             return
         if connection.execute(is_open).first() is None:
             raise NotFound
+        require_known(ctx, connection, task_id)
     with ctx.writing() as connection:
         connection.execute(
             _insert[connection.dialect.name],

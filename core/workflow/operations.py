@@ -42,8 +42,10 @@ from core.workflow.run import (
     open_instance,
     refuse_open,
 )
+from core.workflow.seen import knows
 from core.workflow.settling import settle
 from core.workflow.subject import Subject, data_fields, is_same, read_subject
+from core.workflow.taskrows import shows_title
 
 #: Statuses of a document that waits for its first approval.
 _SUBMITTABLE = frozenset({"draft", "rejected"})
@@ -335,6 +337,8 @@ def initiated_run(ctx: Context, type_name: str, record_id: str, refusal: str) ->
             state=ended["state"], by=ended["ended_by_name"], at=ended["ended_at"],
         )  # fmt: skip
     if row["initiator"] != ctx.actor.id:
+        if not knows(ctx, connection, row):
+            raise NotFound
         raise errors.NotInitiator(refusal)
     return lock_instance(ctx, connection, row["id"])
 
@@ -391,6 +395,6 @@ def answer_of(run: Run) -> Answer:
         "round": row["round"],
         "step": row["step"],
         "record": {"type": row["record_type"], "id": row["record_id"]},
-        "title": row["title"],
+        "title": row["title"] if shows_title(run.ctx, row["record_type"]) else "",
         "problems": blocking_problems(row, run.ctx.locale),
     }

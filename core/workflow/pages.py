@@ -29,7 +29,7 @@ from core.workflow.operations import may_administer
 from core.workflow.outcome import blocking_problems
 from core.workflow.people import STAFF, nobody_is_left, voice_of
 from core.workflow.run import Answer, Run, decode_flow, make_run
-from core.workflow.seen import seen_record
+from core.workflow.seen import knows, seen_record
 from core.workflow.signing import ReauthRequired
 from core.workflow.subject import Subject, difference
 from core.workflow.taskrows import JOINED, sitting, task_row
@@ -38,6 +38,10 @@ from core.workflow.taskrows import JOINED, sitting, task_row
 _SHOWN = (
     "seq", "at", "actor", "actor_name", "verb", "step", "task_id", "seat", "opinion", "detail",
 )  # fmt: skip
+
+#: What events tell besides that may hold values of fields: what a subflow is walked for, and
+#: why an effect failed. Administrators find the latter at the effect.
+_VALUED = frozenset({"items", "error"})
 
 #: What administrators may do, and those that only one state allows.
 _ADMINISTERING = ("suspend", "resume", "terminate", "retry")
@@ -56,7 +60,7 @@ def get_task(ctx: Context, task_id: str) -> Answer:
     """Return a task with its difference, timeline and what each verb would cause.
 
     Raises:
-        NotFound: there is no such task.
+        NotFound: there is no such task that the actor may know of.
         Forbidden: the actor may not see its document.
     """
     with ctx.reading() as connection:
@@ -64,7 +68,7 @@ def get_task(ctx: Context, task_id: str) -> Answer:
         if row is None:
             raise NotFound
         parent = _instance_row(connection, row["instance_id"])
-        seen = _readable(ctx, parent)
+        seen = _readable(ctx, connection, parent)
         run = make_run(ctx, connection, parent)
         visit = run.state.visits[task_id]
         step = run.tree.nodes[visit.step].step
@@ -93,12 +97,12 @@ def get_instance(ctx: Context, instance_id: str) -> Answer:
     """Return an instance with its tasks and every event.
 
     Raises:
-        NotFound: there is no such instance.
+        NotFound: there is no such instance that the actor may know of.
         Forbidden: the actor may not see its document.
     """
     with ctx.reading() as connection:
         parent = _instance_row(connection, instance_id)
-        seen = _readable(ctx, parent)
+        seen = _readable(ctx, connection, parent)
         rows = list(
             connection.execute(
                 JOINED.where(task.c.instance_id == instance_id).order_by(task.c.opened_at)
@@ -157,14 +161,17 @@ def _instance_row(connection: Connection, instance_id: str) -> Row:
     return row
 
 
-def _readable(ctx: Context, parent: Row) -> dict[str, Any]:
+def _readable(ctx: Context, connection: Connection, parent: Row) -> dict[str, Any]:
     """Return the document as the actor sees it.
 
     Raises:
         Forbidden: they see none of it; being a candidate gives no right to read.
+        NotFound: nor have they any part in its approval.
     """
     seen = seen_record(ctx, parent["record_type"], parent["record_id"])
     if seen is None:
+        if not knows(ctx, connection, parent):
+            raise NotFound
         raise Forbidden(N_("You may not see the document of this task."))
     return seen
 
@@ -332,4 +339,6 @@ def _told(row: Mapping[str, Any]) -> Answer:
     told = {name: row[name] for name in _SHOWN}
     if row["verb"] == "block":
         told["detail"] = {}
+    else:
+        told["detail"] = {name: one for name, one in row["detail"].items() if name not in _VALUED}
     return told

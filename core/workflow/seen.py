@@ -1,10 +1,15 @@
-"""What a reader of a task may see of its document."""
+"""What a reader of a task may see of its document, and whether they may know that it is there."""
 
 from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from core.context import Context
 from core.errors import Forbidden, NotFound
 from core.records.queries import get_record
+from core.workflow.models import Row, candidate, copy, instance, task, vote
+from core.workflow.people import identities
 
 
 def seen_record(ctx: Context, type_name: str, record_id: str) -> dict[str, Any] | None:
@@ -13,3 +18,52 @@ def seen_record(ctx: Context, type_name: str, record_id: str) -> dict[str, Any] 
         return get_record(ctx, type_name, record_id)
     except (NotFound, Forbidden):
         return None
+
+
+def knows(ctx: Context, connection: Connection, parent: Row) -> bool:
+    """Return whether the actor may know that an approval is there; `parent` is its row.
+
+    They started it, sit, sat or voted in it, have a copy, or see its document. To anybody
+    else it is answered like one that does not exist.
+    """
+    return (
+        parent["initiator"] == ctx.actor.id
+        or takes_part(ctx, connection, parent["id"])
+        or seen_record(ctx, parent["record_type"], parent["record_id"]) is not None
+    )
+
+
+def require_known(ctx: Context, connection: Connection, task_id: str) -> None:
+    """Refuse a task that the actor may not know of.
+
+    Raises:
+        NotFound: there is none that they may know of.
+    """
+    found = sa.select(instance).join(task, task.c.instance_id == instance.c.id)
+    row = connection.execute(found.where(task.c.id == task_id)).mappings().first()
+    if row is None or not knows(ctx, connection, row):
+        raise NotFound
+
+
+def takes_part(ctx: Context, connection: Connection, instance_id: str) -> bool:
+    """Return whether the actor sits, sat or voted in an approval, or has a copy of it."""
+    copied = sa.select(sa.literal(1)).where(
+        copy.c.instance_id == instance_id, copy.c.person == ctx.actor.id
+    )
+    return decides(ctx, connection, instance_id) or connection.execute(copied).first() is not None
+
+
+def decides(ctx: Context, connection: Connection, instance_id: str) -> bool:
+    """Return whether the actor sits, sat or voted in a task of an approval."""
+    sits = (
+        sa.select(sa.literal(1))
+        .join(task, task.c.id == candidate.c.task_id)
+        .where(
+            task.c.instance_id == instance_id,
+            sa.tuple_(candidate.c.kind, candidate.c.actor).in_(identities(ctx.actor)),
+        )
+    )
+    voted = sa.select(sa.literal(1)).where(
+        vote.c.instance_id == instance_id, vote.c.actor == ctx.actor.id
+    )
+    return connection.execute(sa.union_all(sits, voted).limit(1)).first() is not None

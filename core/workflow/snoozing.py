@@ -14,6 +14,7 @@ from core.db import metadata
 from core.errors import Invalid, NotFound, Problem
 from core.i18n import N_
 from core.workflow.models import task
+from core.workflow.seen import require_known
 
 #: How far ahead a task can be put off.
 LONGEST = timedelta(days=90)
@@ -39,7 +40,7 @@ def put_off(ctx: Context, task_id: str, until: datetime) -> str:
     """Take a task out of the actor's box until an instant; return that as text.
 
     Raises:
-        NotFound: there is no such task that is open.
+        NotFound: there is no such task that is open and that they may know of.
         Invalid: the instant is past, or further ahead than 90 days.
     """
     if not ctx.now < until <= ctx.now + LONGEST:
@@ -51,6 +52,7 @@ def put_off(ctx: Context, task_id: str, until: datetime) -> str:
         is_open = sa.select(task.c.id).where(task.c.id == task_id, task.c.state == "open")
         if connection.execute(is_open).first() is None:
             raise NotFound
+        require_known(ctx, connection, task_id)
         connection.execute(
             _insert[connection.dialect.name],
             {"person": ctx.actor.id, "task_id": task_id, "until": at, "until_then": at},

@@ -11,11 +11,11 @@ from core.db import metadata
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from core.i18n import N_
 from core.ids import new_id
-from core.workflow.models import candidate, instance, task, vote
+from core.workflow.models import instance, task
 from core.workflow.operations import may_administer
 from core.workflow.opinion import read_opinion
-from core.workflow.people import identities, is_maker
-from core.workflow.seen import seen_record
+from core.workflow.people import is_maker
+from core.workflow.seen import decides, seen_record
 
 #: Notes of one approval at most.
 MOST = 500
@@ -102,22 +102,6 @@ def _admit(ctx: Context, connection: Connection, task_id: str) -> str | None:
         raise NotFound
     if is_maker(ctx.actor.id, row.makers):
         return None
-    if not may_administer(ctx) and not _decides(ctx, connection, row.id):
+    if not may_administer(ctx) and not decides(ctx, connection, row.id):
         return None
     return row.id if seen_record(ctx, row.record_type, row.record_id) is not None else None
-
-
-def _decides(ctx: Context, connection: Connection, instance_id: str) -> bool:
-    """Return whether the actor sits, sat or voted in a task of the approval."""
-    sits = (
-        sa.select(sa.literal(1))
-        .join(task, task.c.id == candidate.c.task_id)
-        .where(
-            task.c.instance_id == instance_id,
-            sa.tuple_(candidate.c.kind, candidate.c.actor).in_(identities(ctx.actor)),
-        )
-    )
-    voted = sa.select(sa.literal(1)).where(
-        vote.c.instance_id == instance_id, vote.c.actor == ctx.actor.id
-    )
-    return connection.execute(sa.union_all(sits, voted).limit(1)).first() is not None

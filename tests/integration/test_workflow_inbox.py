@@ -186,7 +186,7 @@ def test_field_the_reader_may_not_see_is_in_no_part_of_the_page(world: World) ->
 def test_document_nobody_shows_cannot_be_opened_through_its_task(world: World) -> None:
     sent = send(world, "Spring")
     for read, target in ((get_task, sent["task"]), (get_instance, sent["instance"])):
-        with pytest.raises(Forbidden):
+        with pytest.raises(NotFound):
             read(world.ctx(MARKETING), target)
         with pytest.raises(NotFound):
             read(world.ctx(APPROVER), "nothing")
