@@ -107,6 +107,12 @@ sa.Index(
     postgresql_where=_needs_attention,
 )
 
+_has_ended = instance.c.ended_at.is_not(None)
+sa.Index(
+    "ix_gx_instance__ended", instance.c.ended_at, instance.c.record_type, instance.c.round,
+    instance.c.returns, sqlite_where=_has_ended, postgresql_where=_has_ended,
+)  # fmt: skip
+
 #: Whatever content an instance asked about, so that a stale vote is told what changed.
 content = sa.Table(
     "gx_flow_content",
@@ -197,6 +203,11 @@ sa.Index(
 )  # fmt: skip
 sa.Index("ix_gx_task__instance", task.c.instance_id, task.c.opened_at)
 sa.Index("ix_gx_task__state", task.c.state, task.c.due_at)
+_is_closed = task.c.closed_at.is_not(None)
+sa.Index(
+    "ix_gx_task__closed", task.c.closed_at, task.c.record_type, task.c.step, task.c.result,
+    task.c.instance_id, sqlite_where=_is_closed, postgresql_where=_is_closed,
+)  # fmt: skip
 sa.Index("ix_gx_task__initiator", task.c.initiator, task.c.state)
 sa.Index("ix_gx_task__opened", task.c.state, task.c.opened_at, task.c.id)
 
