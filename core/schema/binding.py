@@ -21,6 +21,7 @@ from core.schema import automations, model
 from core.schema.calendars import BusinessCalendar
 from core.schema.dashboards import Dashboard
 from core.schema.decisiontables import DecisionTable
+from core.schema.flowpeople import Source
 from core.schema.flows import Flow
 from core.schema.prints import Print
 from core.schema.yamlnodes import Node
@@ -70,6 +71,7 @@ SHAPES: Mapping[type, Shape] = {
         hidden=frozenset({"layer", "result", "stored", "archived_fields"}),
         extra=frozenset({"was"}),
     ),
+    Source: Shape(hidden=frozenset({"matrix"})),
     model.RecordType: Shape(
         hidden=frozenset(
             {"name", "layer", "archived_fields", "archived", "conversions", "former"}

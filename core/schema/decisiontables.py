@@ -6,13 +6,15 @@ expression language, so a cell means what the same condition means everywhere.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
-from core.schema.flows import Approvers, Source, sources_of
+import msgspec
+
+from core.schema.flows import Approvers, Flow, Source, sources_of
 from core.schema.modelbase import Label, Model
 
 MAX_ROWS, MAX_INPUTS, MAX_CELL = 500, 12, 300
@@ -249,6 +251,32 @@ def row_conditions(table: DecisionTable, inputs: Sequence[str]) -> list[str]:
         parts = [cell.condition(subject) for cell, subject in cells]
         found.append(" and ".join(part for part in parts if part) or "true")
     return found
+
+
+def with_tables(flow: Flow, tables: Mapping[str, DecisionTable]) -> Flow:
+    """Return a flow that holds the decision tables it asks, so that it goes by them for good."""
+    if not tables:
+        return flow
+
+    def held(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [held(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        inner = {name: held(one) for name, one in value.items()}
+        table = inner.get("table")
+        if isinstance(table, str) and "in" in inner and table in tables:
+            inner["matrix"] = msgspec.to_builtins(tables[table])
+        return inner
+
+    return msgspec.convert(held(msgspec.to_builtins(flow)), Flow)
+
+
+def table_of(source: Source, tables: Mapping[str, DecisionTable]) -> DecisionTable:
+    """Return the decision table that a source asks: the one it holds, else of the release."""
+    if source.matrix is not None:
+        return msgspec.convert(source.matrix, DecisionTable)
+    return tables[source.table]
 
 
 def chosen_sources(table: DecisionTable, held: Sequence[bool]) -> tuple[Source, ...]:

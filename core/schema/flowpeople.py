@@ -3,7 +3,7 @@
 Names of attributes are the keys of the schema language, as in `flows`.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from core.schema.modelbase import Model
 
@@ -40,6 +40,7 @@ class Source(Model, frozen=True, kw_only=True, rename={"in_": "in"}):
         of_step: whoever decided that step.
         table: a decision table whose answer names them.
         in_: expressions that are the table's inputs, in its order.
+        matrix: that table as it was when the document was submitted; nobody writes it.
         expr: an expression that gives the id of a person or a list of them.
     """
 
@@ -57,6 +58,7 @@ class Source(Model, frozen=True, kw_only=True, rename={"in_": "in"}):
     of_step: str = ""
     table: str = ""
     in_: tuple[str, ...] = ()
+    matrix: dict[str, Any] | None = None
     expr: str = ""
 
     @property

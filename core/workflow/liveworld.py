@@ -22,7 +22,7 @@ from core.ids import new_id
 from core.records.environment import RecordEnv
 from core.records.validation import compile_validator
 from core.records.wire import instant_text
-from core.schema.decisiontables import chosen_sources, row_conditions
+from core.schema.decisiontables import chosen_sources, row_conditions, table_of
 from core.schema.flowpeople import Source
 from core.schema.flows import Flow
 from core.schema.flowtexts import compile_list, flow_scope, own_names
@@ -169,7 +169,7 @@ class LiveWorld:  # noqa: PLR0904  the engine asks all of it
 
     def _table_rows(self, source: Source, item: Any) -> Iterable[Source]:
         """Return the sources that a decision table's answer names."""
-        table = self._ctx.registry.release.decision_tables[source.table]
+        table = table_of(source, self._ctx.registry.release.decision_tables)
         held = [
             self.holds(condition, item) if condition else True
             for condition in row_conditions(table, source.in_)

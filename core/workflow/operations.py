@@ -22,6 +22,7 @@ from core.policies.access import access
 from core.records.effects import check_proposal, put_effect
 from core.records.environment import RecordEnv
 from core.records.proposals import SUBMITTED, Proposal, find_proposal, set_proposal_status
+from core.schema.decisiontables import with_tables
 from core.schema.flows import Flow
 from core.schema.flowtexts import flows_in_order, subflows_of
 from core.schema.model import encode
@@ -245,8 +246,13 @@ def _mark_submitted(
 
 def pin(ctx: Context, flow: Flow) -> dict[str, Any]:
     """Return the columns of an instance that say by which flow it runs, for good."""
-    definition = encode(flow).decode()
-    subflows = msgspec.json.encode(subflows_of(ctx.registry.release.flows, flow), order="sorted")
+    release = ctx.registry.release
+    definition = encode(with_tables(flow, release.decision_tables)).decode()
+    below = {
+        name: with_tables(one, release.decision_tables)
+        for name, one in subflows_of(release.flows, flow).items()
+    }
+    subflows = msgspec.json.encode(below, order="sorted")
     return {
         "flow": flow.flow,
         "flow_version": flow.version,

@@ -20,7 +20,7 @@ from core.expression import Expression, ExpressionError, PlainEnv, Scope, compil
 from core.expression.types import Env, Kind
 from core.i18n import N_
 from core.schema.calendars import calendar_of, chosen_calendar, zone_of
-from core.schema.decisiontables import chosen_sources, row_conditions
+from core.schema.decisiontables import chosen_sources, row_conditions, table_of
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.flows import Flow, Source
 from core.schema.flowtexts import compile_list, flow_scope, own_names, subflows_of
@@ -97,7 +97,7 @@ class PlainFlow:
 
     def conditions_of(self, source: Source) -> list[Expression]:
         """Return the conditions of the rows of a decision table that a source asks."""
-        table = self.release.decision_tables[source.table]
+        table = table_of(source, self.release.decision_tables)
         rows = row_conditions(table, [own_names(one) for one in source.in_])
         return [self.compiled(one, "boolean") for one in rows]
 
@@ -221,7 +221,7 @@ class PlainWorld:
     def _rows(self, source: Source, item: Any) -> Iterable[Source]:
         """Return the sources that a decision table's answer names."""
         held = [self.evaluate(one, item) is True for one in self.plain.conditions_of(source)]
-        return chosen_sources(self.plain.release.decision_tables[source.table], held)
+        return chosen_sources(table_of(source, self.plain.release.decision_tables), held)
 
     def resolve(self, source: Source, asking: Asking) -> tuple[Pool, ...]:
         """Return the people of a source in their order."""

@@ -1,0 +1,73 @@
+"""Approvers from a decision table: by the document's values, and by the table as it was then."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from core.db import Database
+from core.migration.run import bootstrap
+from core.records.operations import create_record
+from core.testing.databases import Storage
+from core.workflow.deciding import decide
+from core.workflow.inbox import list_tasks
+from core.workflow.operations import submit
+from core.workflow.people import STAFF
+from tests.integration.flow_world import (
+    APPROVER,
+    EVERYBODY,
+    FINANCE,
+    LIN,
+    MARKETING,
+    SOURCES,
+    World,
+    publish_sources,
+)
+
+MATRIX = """
+decision_table: budget_matrix
+hit: first
+inputs: [{{name: amount, type: number}}]
+rows:
+  - {{when: ["< 1000"], approvers: {{role: {small}}}}}
+  - {{when: [">= 1000"], approvers: {{role: finance}}}}
+"""
+
+FLOW = """
+flow: budget_release
+version: 1
+document: budget
+steps:
+  - {id: check, approvers: {role: approver}}
+  - {id: sign, approvers: {table: budget_matrix, in: [doc.amount]}}
+"""
+
+
+def sources(small: str) -> dict[str, str]:
+    matrix = MATRIX.format(small=small)
+    return SOURCES | {"budget_flow.yaml": FLOW, "budget_matrix.yaml": matrix}
+
+
+@pytest.fixture(scope="module")
+def tables_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    storage = Storage(backend, tmp_path_factory.mktemp("tables"))
+    db = Database(storage.text)
+    bootstrap(db)
+    publish_sources(db, sources("marketing"))
+    yield db
+    db.dispose()
+    storage.drop()
+
+
+def test_table_names_the_approvers_and_stays_as_it_was_at_the_submit(tables_database) -> None:
+    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
+        world = World(tables_database)
+        sent = {}
+        for name, amount in (("small", 999), ("large", 1000)):
+            values = {"name": name, "amount": amount}
+            record_id = create_record(world.ctx(LIN), "budget", values)["id"]
+            sent[name] = submit(world.ctx(LIN), "budget", record_id)
+        publish_sources(world.db, sources("clerk"))
+        for row in list_tasks(world.ctx(APPROVER))["items"]:
+            decide(world.ctx(APPROVER), row["id"], "approve", subject_hash=row["subject_hash"])
+        assert [one["title"] for one in list_tasks(world.ctx(MARKETING))["items"]] == ["small"]
+        assert [one["title"] for one in list_tasks(world.ctx(FINANCE))["items"]] == ["large"]
