@@ -548,6 +548,38 @@ def test_nothing_passes_while_somebody_is_asked_afterwards(world):
     assert play.state.status == "approved"
 
 
+def test_sequence_waits_for_those_whom_the_asked_have_asked(world):
+    play = submitted(world, people("a", "bob", "fay", decide="sequence"))
+    play.do("add_before", "bob", "a", to=("max", "oz"), rule="any")
+    play.do("reject", "max", "a")
+    play.do("add_after", "oz", "a", to=("bea",))
+    assert play.open == ["a.bea"]
+    play.do("approve", "bea", "a")
+    assert play.open == ["a.bob"]
+
+
+def test_rung_that_went_off_before_two_returns_stays_silent(world):
+    back = {"return": {"then": "resume"}, "due": [{"at": "1h", "do": "remind"}]}
+    play = submitted(world, step("a", **back))
+    play.move(hours=2)
+    for _ in range(2):
+        play.do("return", "bob", "a")
+        play.do("submit")
+    play.move(hours=2)
+    assert [one.verb for one in play.events].count("remind") == 1
+
+
+def test_repeated_vote_does_not_ask_its_owner_for_a_second_seat_by_name(world):
+    flow = {"people": {"same_person": "any_prior"}}
+    both = people("b", "bob", "fay", decide="all", may=ALL)
+    play = submitted(world, people("a", "bob"), both, **flow)
+    play.do("approve", "bob", "a")
+    play.do("transfer", "fay", "b", to=("max",))
+    play.do("add_before", "max", "b", to=("bob",))
+    play.do("approve", "bob", "b")
+    assert play.open == ["b.fay"]
+
+
 def test_taken_back_sequence_has_one_clock(world):
     due = [{"at": "5h", "do": "remind"}]
     play = submitted(

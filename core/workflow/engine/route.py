@@ -114,13 +114,9 @@ def _start_clocks(machine: Machine, node: Node, visit: Visit) -> None:
     }
     for timer in timers_of(machine.state, visit.resumes) if visit.resumes else ():
         timer.state = "cancelled"
-    fired = {
-        one.rung
-        for one in machine.state.timers.values()
-        if visit.resumes and one.visit == visit.resumes and one.state == "fired"
-    }
     for place, rung in enumerate(node.step.due):
-        if place not in fired:
+        # What has struck before strikes no second time.
+        if place in former or not visit.resumes:
             add_timer(machine, visit, place, rung.at, left=former.get(place))
 
 

@@ -12,7 +12,7 @@ from core.workflow.engine.state import (
     Visit,
     Vote,
 )
-from core.workflow.engine.tally import counts, tally_added, verdict_of, voices
+from core.workflow.engine.tally import counts, said, tally_added, verdict_of, voices
 from core.workflow.engine.work import Machine, timers_of
 
 #: Verb -> what it says in the tally.
@@ -85,10 +85,12 @@ def choose_seat(
     """
     mine = require_voice(machine, visit)
     state = machine.state
-    voted = any(
-        seat.vote and seat.kind != "advice" and state.votes[seat.vote].actor == machine.person.id
+    own = [
+        state.votes[seat.vote]
         for seat in state.seats_of(visit.id)
-    )
+        if seat.vote and seat.kind != "advice"
+    ]
+    voted = any((one.actor, one.source) == (machine.person.id, "human") for one in own)
     if wanted and not any(wanted in {seat.key, seat.id} for seat in mine):
         raise RefusalError("flow.not_a_candidate")
     for seat in mine:
@@ -265,8 +267,8 @@ def _open_next(machine: Machine, visit: Visit, kind: str, parent: str) -> None:
 
 def _is_asking(machine: Machine, seat: Seat) -> bool:
     """Return whether a seat waits for voices that were asked before or after its own."""
-    added = machine.state.seats_of(seat.visit, parent=seat.id)
-    return any(one.kind in {"before", "after"} and one.state in _WAITING for one in added)
+    waits_after = seat.ballot is not None and said(machine.state, seat) is None
+    return seat.because == ASKED or waits_after
 
 
 def _get_unstuck(machine: Machine, visit: Visit) -> None:
