@@ -532,6 +532,15 @@ def test_removed_voice_takes_those_with_it_whom_it_asked(world):
     assert play.open == ["a"]
 
 
+def test_taken_back_vote_leaves_a_seat_without_people_told_about(world):
+    first = people("a", "fay", "ann", decide={"weight": "1/2"})
+    play = submitted(world, first, step("z", "ops"))
+    assert play.state.attention == "no_approver"
+    play.do("approve", "fay", "a")
+    play.do("take_back", "fay", "a")
+    assert play.state.attention == "no_approver"
+
+
 def test_whoever_is_asked_for_advice_sends_nothing_back(world):
     play = submitted(world, people("a", "bob"))
     play.do("delegate", "bob", "a", to=("fay",))

@@ -142,20 +142,19 @@ def remove_added(machine: Machine, command: Command) -> None:
     )
     if seat is None or not _is_removable(machine, visit, seat):
         raise RefusalError("flow.seat_not_removable", seat=wanted[:200])
-    seat.state = "removed"
-    for one in machine.state.candidates_of(seat.id):
-        one.gone = True
-    _remove_below(machine, seat)
+    _remove(machine, seat)
     machine.note("remove_added", visit, seat, opinion=command.opinion)
     machine.unsettled.append(visit.id)
 
 
-def _remove_below(machine: Machine, seat: Seat) -> None:
-    """Remove the voices that were asked on behalf of one that is removed, however deep."""
+def _remove(machine: Machine, seat: Seat) -> None:
+    """Remove a voice and those who were asked on behalf of it, however deep."""
+    seat.state = "removed"
+    for one in machine.state.candidates_of(seat.id):
+        one.gone = True
     for below in machine.state.seats_of(seat.visit, parent=seat.id):
         if below.state in {"open", "waiting", "advised"}:
-            below.state = "removed"
-        _remove_below(machine, below)
+            _remove(machine, below)
 
 
 def _is_removable(machine: Machine, visit: Visit, seat: Seat) -> bool:

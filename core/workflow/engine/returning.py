@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from core.schema.flows import Return
 from core.workflow.engine.route import DETACHED, begin, cancel, enter, finish_visit, within
+from core.workflow.engine.seating import man
 from core.workflow.engine.state import Command, RefusalError, Resume, Visit
 from core.workflow.engine.voting import choose_seat, open_visit, require_claim, require_verb
 from core.workflow.engine.work import Machine, start_timer
@@ -207,6 +208,7 @@ def _revive(machine: Machine, visit: Visit) -> None:
     for seat in machine.state.seats_of(visit.id):
         if seat.state == "moot" and seat.kind in {"main", "beside"}:
             seat.state = "open"
+            man(machine, visit, seat)
     last = {one.rung: one for one in machine.state.timers.values() if one.visit == visit.id}
     for timer in last.values():
         if timer.state == "cancelled":
