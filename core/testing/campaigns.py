@@ -7,12 +7,13 @@ from hypothesis import HealthCheck, settings
 #: How many times as many examples the nightly campaign draws.
 _NIGHTLY = 20
 
-_IS_NIGHTLY = os.environ.get("GUANXI_CAMPAIGN") == "nightly"
+#: Whether this is the nightly campaign.
+IS_NIGHTLY = os.environ.get("GUANXI_CAMPAIGN") == "nightly"
 
 
 def examples(count: int) -> int:
     """Return how many examples to draw where a normal run draws `count`."""
-    return count * _NIGHTLY if _IS_NIGHTLY else count
+    return count * _NIGHTLY if IS_NIGHTLY else count
 
 
 def use_campaign() -> None:
@@ -25,7 +26,7 @@ def use_campaign() -> None:
         "guanxi",
         max_examples=examples(100),
         deadline=None,
-        derandomize=not _IS_NIGHTLY,
+        derandomize=not IS_NIGHTLY,
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("guanxi")
