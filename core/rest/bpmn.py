@@ -8,12 +8,8 @@ from core.context import Context
 from core.errors import Forbidden, NotFound
 from core.records.plugin_settings import ADMINISTRATORS
 from core.rest.exchange import body_keys, query_keys, route
-from core.schema.roundtrip import written_text
-from core.workflow.bpmn.reading import read_bpmn
+from core.workflow.bpmn.reading import flow_yaml, read_bpmn
 from core.workflow.bpmn.writing import write_bpmn
-
-#: Keys whose steps and cases are written on lines of their own.
-_DEEP = frozenset({"steps", "cases", "lanes", "else"})
 
 
 @route("/schema/flows/<name>/bpmn", "GET")
@@ -39,7 +35,7 @@ def import_bpmn(ctx: Context) -> Any:
     query_keys()
     body = body_keys({"xml": str}, required=["xml"])
     flow = read_bpmn(body["xml"].encode())
-    return {"flow": flow["flow"], "yaml": written_text(flow, _DEEP)}
+    return {"flow": flow["flow"], "yaml": flow_yaml(flow)}
 
 
 def _require_configurator(ctx: Context) -> None:

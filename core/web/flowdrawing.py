@@ -71,12 +71,20 @@ _SUBJECT = {
 }
 
 
+def tables_of(step: Step) -> list[str]:
+    """Return the decision tables that a step asks for its people, each once, in order."""
+    asked = [step.approvers, *(seat.approvers for seat in step.seats.values()), step.to]
+    found = [source.table for one in asked if one is not None for source in sources_of(one)]
+    return list(dict.fromkeys(name for name in found if name))
+
+
 @dataclass(slots=True)
 class Line:
-    """One thing that is said of a step: what about, and what."""
+    """One thing that is said of a step: what about, and what, and where more of it stands."""
 
     name: str
     text: str
+    href: str = ""
 
 
 @dataclass(slots=True)
@@ -105,16 +113,16 @@ class Card:
     strands: list[Strand] = field(default_factory=list)
 
 
-class FlowWords:
-    """Says what a flow says, in the reader's language."""
+class PeopleWords:
+    """Says who is asked, in the reader's language."""
 
-    def __init__(self, ctx: Context, release: Release, flow: Flow) -> None:
-        """Speak of a flow of a release."""
-        self._locale, self._release, self._flow = ctx.locale, release, flow
+    def __init__(self, ctx: Context, release: Release, document: str = "") -> None:
+        """Speak of people of a release; the fields that name some are those of `document`."""
+        self._locale, self._release = ctx.locale, release
         self._roles = {one.name: one.label for one in release.roles}
         self._positions = {one.name: one.label for one in release.positions}
-        record_type = release.types[flow.document]
-        self._fields = {one.name: one.label for one in record_type.fields}
+        fields = release.types[document].fields if document else ()
+        self._fields = {one.name: one.label for one in fields}
 
     def t(self, text: str, **params: object) -> str:
         """Return a text in the reader's language."""
@@ -124,6 +132,86 @@ class FlowWords:
     def comma(self) -> str:
         """Return what stands between names."""
         return "、" if self._locale.startswith("zh") else ", "
+
+    def table(self, name: str) -> str:
+        """Return what a decision table is called."""
+        found = self._release.decision_tables.get(name)
+        return pick(found.label, self._locale, name) if found else name
+
+    def _field(self, written: str) -> str:
+        name, _, seat = written.partition("@")
+        label = pick(self._fields.get(name, {}), self._locale, name)
+        return self.t(N_("{field} (from {seat})"), field=label, seat=seat) if seat else label
+
+    def people(self, approvers: Approvers) -> str:
+        """Return who is asked."""
+        return self.comma.join(map(self._source, sources_of(approvers)))
+
+    def _source(self, source: Source) -> str:
+        if source.role:
+            roles = (pick(self._roles.get(one, {}), self._locale, one) for one in source.roles)
+            return self.comma.join(roles) + self._at(source)
+        if source.position:
+            held = self._positions.get(source.position, {})
+            return pick(held, self._locale, source.position) + self._at(source)
+        if source.user:
+            return self.comma.join(source.users)
+        return self._found(source)
+
+    def _at(self, source: Source) -> str:
+        if not source.at:
+            return ""
+        if source.at == "initiator":
+            return self.t(N_(" (where the initiator works)"))
+        return self.t(N_(" (of {place})"), place=self._field(own_names(source.at)))
+
+    def _found(self, source: Source) -> str:
+        """Return whom a source finds by way of somebody or something else."""
+        if source.manager_of:
+            text = (
+                N_("manager of {person}")
+                if source.level == 1
+                else N_("manager of {person}, level {level}")
+            )
+            return self.t(text, person=self._person(source.manager_of), level=source.level)
+        if source.chain_of:
+            said = self.t(N_("managers of {person} in turn"), person=self._person(source.chain_of))
+            if source.upto is not None and source.upto.level:
+                said += self.t(N_(", {level} at most"), level=source.upto.level)
+            return said
+        if source.chosen_by:
+            person = self._person(source.chosen_by)
+            said = self.t(N_("whom {person} names"), person=person)
+            among = source.among
+            return said if among is None else f"{said} ({self._source(among)})"
+        for text, value in (
+            (
+                N_("whoever is in {name}"),
+                self._field(own_names(source.field)) if source.field else "",
+            ),
+            (N_("who decided {name}"), source.of_step),
+            (
+                N_("by the decision table {name}"),
+                self.table(source.table) if source.table else "",
+            ),
+        ):
+            if value:
+                return self.t(text, name=value)
+        return own_names(source.expr)
+
+    def _person(self, text: str) -> str:
+        if text == "initiator":
+            return self.t(N_("the initiator"))
+        return self.t(N_("whoever is asked")) if text == "seat" else self._field(own_names(text))
+
+
+class FlowWords(PeopleWords):
+    """Says what a flow says, in the reader's language."""
+
+    def __init__(self, ctx: Context, release: Release, flow: Flow) -> None:
+        """Speak of a flow of a release."""
+        super().__init__(ctx, release, flow.document)
+        self._flow = flow
 
     def cards(self, steps: Iterable[Step]) -> list[Card]:
         """Return steps as they are drawn."""
@@ -173,6 +261,9 @@ class FlowWords:
             yield self._line(N_("Decided by"), self.people(step.approvers))
         for name, seat in step.seats.items():
             yield Line(pick(seat.title, self._locale, name), self._seat(seat))
+        for name in tables_of(step):
+            about = self.t(N_("Decision table"))
+            yield Line(about, self.table(name), f"/decision-tables/{name}")
         yield self._line(N_("Rule"), self._rule(step))
         yield self._line(
             N_("May"), self.comma.join(self.t(VERB_TEXTS[verb]) for verb in step.verbs)
@@ -248,71 +339,6 @@ class FlowWords:
         yield self._line(N_("Edits"), self.comma.join(map(self._field, rights.edit)))
         yield self._line(N_("Must fill in"), self.comma.join(map(self._field, rights.require)))
         yield self._line(N_("Hidden"), self.comma.join(map(self._field, rights.hide)))
-
-    def _field(self, written: str) -> str:
-        name, _, seat = written.partition("@")
-        label = pick(self._fields.get(name, {}), self._locale, name)
-        return self.t(N_("{field} (from {seat})"), field=label, seat=seat) if seat else label
-
-    # -- people ---------------------------------------------------------------------------
-
-    def people(self, approvers: Approvers) -> str:
-        """Return who is asked."""
-        return self.comma.join(map(self._source, sources_of(approvers)))
-
-    def _source(self, source: Source) -> str:
-        if source.role:
-            roles = (pick(self._roles.get(one, {}), self._locale, one) for one in source.roles)
-            return self.comma.join(roles) + self._at(source)
-        if source.position:
-            held = self._positions.get(source.position, {})
-            return pick(held, self._locale, source.position) + self._at(source)
-        if source.user:
-            return self.comma.join(source.users)
-        return self._found(source)
-
-    def _at(self, source: Source) -> str:
-        if not source.at:
-            return ""
-        if source.at == "initiator":
-            return self.t(N_(" (where the initiator works)"))
-        return self.t(N_(" (of {place})"), place=self._field(own_names(source.at)))
-
-    def _found(self, source: Source) -> str:
-        """Return whom a source finds by way of somebody or something else."""
-        if source.manager_of:
-            text = (
-                N_("manager of {person}")
-                if source.level == 1
-                else N_("manager of {person}, level {level}")
-            )
-            return self.t(text, person=self._person(source.manager_of), level=source.level)
-        if source.chain_of:
-            said = self.t(N_("managers of {person} in turn"), person=self._person(source.chain_of))
-            if source.upto is not None and source.upto.level:
-                said += self.t(N_(", {level} at most"), level=source.upto.level)
-            return said
-        if source.chosen_by:
-            person = self._person(source.chosen_by)
-            said = self.t(N_("whom {person} names"), person=person)
-            among = source.among
-            return said if among is None else f"{said} ({self._source(among)})"
-        for text, value in (
-            (
-                N_("whoever is in {name}"),
-                self._field(own_names(source.field)) if source.field else "",
-            ),
-            (N_("who decided {name}"), source.of_step),
-            (N_("by the decision table {name}"), source.table),
-        ):
-            if value:
-                return self.t(text, name=value)
-        return own_names(source.expr)
-
-    def _person(self, text: str) -> str:
-        if text == "initiator":
-            return self.t(N_("the initiator"))
-        return self.t(N_("whoever is asked")) if text == "seat" else self._field(own_names(text))
 
     # -- the whole flow -------------------------------------------------------------------
 

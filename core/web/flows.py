@@ -10,7 +10,7 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from core.context import Context
-from core.errors import Forbidden, Invalid, NotFound, Problem
+from core.errors import Invalid, NotFound, Problem
 from core.i18n import N_, pick, translate
 from core.records.audience import is_configurator
 from core.schema.fieldtypes import field_type
@@ -24,7 +24,7 @@ from core.tables.releases import load_sources
 from core.web.administration import require_builder
 from core.web.flowdrawing import FlowWords
 from core.web.navigation import type_label
-from core.web.page import page, pages, problem_body, went
+from core.web.page import page, pages, problem_body
 from core.web.titles import find_titles
 from core.workflow import previews
 from core.workflow.models import OPEN_STATES, instance
@@ -72,7 +72,22 @@ def show_flows(ctx: Context) -> ResponseReturnValue:
         lines = [_line(ctx, one, place) for place, one in enumerate(chosen, start=1)]
         lines += [_line(ctx, one, 0) for one in rest]
         groups.append((type_label(release.types[name], ctx.locale), name, lines))
-    return render_template("gx/flows.html", groups=groups)
+    return render_template(
+        "gx/flows.html",
+        groups=groups,
+        tables=len(release.decision_tables),
+        documents=document_choices(ctx) if is_configurator(ctx) else (),
+    )
+
+
+def document_choices(ctx: Context) -> list[tuple[str, str]]:
+    """Return the record types that a flow can decide, with what people call them."""
+    found = ctx.registry.release.types.values()
+    return [
+        (one.name, type_label(one, ctx.locale, plural=False))
+        for one in found
+        if one.document and not one.archived
+    ]
 
 
 def _line(ctx: Context, flow: Flow, place: int) -> dict[str, Any]:
@@ -112,17 +127,6 @@ def show_flow(ctx: Context, name: str) -> ResponseReturnValue:
         running=_running(ctx, flow),
         yaml=_yaml(ctx, flow) if is_configurator(ctx) else "",
     )
-
-
-@pages.post("/flows/<name>/draft")
-@page
-def draft_flow(ctx: Context, name: str) -> ResponseReturnValue:
-    """Make a draft of a flow in the site's layer and go on to what it would change."""
-    if not is_configurator(ctx):
-        raise Forbidden
-    _flow(ctx, name)
-    draft = _drafts().create_draft(ctx, yaml=request.form.get("yaml", ""), layer="site")
-    return went(f"/releases/drafts/{draft}")
 
 
 @pages.get("/flows/replay/<draft_id>")

@@ -16,11 +16,15 @@ from defusedxml.ElementTree import fromstring
 
 from core.errors import Invalid, Malformed, Problem
 from core.i18n import N_
+from core.schema.roundtrip import written_text
 from core.workflow.bpmn.names import BPMN, GATEWAYS, bpmn, from_iso, own
 
 MAX_BYTES, MAX_ELEMENTS, MAX_DEPTH = 1_000_000, 5_000, 30
 
 Tree = dict[str, Any]
+
+#: Keys whose steps and cases are written on lines of their own.
+_DEEP = frozenset({"steps", "cases", "lanes", "else"})
 
 _TASKS = {"userTask": "approve", "task": "approve", "manualTask": "fill", "sendTask": "cc",
           "serviceTask": "effect", "callActivity": "subflow",
@@ -240,6 +244,11 @@ def read_bpmn(data: bytes) -> Tree:
     if reader.problems:
         raise NotReadable(problems=reader.problems)
     return _flow(process, steps)
+
+
+def flow_yaml(flow: Tree) -> str:
+    """Return what `read_bpmn` found as a file of the schema language."""
+    return written_text(flow, _DEEP)
 
 
 def _flow(process: Element, steps: list[Tree]) -> Tree:
