@@ -13,7 +13,7 @@ from core.security.throttle import Throttle
 from core.security.tokens import Tokens
 from core.security.users import Actors
 from core.settings import Settings
-from core.tables.registry import Registries
+from core.tables.registry import Registries, Registry
 
 #: Key of `Flask.extensions`.
 EXTENSION = "guanxi"
@@ -51,9 +51,12 @@ class Services:
             files=FileStore(settings.files),
         )
 
-    def forget(self) -> None:
-        """Drop everything read from the database, when it was replaced by another one."""
-        self.registries = Registries(self.db)
+    def forget(self, built: Registry | None = None) -> None:
+        """Drop everything read from the database, when it was replaced by another one.
+
+        That one's release, where `built` has it, is not read and built again.
+        """
+        self.registries = Registries(self.db, built)
         self.actors = Actors(self.db, self.settings.secret_key, self.registries)
 
 

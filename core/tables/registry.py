@@ -161,9 +161,13 @@ def _begun(connection: Connection) -> Revision:
 class Registries:
     """The registries of one process: which release is in force, read cheaply at each call."""
 
-    def __init__(self, db: Database) -> None:
-        """Serve `db`; nothing is read yet."""
+    def __init__(self, db: Database, built: Registry | None = None) -> None:
+        """Serve `db`; nothing is read yet.
+
+        Should the release in force be that of `built`, it is not read and built once more.
+        """
         self._db = db
+        self._built = built
         self._lock = threading.Lock()
         self._current: Registry | None = None
         self._driver_error: type[Exception] = db.engine.dialect.loaded_dbapi.Error
@@ -224,9 +228,13 @@ class Registries:
             if current is not None and current.revision.schema == revision.schema:
                 fresh = current.under(revision)
             else:
-                release = self._load(revision.schema, connection)
-                dialect: Dialect = "sqlite" if self._db.is_sqlite else "postgresql"
-                fresh = Registry(release, revision, dialect, current)
+                built = self._built if current is None else None
+                if built is not None and built.revision.schema == revision.schema:
+                    fresh = Registry(built.release, revision, built.dialect, built)
+                else:
+                    release = self._load(revision.schema, connection)
+                    dialect: Dialect = "sqlite" if self._db.is_sqlite else "postgresql"
+                    fresh = Registry(release, revision, dialect, current)
                 if current is not None:
                     self._db.forget_plans()
             if current is None or fresh.revision.schema >= current.revision.schema:

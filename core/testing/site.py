@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from flask import Flask
     from werkzeug.test import Cookie
 
+    from core.tables.registry import Registry
+
 #: Of every user of the test site.
 PASSWORD = "horse-battery-staple"  # noqa: S105  nobody's but the tests'
 
@@ -65,6 +67,9 @@ class Site:
         self._installed = self._storage.copy()
         # Published on top of the shipped schema -> the database as it was right after.
         self._kept: dict[tuple[str, ...], Kept] = {(): self._storage.keep()}
+        # The same key -> the release of that database with the tables built from it, which
+        # also keep SQLAlchemy's cache of compiled statements warm from one test to the next.
+        self._built: dict[tuple[str, ...], Registry] = {}
         self.app: Flask = Installation(self.settings).app()
         self.app.testing = True
         self.services: Services = self.app.extensions[EXTENSION]
@@ -82,7 +87,10 @@ class Site:
         self.services.db.dispose()
         kept = self._kept.get(texts)
         if kept is not None and self._storage.restore(kept):
-            self.services.forget()
+            if texts not in self._built:
+                self.services.forget()
+                self._built[texts] = self.services.registries.current()
+            self.services.forget(self._built[texts])
         elif texts:
             self.put_back()
             self.publish(*texts)

@@ -186,7 +186,7 @@ steps:
 
 def pledged(site: Any) -> str:
     """Return the id of an approval over REST, submitted by a clerk and approved."""
-    site.publish(FORM, FLOW)
+    site.put_back(FORM, FLOW)
     clerk, approver = site.client("clerk"), site.client("approver")
     body = {"name": "春季承诺 Spring", "cost": "12.50"}
     record_id = clerk.post("/api/v1/records/pledge", json=body).json["id"]

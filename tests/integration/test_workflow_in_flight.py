@@ -13,7 +13,7 @@ from core.errors import Conflict, Forbidden, SchemaError
 from core.migration.run import bootstrap
 from core.records.operations import create_record, delete_record, update_record
 from core.records.queries import get_record
-from core.testing.databases import Storage
+from core.testing.databases import Prepared, Storage
 from core.workflow import errors
 from core.workflow.deciding import decide
 from core.workflow.engine.state import Command
@@ -265,17 +265,28 @@ NEWER = FLOW.replace("version: 1", "version: 2").replace(
 )
 
 
-@pytest.fixture
-def changing(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Yield a world of its own, in which flows are published."""
-    storage = Storage(backend, tmp_path_factory.mktemp("changing"))
-    db = Database(storage.text)
+def published(db: Database) -> None:
+    """Fill a database with the first release."""
     bootstrap(db)
     publish_sources(db, SOURCES)
-    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
+
+
+@pytest.fixture(scope="module")
+def first_release(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    """Yield a database that tests may publish in, for it is put back before each."""
+    made = Prepared(backend, tmp_path_factory.mktemp("changing"), published)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def changing(first_release: Prepared) -> Iterator[World]:
+    """Yield a world of its own, in which flows are published."""
+    with (
+        first_release.fresh() as db,
+        STAFF.asking(lambda _connection, _registry: EVERYBODY),
+    ):
         yield World(db)
-    db.dispose()
-    storage.drop()
 
 
 def test_running_approval_stays_on_its_version_until_it_is_migrated(changing: World) -> None:
