@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import Forbidden, Malformed, NotFound
+from core.errors import Malformed, NotFound
 from core.records.operations import create_record, update_record
 from core.workflow.deciding import decide
 from core.workflow.inbox import Narrowing, counts, list_tasks
