@@ -18,13 +18,13 @@ from core.extension.hooks import Health
 from core.i18n import N_
 from core.migration.files import publish_disk
 from core.migration.locks import exclusive
+from core.migration.roles import ensure_roles
 from core.migration.run import bootstrap, resume
 from core.security.passwords import check_password, hash_password
 from core.security.services import EXTENSION, Services
 from core.security.stores import assign_stores
 from core.security.users import role_table, user_role_table, user_table
 from core.settings import Settings
-from core.tables.releases import bump_rights
 
 Say = Callable[[str], None]
 
@@ -85,7 +85,9 @@ class Installation:
         """
         number = publish_disk(self.services, self.plugins)
         release = self.services.registries.current().release
-        self._ensure_roles(role.name for role in release.roles)
+        # Those that somebody removed since it was published.
+        with self.db.write() as connection:
+            ensure_roles(connection, (role.name for role in release.roles))
         return number
 
     def broken_plugins(self) -> list[Health]:
@@ -196,14 +198,6 @@ class Installation:
                 problems=[Problem("store", "user.store", text, {"code": it}) for it in missing]
             )
         return [found[code] for code in codes]
-
-    def _ensure_roles(self, names: Iterable[str]) -> None:
-        with self.db.write() as connection:
-            known = set(connection.execute(sa.select(_roles.c.name)).scalars())
-            missing = [{"name": name} for name in names if name not in known]
-            if missing:
-                connection.execute(_roles.insert(), missing)
-                bump_rights(connection)
 
 
 def _check_name(name: str) -> None:

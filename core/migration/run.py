@@ -33,6 +33,7 @@ from core.migration.facts import duplicate_problems, running_field_problems, run
 from core.migration.locks import exclusive
 from core.migration.names import follow_names
 from core.migration.plan import Plan, make_plan
+from core.migration.roles import ensure_roles
 from core.migration.searchindex import build_missing, build_search, drop_search
 from core.migration.steps import Step, Taker
 from core.schema.model import Release
@@ -243,6 +244,8 @@ def _store(connection: Connection, plan: Plan, publication: Publication) -> None
         plan=msgspec.to_builtins(plan),
     )
     insert_release(connection, publication.release, row, publication.sources)
+    # In force at once: an approval may ask them from now on.
+    ensure_roles(connection, (role.name for role in publication.release.roles))
     if publication.also is not None:
         publication.also(connection, plan.number)
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope
 
 PICTURES = os.environ.get("GUANXI_TEST_PICTURES", "")
 GUIDE = (ROOT / "schemas" / "first-flow.md").read_text(encoding="utf-8")
-ROLES, FLOW = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+ROLES, READERS, FLOW = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
 
 
 def look(page, name):
@@ -28,7 +28,11 @@ def follow_the_guide(site):
     """Do the guide's steps with exactly its files."""
     folder = Path(site.environ["GUANXI_HOME"]) / "schemas"
     folder.mkdir(exist_ok=True)
-    for name, text in (("flow_roles", ROLES), ("discount_rule_release", FLOW)):
+    for name, text in (
+        ("flow_roles", ROLES),
+        ("flow_readers", READERS),
+        ("discount_rule_release", FLOW),
+    ):
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     for command, said in (("check", "The schema is sound."), ("apply", "Published release")):
         code, out, errors = ran("schema", command, environ=site.environ)

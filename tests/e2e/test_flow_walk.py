@@ -25,28 +25,23 @@ pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 GUIDE = SCHEMAS / "first-flow.md"
-#: The two files that the guide has its reader write: roles and flow.
-BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)[:2]
+#: The files that the guide has its reader write: roles, their rights, and the flow.
+BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
 
-READERS = """
-policy_set: countersigners
-policies:
-  - {name: read_rules, types: [discount_rule], who: {role: [finance_reviewer, marketing_reviewer]}, actions: [view]}
-"""
 STRANGERS = {"finance": "finance_reviewer", "marketing": "marketing_reviewer"}
 
 
 @pytest.fixture(scope="session")
 def site_schema():
     """Publish the guide's flow once, with its roles among those that are there."""
-    added, flow = BLOCKS
+    added, readers, flow = BLOCKS
     shipped = (SCHEMAS / "roles.yaml").read_text(encoding="utf-8")
     roles = shipped.replace("positions:", added.partition("\n")[2] + "positions:")
     asking = flow.replace(
         "[initiator, store_manager], then: rewalk", "[initiator, store_manager], then: ask"
     )
     assert asking != flow
-    return roles, asking, READERS
+    return roles, asking, readers
 
 
 @pytest.fixture

@@ -184,6 +184,16 @@ def test_schema_files_are_planned_and_applied(installed, tmp_path):
     assert run(installed, "verify")[0] == 0
 
 
+def test_role_of_a_published_file_can_be_given_at_once(installed):
+    file = Path(installed["GUANXI_HOME"]) / "schemas" / "flow_roles.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("roles:\n  - {name: finance_reviewer}\n", encoding="utf-8")
+    assert run(installed, "schema", "apply")[0] == 0
+    arguments = ("user", "add", "caiwu", "--role", "finance_reviewer")
+    code, out, err = run(installed, *arguments, GUANXI_USER_PASSWORD="river-stone-lamp")
+    assert (code, out) == (0, "Added caiwu.\n"), err
+
+
 def test_import_reports_refused_rows_and_exits_with_1(installed, tmp_path):
     file = tmp_path / "members.csv"
     file.write_text("no,name\nM1,Ann\nM2,\n", encoding="utf-8")

@@ -176,7 +176,7 @@ def test_schema_whose_flow_fails_a_test_is_refused_at_the_test(monkeypatch):
     with pytest.raises(SchemaError) as caught:
         guide_release(("< 0.7\n", "<= 0.7\n"))
     [problem] = caught.value.problems
-    lines = BLOCKS[1].splitlines()
-    assert (problem.file, problem.code) == ("1.yaml", "schema.flow_test")
+    lines = BLOCKS[2].splitlines()
+    assert (problem.file, problem.code) == ("2.yaml", "schema.flow_test")
     assert "boundary" in lines[problem.line - 1]
     assert "boundary" in problem.text.format_map(problem.params)
