@@ -6,6 +6,7 @@ person watches how far it is. A process that dies leaves a bulk that is taken up
 stood, because what became of a task is written in the transaction that decides it.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
@@ -36,8 +37,11 @@ from core.tables.columns import ID, JSON
 from core.workflow import errors
 from core.workflow.deciding import Decision, check, decide_once
 from core.workflow.engine.machine import VERBS
+from core.workflow.holding import NotMade
 from core.workflow.models import task, vote
 from core.workflow.opinion import read_opinion
+
+log = logging.getLogger(__name__)
 
 #: Most tasks of one bulk, and how many are done at once.
 CAP, AT_ONCE = 500, 20
@@ -267,6 +271,9 @@ def _attempt(
         return REFUSED, _told(ctx, refusal)
     except Unavailable as error:
         return LOST, _told(ctx, error)
+    except Exception:  # one that breaks must not keep those behind it from being decided
+        log.exception("task %s could not be decided with others", wanted.task_id)
+        return LOST, _told(ctx, NotMade())
 
 
 def _write(

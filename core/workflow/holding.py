@@ -75,6 +75,13 @@ class AlreadyDone(Conflict):
     text = N_("It is too late to undo this.")
 
 
+class NotMade(Conflict):
+    """A held decision broke when it was made; nothing was changed."""
+
+    code = "flow.not_made"
+    text = N_("Something went wrong. Decide again; if it happens again, tell an administrator.")
+
+
 class HeldAlready(Conflict):
     """The same person holds another decision on the task."""
 
@@ -208,6 +215,9 @@ def _perform(ctx: Context, row: sa.RowMapping) -> None:
         log.warning("the held decision %s is tried again", row["id"], exc_info=True)
     except UserError as refusal:
         _tell(ctx, row, refusal)
+    except Exception:  # one that cannot be made must not keep the others from being made
+        log.exception("the held decision %s could not be made", row["id"])
+        _tell(ctx, row, NotMade())
 
 
 def _tell(ctx: Context, row: sa.RowMapping, refusal: UserError) -> None:

@@ -16,6 +16,7 @@ from core.workflow.bottlenecks import bottlenecks
 from core.workflow.deciding import Decision, decide
 from core.workflow.evidence import list_events
 from core.workflow.inbox import Narrowing, counts, list_tasks
+from core.workflow.models import instance
 from core.workflow.notices import list_notices
 from core.workflow.openings import mark_opened
 from core.workflow.operations import withdraw
@@ -66,6 +67,14 @@ def work(world: World) -> None:
     """Let the worker deliver and do its chores."""
     bulk.register(world.handlers)
     world.deliver()
+
+
+def spoil(world: World, instance_id: str) -> None:
+    """Leave an instance whose definition nobody can read, as a damaged database does."""
+    with world.db.write() as connection:
+        connection.execute(
+            instance.update().where(instance.c.id == instance_id).values(definition="{")
+        )
 
 
 def hold(world: World, sent: dict[str, Any], verb: str = "approve", **rest: Any) -> dict[str, Any]:
@@ -125,6 +134,18 @@ def test_large_bulk_is_done_by_the_worker_with_a_result_per_task(world: World) -
     assert codes == {"flow.subject_changed", "flow.already_ended"}
     with pytest.raises(NotFound):
         bulk.progress(world.ctx(SECOND), bulk_id)
+
+
+def test_task_that_breaks_keeps_none_behind_it_from_being_decided(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = [send(world, f"R{number}") for number in range(2)]
+    items = [shown(world, APPROVER, one["task"]) for one in sent]
+    spoil(world, sent[0]["instance"])
+    results = bulk.decide_all(world.ctx(APPROVER), "approve", items)
+    assert [one["result"] for one in results] == ["failed", "applied"]
+    assert results[0]["code"] == "flow.not_made"
+    assert "could not be decided with others" in caplog.text
 
 
 def test_retry_does_only_what_was_not_done(world: World) -> None:
@@ -190,6 +211,22 @@ def test_held_decision_on_what_changed_meanwhile_is_refused_and_told(world: Worl
     assert "Your decision was not made: Zhao decided this already" in notice["message"]
     found = get_instance(world.ctx(APPROVER), sent["instance"])
     assert [one["verb"] for one in found["events"]].count("approve") == 1
+
+
+def test_held_decision_that_breaks_keeps_no_other_from_being_made(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, sound = send(world, "Broken"), send(world, "Sound")
+    hold(world, broken)
+    hold(world, sound)
+    spoil(world, broken["instance"])
+    world.clock.move(timedelta(seconds=10))
+    holding.perform_due(world.ctx(SYSTEM))
+    assert "could not be made" in caplog.text
+    assert get_instance(world.ctx(APPROVER), sound["instance"])["state"] == "approved"
+    (notice,) = list_notices(world.ctx(APPROVER))
+    assert "Something went wrong" in notice["message"]
+    assert holding.perform_due(world.ctx(SYSTEM)) == 0
 
 
 def test_what_would_be_refused_is_not_held(world: World) -> None:
