@@ -35,7 +35,7 @@ def _remind(ctx: Context, type_name: str, record_id: str) -> Answer:
     status = run.state.status
     if status != "running":
         if status == "suspended":
-            errors.refuse(errors.Suspended)
+            errors.refuse(errors.Suspended, **run.suspension)
         errors.refuse(errors.NotPossible, state=status)
     _require_pause(run)
     for visit in run.state.live_visits():

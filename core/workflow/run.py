@@ -26,7 +26,7 @@ from core.workflow.engine.state import Command, Event, RefusalError, State
 from core.workflow.engine.tree import Tree, compile_flow
 from core.workflow.engine.work import Machine
 from core.workflow.liveworld import LiveWorld, Matter
-from core.workflow.models import OPEN_STATES, Row, content, instance
+from core.workflow.models import OPEN_STATES, Row, content, event, instance
 from core.workflow.people import voice_of
 from core.workflow.signing import NOT_SIGNED, Signed
 from core.workflow.store import OvertakenError, Stored, load
@@ -180,6 +180,8 @@ class Run:
             params = self._decision(params.get("visit", ""))
         elif error is errors.AlreadyEnded:
             params = self._ending(params.get("visit", ""))
+        elif error is errors.Suspended:
+            params = self.suspension
         elif error is errors.DuplicateOpen:
             refuse_open(self.row)
         errors.refuse(error, **params)
@@ -202,6 +204,17 @@ class Run:
             by = self.world.name(visit.closed_by)
             return {"by": by, "at": visit.closed_at, "verb": visit.result}
         return {"by": last.actor_name, "at": last.at, "verb": last.verb}
+
+    @property
+    def suspension(self) -> dict[str, Any]:
+        """Return who halted it, when and why; empty when nobody did."""
+        last = self.connection.execute(
+            sa.select(event.c.actor_name, event.c.at, event.c.opinion)
+            .where(event.c.instance_id == self.row["id"], event.c.verb == "suspend")
+            .order_by(event.c.seq.desc())
+            .limit(1)
+        ).first()
+        return {"by": last.actor_name, "at": last.at, "why": last.opinion} if last else {}
 
     def _ending(self, visit_id: str) -> dict[str, Any]:
         """Return who ended the instance or the task, when, and in what state it is."""

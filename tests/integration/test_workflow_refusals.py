@@ -301,7 +301,7 @@ REFUSALS = {
     already_decided: (409, "flow.already_decided", ("by", "at", "verb")),
     already_ended: (409, "flow.already_ended", ("by", "at", "state")),
     duplicate_open: (409, "flow.duplicate_open", ("by", "at", "link")),
-    suspended: (409, "flow.suspended", ()),
+    suspended: (409, "flow.suspended", ("by", "at", "why")),
     claimed_by: (409, "flow.claimed_by", ("by", "until")),
     claim_required: (409, "flow.claim_required", ()),
     route_changed: (409, "flow.route_changed", ("step",)),
