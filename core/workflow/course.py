@@ -1,5 +1,6 @@
 """The course of an approval over the steps of its flow: what was passed, what waits, for whom."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +12,16 @@ from sqlalchemy.engine import Connection
 
 from core.context import Context
 from core.errors import NotFound
+from core.policies.access import access
 from core.records.people import PEOPLE
 from core.schema.flows import Flow, Step
 from core.schema.modelbase import Label
 from core.workflow.engine.tree import Node, Tree, compile_flow
 from core.workflow.models import OPEN_STATES, candidate, instance, visit, vote
 from core.workflow.run import decode_flow
+
+#: A name in an expression.
+_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 @dataclass(slots=True)
@@ -26,7 +31,7 @@ class Passage:
     Attributes:
         voted: (name, verb) of who decided, in order.
         asked: as whom it waits: (kind, actor, name); the name is empty but for users.
-        item: what a run of a subflow is about.
+        item: what a run of a subflow is about; None where the actor may not see it.
     """
 
     visit: str
@@ -92,7 +97,7 @@ def find_course(ctx: Context, instance_id: str) -> Course:
         row = connection.execute(query).mappings().first()
         if row is None:
             raise NotFound
-        return _course(connection, row)
+        return _course(ctx, connection, row)
 
 
 def latest_course(ctx: Context, type_name: str, record_id: str) -> Course | None:
@@ -104,13 +109,17 @@ def latest_course(ctx: Context, type_name: str, record_id: str) -> Course | None
             .order_by(instance.c.round.desc())
             .limit(1)
         ).mappings().first()  # fmt: skip
-        return None if row is None else _course(connection, row)
+        return None if row is None else _course(ctx, connection, row)
 
 
-def _course(connection: Connection, row: Mapping[Any, Any]) -> Course:
+def _course(ctx: Context, connection: Connection, row: Mapping[Any, Any]) -> Course:
     flow = decode_flow(row["definition"])
     subflows = msgspec.json.decode(row["subflows"], type=dict[str, Flow])
     tree = compile_flow(flow, subflows)
+    passages = _passages(connection, row["id"])
+    for name in passages.keys() - _told(ctx, row["record_type"], tree):
+        for each in passages[name]:
+            each.item = None
     return Course(
         instance=row["id"],
         title=flow.title,
@@ -120,7 +129,27 @@ def _course(connection: Connection, row: Mapping[Any, Any]) -> Course:
         opened_at=row["opened_at"],
         ended_at=row["ended_at"] or "",
         is_over=row["state"] not in OPEN_STATES,
-        steps=list(_steps(tree, _passages(connection, row["id"]))),
+        steps=list(_steps(tree, passages)),
+    )
+
+
+def _told(ctx: Context, type_name: str, tree: Tree) -> frozenset[str]:
+    """Return the steps whose runs may say what they are about: values of what `each` names.
+
+    Those of fields that the actor does not see in every document are left out.
+    """
+    record_type = ctx.registry.release.type(type_name)
+    if record_type is None:
+        return frozenset()
+    hidden = {one.name for one in record_type.fields} - access(ctx, type_name).certain
+    return frozenset(
+        node.id
+        for node in tree.nodes.values()
+        if hidden.isdisjoint(
+            name
+            for around in (node, *tree.around(node))
+            for name in _NAME.findall(around.step.each)
+        )
     )
 
 

@@ -19,7 +19,7 @@ from core.workflow import merkle, offline
 from core.workflow.folding import FOLDED
 from core.workflow.models import Row, event, instance
 from core.workflow.roots import find_root, leaf, leaf_text, list_leaves
-from core.workflow.seen import seen_record
+from core.workflow.seen import knows, seen_record
 
 #: Roles that may take any approval's evidence with them.
 AUDITORS = frozenset({"Admin", "auditor"})
@@ -64,7 +64,7 @@ def read_pack(ctx: Context, instance_id: str) -> Pack:
     """Return the evidence of an approval.
 
     Raises:
-        NotFound: there is no such approval.
+        NotFound: there is no such approval that the actor may know of.
         Forbidden: the actor may not see all that it says.
     """
     with ctx.reading() as connection:
@@ -73,6 +73,8 @@ def read_pack(ctx: Context, instance_id: str) -> Pack:
         if row is None:
             raise NotFound
         if not may_take(ctx, {"type": row["record_type"], "id": row["record_id"]}):
+            if not knows(ctx, connection, row):
+                raise NotFound
             raise Forbidden
         own = event.c.instance_id == instance_id
         stored = connection.execute(sa.select(event).where(own).order_by(event.c.seq)).mappings()

@@ -15,7 +15,7 @@ from core.workflow.models import instance, task
 from core.workflow.operations import may_administer
 from core.workflow.opinion import read_opinion
 from core.workflow.people import is_maker
-from core.workflow.seen import decides, seen_record
+from core.workflow.seen import decides, require_known, seen_record
 
 #: Notes of one approval at most.
 MOST = 500
@@ -68,7 +68,7 @@ def add_note(ctx: Context, task_id: str, text: str) -> None:
     """Write a note at a task's approval.
 
     Raises:
-        NotFound: there is no such task.
+        NotFound: there is no such task that the actor may know of.
         NotForMakers: the actor made what is decided, or does not decide on it.
         Invalid: the text is empty or too long.
         TooManyNotes: there is no room for another.
@@ -100,6 +100,7 @@ def _admit(ctx: Context, connection: Connection, task_id: str) -> str | None:
     ).first()
     if row is None:
         raise NotFound
+    require_known(ctx, connection, task_id)
     if is_maker(ctx.actor.id, row.makers):
         return None
     if not may_administer(ctx) and not decides(ctx, connection, row.id):
