@@ -9,7 +9,7 @@ from core.i18n import N_
 from core.workflow import errors
 from core.workflow.models import event
 from core.workflow.operations import answer_of, initiated_run
-from core.workflow.run import Answer, Run, once
+from core.workflow.run import Answer, Run, once, suspension_of
 from core.workflow.settling import settle
 
 
@@ -35,7 +35,7 @@ def _remind(ctx: Context, type_name: str, record_id: str) -> Answer:
     status = run.state.status
     if status != "running":
         if status == "suspended":
-            errors.refuse(errors.Suspended, **run.suspension)
+            errors.refuse(errors.Suspended, **suspension_of(run))
         errors.refuse(errors.NotPossible, state=status)
     _require_pause(run)
     for visit in run.state.live_visits():

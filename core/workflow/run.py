@@ -181,7 +181,7 @@ class Run:
         elif error is errors.AlreadyEnded:
             params = self._ending(params.get("visit", ""))
         elif error is errors.Suspended:
-            params = self.suspension
+            params = suspension_of(self)
         elif error is errors.DuplicateOpen:
             refuse_open(self.row)
         errors.refuse(error, **params)
@@ -205,17 +205,6 @@ class Run:
             return {"by": by, "at": visit.closed_at, "verb": visit.result}
         return {"by": last.actor_name, "at": last.at, "verb": last.verb}
 
-    @property
-    def suspension(self) -> dict[str, Any]:
-        """Return who halted it, when and why; empty when nobody did."""
-        last = self.connection.execute(
-            sa.select(event.c.actor_name, event.c.at, event.c.opinion)
-            .where(event.c.instance_id == self.row["id"], event.c.verb == "suspend")
-            .order_by(event.c.seq.desc())
-            .limit(1)
-        ).first()
-        return {"by": last.actor_name, "at": last.at, "why": last.opinion} if last else {}
-
     def _ending(self, visit_id: str) -> dict[str, Any]:
         """Return who ended the instance or the task, when, and in what state it is."""
         row, visit = self.row, self.state.visits.get(visit_id)
@@ -235,6 +224,17 @@ class Run:
     def as_system(self) -> Context:
         """Return the context that reads the document whole, whatever the actor may see."""
         return replace(self.ctx, door="flow", actor=SYSTEM)
+
+
+def suspension_of(run: Run) -> dict[str, Any]:
+    """Return who halted an instance, when and why; empty when nobody did."""
+    last = run.connection.execute(
+        sa.select(event.c.actor_name, event.c.at, event.c.opinion)
+        .where(event.c.instance_id == run.row["id"], event.c.verb == "suspend")
+        .order_by(event.c.seq.desc())
+        .limit(1)
+    ).first()
+    return {"by": last.actor_name, "at": last.at, "why": last.opinion} if last else {}
 
 
 def decode_flow(text: str) -> Flow:
