@@ -260,7 +260,9 @@ class Walk:
         able = self.able(chair)
         earlier = self.tasks[: self.tasks.index(task)]
         passed = [one for one in earlier if one.result == "pass"]
-        passed = passed[-1:] if rule == "consecutive" else passed
+        if rule == "consecutive":
+            near = right_before(task)
+            passed = [one for one in passed if one.path == near][-1:]
         approved = [one for one in passed if one.step["type"] == "approve"]
         for near in reversed(approved):
             if near.path == task.path or near.subject != self.subject:
@@ -371,3 +373,18 @@ class Walk:
             for task in self.tasks:
                 for chair in task.chairs:
                     chair.claimed = ""
+
+
+def right_before(task: Task) -> str:
+    """The human step before a task, outwards from strand to strand; a block between hides it."""
+    strand, path = task.strand, task.path
+    while True:
+        ids = [strand.prefix + one["id"] for one in strand.steps]
+        for one, known in reversed(list(zip(strand.steps, ids, strict=True))[: ids.index(path)]):
+            if one["type"] in {"approve", "fill"}:
+                return known
+            if one["type"] in {"branch", "parallel", "inclusive", "subflow"}:
+                return ""
+        if strand.parent is None:
+            return ""
+        strand, path = strand.parent.strand, strand.parent.path

@@ -608,3 +608,16 @@ def test_clock_stands_once_only_seats_without_people_are_left(world):
     play.do("approve", "fay", "a")
     (timer,) = play.state.timers.values()
     assert (timer.fire_at, play.state.attention) == ("", "no_approver")
+
+
+def test_same_person_counts_the_step_right_before_not_a_strand_beside(world):
+    lanes = [
+        {"steps": [people("a", "bob"), people("b", "bob")]},
+        {"steps": [people("c", "fay"), people("d", "bob")]},
+    ]
+    flow = {"people": {"same_person": "consecutive"}}
+    play = submitted(world, {"id": "p", "type": "parallel", "lanes": lanes}, **flow)
+    play.do("approve", "bob", "a")
+    assert play.open == ["c"]
+    play.do("approve", "fay", "c")
+    assert play.open == ["d"]

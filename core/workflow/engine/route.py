@@ -159,7 +159,10 @@ def _earlier_approval(
     counting = {seat.vote for seat in state.seats.values() if seat.vote}
     before = takewhile(lambda one: one.id != visit.id, state.visits.values())
     passed = [one for one in before if one.result == "pass"]
-    nearby = passed[-1:] if nearest else passed
+    nearby = passed
+    if nearest:
+        right_before = machine.tree.before(visit.step)
+        nearby = [one for one in passed if one.step == right_before][-1:]
     wanted = {one.id for one in nearby if one.step != visit.step}
     for vote in reversed(state.votes.values()):
         is_theirs = vote.actor == person and vote.source == "human" and vote.id in counting

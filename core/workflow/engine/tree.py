@@ -55,6 +55,19 @@ class Tree:
             node = self.nodes[node.parent]
             yield node
 
+    def before(self, node_id: str) -> str:
+        """Return the human step right before a step in its lane or the lanes around it.
+
+        Empty where there is none, or where a block of steps lies between.
+        """
+        node = self.nodes[node_id]
+        for place in (node, *self.around(node)):
+            lane = self.lane(place)
+            for one in reversed(lane[: lane.index(place.id)]):
+                if self.nodes[one].is_human or self.nodes[one].lanes:
+                    return one if self.nodes[one].is_human else ""
+        return ""
+
     def earlier(self, node_id: str) -> list[str]:
         """Return the human steps before a step in its lane and the lanes around it.
 
