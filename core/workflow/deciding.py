@@ -49,7 +49,7 @@ from core.workflow.run import (
 from core.workflow.seen import knows, seen_record
 from core.workflow.settling import settle
 from core.workflow.signing import NOT_SIGNED, Signed, bind, require, sign
-from core.workflow.subject import difference
+from core.workflow.subject import changed_cells, difference
 
 #: Verbs that say something about the content, so they say which content they mean.
 _ON_CONTENT = frozenset({*BALLOTS, "return", "add_after"})
@@ -327,9 +327,14 @@ def _check_shown(run: Run, visit: Visit, decision: Decision) -> None:
     problems = []
     for each in changes:
         name = each["field"]
-        mask = masker(record_type.field(name)) if name in masked else str
-        values = {side: mask(each[side]) for side in ("before", "after")}
-        problems.append(Problem(name, errors.SubjectChanged.code, text, values))
+        cells = list(changed_cells(each))
+        if name in masked:
+            mask = masker(record_type.field(name))
+            cells = [(name, mask(each["before"]), mask(each["after"]))]
+        for path, *both in cells:
+            was, now = ("–" if one is None else str(one) for one in both)
+            told = {"before": was, "after": now}
+            problems.append(Problem(path, errors.SubjectChanged.code, text, told))
     raise errors.SubjectChanged(problems=problems)
 
 

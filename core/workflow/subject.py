@@ -1,7 +1,7 @@
 """What a vote is for: the document as it would be, its hash, and its difference from now."""
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,36 @@ def difference(
             ]
         changes.append(entry)
     return changes, same
+
+
+def changed_cells(change: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:
+    """Yield what differs in an entry of `difference`: path, before and after.
+
+    Of a row that stays each cell that changed, under `FIELD.ROW.COLUMN`; a row that comes
+    or goes is told whole, by what it holds.
+    """
+    name = change["field"]
+    if change["type"] != "table":
+        yield name, change["before"], change["after"]
+        return
+    for row in change["rows"]:
+        before, after = row["before"], row["after"]
+        at = f"{name}.{(after or before).get('id')}"
+        if row["change"] == "changed":
+            for column in after:
+                if before.get(column) != after[column]:
+                    yield f"{at}.{column}", before.get(column), after[column]
+        elif row["change"] != "same":
+            yield at, _held(before), _held(after)
+
+
+def _held(row: Mapping[str, Any] | None) -> str | None:
+    """Return what a row holds as one text."""
+    if row is None:
+        return None
+    return ", ".join(
+        str(value) for name, value in row.items() if name != "id" and value not in (None, "", [])
+    )
 
 
 def is_same(field: Field, old: object, new: object) -> bool:
