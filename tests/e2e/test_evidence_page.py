@@ -1,11 +1,15 @@
 """An auditor proves every approval in a browser, and is told of what was changed."""
 
+import pytest
 import sqlalchemy as sa
 from playwright.sync_api import expect
 
 from core.workflow.roots import make_roots
 from tests.e2e.test_screens import make_card_type
 from tests.integration.flow_world import unguarded
+
+# What the page says of either database is asked without a browser.
+pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
 
 
 def test_auditor_proves_every_approval_and_sees_the_break(person, site):

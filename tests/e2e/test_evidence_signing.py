@@ -6,6 +6,9 @@ from playwright.sync_api import expect
 from core.testing.site import PASSWORD
 from tests.integration.test_evidence_signed_tasks import FORM
 
+# What is signed is kept alike on either database: REST and the page are asked that of both.
+pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
+
 FLOW = """
 flow: contract_release
 version: 1

@@ -276,8 +276,8 @@ outcome:
 """
 
 
+@pytest.mark.parametrize("site_schema", [(CLAIMED,)], ids=["claimed"])
 def test_claim_is_seen_by_others_and_taken_over_with_a_notice(site, person):
-    site.publish(CLAIMED)
     make_task(site, 1)
     first, second = open_queue(person), open_queue(person, "approver2")
     for page in (first, second):
@@ -296,8 +296,8 @@ def test_claim_is_seen_by_others_and_taken_over_with_a_notice(site, person):
     expect(first.locator("#opinion")).to_have_value("在看")
 
 
+@pytest.mark.parametrize("site_schema", [(CLAIMED,)], ids=["claimed"])
 def test_voice_is_added_and_removed_with_the_keyboard(site, person):
-    site.publish(CLAIMED)
     make_task(site, 1)
     page = open_queue(person)
     page.keyboard.press("j")

@@ -148,7 +148,8 @@ def test_task_that_breaks_keeps_none_behind_it_from_being_decided(
     assert "could not be decided with others" in caplog.text
 
 
-def test_retry_does_only_what_was_not_done(world: World) -> None:
+def test_retry_does_only_what_was_not_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "AT_ONCE", 2)
     sent = [send(world, f"R{number:02}") for number in range(bulk.AT_ONCE + 1)]
     items = [shown(world, APPROVER, one["task"]) for one in sent]
     bulk_id = bulk.decide_all(world.ctx(APPROVER), "reject", items)
@@ -355,7 +356,10 @@ def test_task_is_opened_once_and_only_while_it_is_open(world: World) -> None:
         mark_opened(world.ctx(SECOND), sent["task"])
 
 
-def test_decision_made_later_says_from_where_it_was_sent(world: World) -> None:
+def test_decision_made_later_says_from_where_it_was_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "AT_ONCE", 2)
     desk = {"client": Client("203.0.113.9", "Desk", "session"), "request_id": "request-77"}
     sent = [send(world, f"R{number:02}") for number in range(bulk.AT_ONCE + 2)]
     items = [shown(world, APPROVER, one["task"]) for one in sent]
