@@ -61,8 +61,8 @@ class Person:
 def person(site: Site, chromium: Any) -> Iterator[Callable[..., Person]]:
     """Yield a function that seats a person at a browser before a server with two workers.
 
-    Who is named is signed in already. What typing the password costs, two pages and a slow
-    hash on purpose, is paid by the tests that are about it: `person().sign_in(name)`.
+    Who is named is signed in already. What typing the password costs, two pages, is paid by
+    the tests that are about it: `person().sign_in(name)`.
     """
     people: list[Person] = []
     with site.served(workers=2) as address:
