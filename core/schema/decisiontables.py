@@ -17,7 +17,7 @@ import msgspec
 from core.schema.flows import Approvers, Flow, Source, sources_of
 from core.schema.modelbase import Label, Model
 
-MAX_ROWS, MAX_INPUTS, MAX_CELL = 500, 12, 300
+MAX_ROWS, MAX_INPUTS, MAX_CELL = 200, 8, 300
 
 InputType = Literal["text", "number", "date", "boolean"]
 #: A value that a cell compares with.

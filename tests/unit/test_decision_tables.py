@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.expression.compiled import compile_expression
 from core.expression.types import NUMBER, TEXT, PlainEnv, Scope
-from core.schema.decisionchecks import all_points, find_gap
+from core.schema.decisionchecks import find_gap, row_masks
 from core.schema.decisiontables import (
     CellError,
     DecisionTable,
@@ -23,6 +23,7 @@ from core.schema.decisiontables import (
 from core.schema.flows import Source
 from core.schema.layers import SchemaError, effective
 from core.schema.yamlnodes import Source as File
+from tests.effort import Effort
 
 NUMBERS = [Decimal(number) for number in (-1, 0, 1, 5, 10)]
 BOUND = st.sampled_from([str(number) for number in NUMBERS])
@@ -163,17 +164,31 @@ def test_bad_cells_are_all_told_at_their_place() -> None:
 
 @settings(max_examples=25)
 @given(st.lists(st.tuples(number_cells(), number_cells()), min_size=2, max_size=4))
-def test_points_tell_every_two_rows_apart(rows: list[tuple[str, str]]) -> None:
-    matrix = DecisionTable(
-        decision_table="m",
-        inputs=(TableInput(name="a", type="number"), TableInput(name="b", type="number")),
-        rows=tuple(TableRow(when=row, approvers=Source(role="r")) for row in rows),
-    )
-    cells = [cells_of(matrix, row) for row in matrix.rows]
+def test_bits_tell_every_two_rows_apart(rows: list[tuple[str, str]]) -> None:
+    cells = [[read_cell(text, "number") for text in row] for row in rows]
     fine = [None, *(Decimal(number) / 4 for number in range(-8, 48))]
-    points = all_points(matrix)
-    for first, second in product(cells, repeat=2):
+    masks = row_masks(cells)
+    for (first, of_first), (second, of_second) in product(
+        zip(cells, masks, strict=True), repeat=2
+    ):
         for at in (0, 1):
-            by_points = any(first[at].holds(one) and second[at].holds(one) for one in points[at])
             by_grid = any(first[at].holds(one) and second[at].holds(one) for one in fine)
-            assert by_points == by_grid
+            assert bool(of_first[at] & of_second[at]) == by_grid
+            within = all(second[at].holds(one) for one in fine if first[at].holds(one))
+            assert (not of_first[at] & ~of_second[at]) == within
+
+
+@pytest.mark.parametrize("hit", ["first", "unique", "collect"])
+def test_largest_table_is_checked_at_once(hit: str) -> None:
+    inputs = tuple(TableInput(name=f"i{at}", type="number") for at in range(8))
+    rows = tuple(
+        TableRow(
+            when=tuple(f"[{at + n}..{at + n + 2})" for n in range(8)), approvers=Source(role="r")
+        )
+        for at in range(200)
+    )
+    largest = DecisionTable(decision_table="m", hit=hit, inputs=inputs, rows=rows)
+    effort = Effort()
+    assert len(row_masks([cells_of(largest, row) for row in largest.rows])) == 200
+    assert find_gap(largest) is None
+    assert effort.seconds < 1
