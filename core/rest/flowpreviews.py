@@ -7,7 +7,7 @@ from core.context import Context
 from core.errors import Invalid, Problem
 from core.i18n import N_
 from core.rest.exchange import body_keys, query_keys, route
-from core.workflow import previews
+from core.workflow import previews, whatif
 
 
 @route("/schema/drafts/<draft_id>/replay", "POST")
@@ -22,15 +22,17 @@ def replay_draft(ctx: Context, draft_id: str) -> Any:
 
 @route("/instances/<instance_id>/whatif", "POST")
 def what_if(ctx: Context, instance_id: str) -> Any:
-    """Answer with the way of a running approval as it is, and as it would be."""
+    """Answer with how a running approval goes on as it is, and how it would."""
     previews.require_configurator(ctx)
     query_keys()
-    body = body_keys({"fields": dict, "without": list})
-    without = body.get("without", [])
-    if not all(isinstance(one, str) for one in without):
-        text = N_("This must be a list of ids.")
-        raise Invalid(problems=[Problem("without", "field.bad_type", text)])
-    return previews.what_if(ctx, instance_id, fields=body.get("fields", {}), without=without)
+    body = body_keys({"values": dict, "away": list, "do": list})
+    away, acts = body.get("away", []), body.get("do", [])
+    for name, given in (("away", away), ("do", acts)):
+        if not all(isinstance(one, str) for one in given):
+            text = N_("This must be a list of texts.")
+            raise Invalid(problems=[Problem(name, "field.bad_type", text)])
+    supposed = whatif.Supposition(body.get("values", {}), away, acts)
+    return whatif.what_if(ctx, instance_id, supposed)
 
 
 def _drafts() -> ModuleType:

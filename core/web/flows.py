@@ -25,12 +25,15 @@ from core.web.administration import require_builder
 from core.web.flowdrawing import FlowWords
 from core.web.navigation import type_label
 from core.web.page import page, pages, problem_body
+from core.web.taskrows import span
+from core.web.tasktexts import RESULT_TEXTS, STATE_TEXTS, TASK_STATE_TEXTS
 from core.web.titles import find_titles
 from core.workflow import previews
 from core.workflow.models import OPEN_STATES, instance
 from core.workflow.plainworld import PlainFlow
 from core.workflow.rehearsal import run_tests
 from core.workflow.seen import seen_record
+from core.workflow.whatif import Supposition, what_if
 
 #: Running approvals that a flow's page lists.
 _RUNNING = 10
@@ -145,6 +148,7 @@ def show_replay(ctx: Context, draft_id: str) -> ResponseReturnValue:
     )
     return render_template(
         "gx/replay.html",
+        span_text=lambda seconds: span(ctx, seconds, business=True),
         draft=draft_id,
         months=months,
         found=found,
@@ -158,27 +162,28 @@ def show_replay(ctx: Context, draft_id: str) -> ResponseReturnValue:
 @pages.get("/flows/whatif/<instance_id>")
 @page
 def ask_what_if(ctx: Context, instance_id: str) -> ResponseReturnValue:
-    """Show the way of a running approval, and ask what should be otherwise."""
-    return _what_if_page(ctx, instance_id, {}, ())
+    """Show how a running approval goes on, and ask what should be otherwise."""
+    return _what_if_page(ctx, instance_id, {}, (), "")
 
 
 @pages.post("/flows/whatif/<instance_id>")
 @page
 def answer_what_if(ctx: Context, instance_id: str) -> ResponseReturnValue:
-    """Show the way of a running approval with other values, or with people away."""
+    """Show how a running approval goes on with other values, people away or things done."""
     given = {
         key.removeprefix("field:"): text.strip()
         for key, text in request.form.items()
         if key.startswith("field:") and text.strip()
     }
-    return _what_if_page(ctx, instance_id, given, tuple(request.form.getlist("without")))
+    away = tuple(request.form.getlist("away"))
+    return _what_if_page(ctx, instance_id, given, away, request.form.get("do", ""))
 
 
 def _what_if_page(
-    ctx: Context, instance_id: str, given: Mapping[str, str], without: Sequence[str]
+    ctx: Context, instance_id: str, given: Mapping[str, str], away: Sequence[str], acts: str
 ) -> ResponseReturnValue:
     require_builder(ctx)
-    found = previews.what_if(ctx, instance_id)
+    found = what_if(ctx, instance_id)
     with ctx.reading() as connection:
         row = connection.execute(sa.select(instance).where(instance.c.id == instance_id))
         about = dict(row.mappings().one())
@@ -189,11 +194,12 @@ def _what_if_page(
         for seat in stop["seats"]
         for one in seat["people"]
     }
+    wanted = [line.strip() for line in acts.splitlines() if line.strip()]
     error, status = None, 200
-    if given or without:
+    is_asked = bool(given or away or wanted)
+    if is_asked:
         try:
-            fields = _fields(given, seen)
-            found = previews.what_if(ctx, instance_id, fields=fields, without=without)
+            found = what_if(ctx, instance_id, Supposition(_fields(given, seen), away, wanted))
         except Invalid as refused:
             error, status = problem_body(refused), refused.status
     titles = find_titles(ctx, [(about["record_type"], about["record_id"])])
@@ -207,12 +213,68 @@ def _what_if_page(
         inputs=list(_inputs(ctx, about, seen)),
         people=list(people.items())[:_PEOPLE],
         given=given,
-        without=without,
+        away=away,
+        acts=acts,
         rung_text=lambda do: translate(RUNG_TEXTS[do], ctx.locale),
-        is_asked=bool(given or without) and error is None,
+        span_text=lambda seconds: span(ctx, seconds, business=True),
+        state_text=lambda state: translate(STATE_TEXTS[state], ctx.locale),
+        result_text=lambda code: translate(_WORDS[code], ctx.locale) if code in _WORDS else code,
+        refusal_text=lambda code: _refusal(ctx, code),
+        added=[one["step"] for one in found["differences"] if one["what"] == "added"],
+        differences=list(_told_differences(ctx, found)),
+        is_asked=is_asked and error is None,
         error=error,
     )
     return shown, status
+
+
+#: How a task ended, in a word.
+_WORDS: Mapping[str, str] = {
+    code: text for code, text in {**TASK_STATE_TEXTS, **RESULT_TEXTS}.items() if text
+}
+#: Why nobody does an act of a what-if.
+_IDLE = {
+    "nothing_waits": N_("Nothing waits there."),
+    "nobody_sits": N_("Nobody can sit there."),
+}
+
+
+def _refusal(ctx: Context, code: str) -> str:
+    """Return why an act is refused: in words where they need no names, else its code."""
+    return translate(_IDLE[code], ctx.locale) if code in _IDLE else code
+
+
+#: What of a task can differ between two courses.
+_DIFFERENCES = {
+    "added": N_("{step} is asked too."),
+    "removed": N_("{step} is not asked any more."),
+    "people": N_("{step}: {before} → {after}."),
+    "due": N_("The times of {step} move."),
+    "open": N_("Waits then at: {after}."),
+    "state": N_("It is then: {after}."),
+    "ending": N_("It ends: {after}."),
+}
+
+
+def _told_differences(ctx: Context, found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what differs between the two courses of a what-if, in words."""
+    titles = {
+        stop["step"]: stop["title"]
+        for course in (found["now"], found["then"])
+        for stop in (*course["stops"], *course["open"])
+    }
+    nobody = translate(N_("nobody"), ctx.locale)
+
+    def told(what: str, value: Any) -> str:
+        if what in {"state", "ending"}:
+            return translate(STATE_TEXTS[value], ctx.locale)
+        return ", ".join(titles.get(one, one) for one in value) or nobody
+
+    for one in found["differences"]:
+        params = {"step": titles.get(one["step"], one["step"])}
+        if one["what"] not in {"added", "removed", "due"}:
+            params |= {side: told(one["what"], one[side]) for side in ("before", "after")}
+        yield translate(_DIFFERENCES[one["what"]], ctx.locale, **params)
 
 
 def _fields(given: Mapping[str, str], seen: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def bottlenecks(
         closed = _closed(types, bool(flow), dialect).rows(connection, values)
         rounds = _rounds(types, bool(flow), dialect).rows(connection, values)
         with_initiator = _with_initiators(ctx, connection, types, flow, values)
-    clocks = _Clocks(ctx)
+    clocks = Clocks(ctx)
     steps, people, waited = _gather(votes, clocks)
     returns = {(one[0], one[1]): (int(one[3] or 0), int(one[2])) for one in closed}
     ended, repeated, round_sum = (int(one or 0) for one in rounds[0])
@@ -136,14 +136,16 @@ def _types(ctx: Context, wanted: str) -> tuple[list[str], list[str]]:
     return seen, left_out
 
 
-class _Clocks:
+class Clocks:
     """The calendars of tasks, each looked up once."""
 
     def __init__(self, ctx: Context) -> None:
+        """Look them up as of a context."""
         self._ctx = ctx
         self._known: dict[tuple[str, str], Calendar] = {}
 
     def of(self, calendar: str, place: str) -> Calendar:
+        """Return the calendar of a flow's calendar and a place; both may be empty."""
         found = self._known.get((calendar, place))
         if found is None:
             found = calendar_for(self._ctx, calendar, place)
@@ -152,7 +154,7 @@ class _Clocks:
 
 
 def _gather(
-    votes: Iterable[Any], clocks: _Clocks
+    votes: Iterable[Any], clocks: Clocks
 ) -> tuple[dict[tuple[str, str], _Figures], dict[str, _Figures], float]:
     """Return figures by step and by person, and the seconds of all tasks together."""
     steps: dict[tuple[str, str], _Figures] = {}
@@ -189,14 +191,14 @@ def _shares(found: _Figures) -> Answer:
     ordered = sorted(found.seconds)
     return {
         "count": found.votes,
-        "median": _quantile(ordered, 50),
-        "p90": _quantile(ordered, 90),
+        "median": quantile(ordered, 50),
+        "p90": quantile(ordered, 90),
         "automatic": _share(found.automatic, found.votes),
         "stamped": _share(found.stamped, found.human),
     }
 
 
-def _quantile(ordered: list[float], percent: int) -> int | None:
+def quantile(ordered: list[float], percent: int) -> int | None:
     """Return the nearest-rank quantile in seconds."""
     if not ordered:
         return None
@@ -209,7 +211,7 @@ def _share(part: int, whole: int) -> float | None:
 
 def _slowest(item: tuple[Any, _Figures]) -> tuple[float, Any]:
     middle = sorted(item[1].seconds)
-    return (-(_quantile(middle, 50) or 0), item[0])
+    return (-(quantile(middle, 50) or 0), item[0])
 
 
 def _in_range(column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
@@ -290,7 +292,7 @@ def _with_initiators(
     by_instance: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
         by_instance[row[0]].append(row)
-    clocks, whole, now = _Clocks(ctx), 0.0, to_wire(ctx.now)
+    clocks, whole, now = Clocks(ctx), 0.0, to_wire(ctx.now)
     for visits in by_instance.values():
         for _, result, _, closed_at, calendar, place, ended_at in visits:
             if result != "return" or not closed_at:

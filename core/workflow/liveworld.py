@@ -34,6 +34,7 @@ from core.workflow.engine.state import Identity
 from core.workflow.engine.tree import Tree
 from core.workflow.engine.world import Asking, Pool
 from core.workflow.people import STAFF
+from core.workflow.staff import Staff
 from core.workflow.subject import Subject
 
 
@@ -165,7 +166,12 @@ class LiveWorld:  # noqa: PLR0904  the engine asks all of it
             value=self.value,
             rows=self._table_rows,
         )
-        return Directory(STAFF.staff(self._ctx, self._connection), asked, self._now)
+        return Directory(self.staff, asked, self._now)
+
+    @property
+    def staff(self) -> Staff:
+        """Return everybody who works here."""
+        return STAFF.staff(self._ctx, self._connection)
 
     def _table_rows(self, source: Source, item: Any) -> Iterable[Source]:
         """Return the sources that a decision table's answer names."""

@@ -159,6 +159,10 @@ class PlainWorld:
     values: dict[str, Any] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
+    def move(self, instant: datetime) -> None:
+        """Let it be `instant` from now on."""
+        self.now = instant
+
     def new_id(self) -> str:
         """Return an id that nothing else in this world has."""
         return f"{next(self._numbers):08}"

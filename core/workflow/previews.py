@@ -1,11 +1,10 @@
-"""What a flow would do, asked of the real data and staff: proof, replay and what-if.
+"""What a flow would do, asked of the real data and staff: proof and replay.
 
 Nothing is written: the flow is walked in memory by the engine that decides real votes.
 """
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,23 +14,22 @@ from sqlalchemy.engine import Connection
 
 from core.clock import to_wire
 from core.context import Context
-from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
-from core.i18n import N_, pick
+from core.errors import Forbidden, Invalid, Problem
+from core.i18n import N_
 from core.records.plugin_settings import ADMINISTRATORS
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.flows import HUMAN, Flow
 from core.schema.flowtexts import flows_in_order, steps_of
 from core.schema.model import RecordType, Release
 from core.schema.placerows import PLACE_TYPES
-from core.workflow.models import OPEN_STATES, Row, instance, task
+from core.workflow.latency import step_times
+from core.workflow.models import OPEN_STATES, Row, instance
 from core.workflow.people import STAFF
 from core.workflow.plainworld import PlainFlow, loaded
 from core.workflow.proving import Place, prove
-from core.workflow.run import decode_flow
-from core.workflow.seen import seen_record
 from core.workflow.staff import Staff
 from core.workflow.storedworld import StoredWorld
-from core.workflow.walking import Stop, Walk, first_flow, walk
+from core.workflow.walking import Walk, first_flow, walk
 
 Answer = dict[str, Any]
 
@@ -174,14 +172,39 @@ def replay(ctx: Context, release: Release, *, months: int = 3, flow: str = "") -
         before = _Trying(ctx, connection, running, staff)
         after = _Trying(ctx, connection, release, staff)
         pairs = [(row, before.walk(row), after.walk(row)) for row in rows[:MOST_REPLAYED]]
+        latency = _latency(ctx, connection, pairs)
     return {
         "since": to_wire(since),
         "months": months,
         "people_as_of": to_wire(ctx.now),
         "documents": sorted(documents),
         "is_complete": len(rows) <= MOST_REPLAYED,
+        "latency": latency,
         **_compared(staff, pairs),
     }
+
+
+def _latency(
+    ctx: Context, connection: Connection, pairs: list[tuple[Row, Walk | None, Walk | None]]
+) -> list[Answer]:
+    """Return what the steps on the ways took in the past: an estimate, where there is one.
+
+    `before` and `after` say how many of the records pass the step by either way.
+    """
+    ways: dict[str, tuple[Counter[str], Counter[str]]] = {}
+    for row, *walks in pairs:
+        counters = ways.setdefault(row["record_type"], (Counter(), Counter()))
+        for counter, walked in zip(counters, walks, strict=True):
+            counter.update(set(_route(walked)))
+    found = []
+    for name, (old, new) in sorted(ways.items()):
+        times = step_times(ctx, connection, name, {*old, *new})
+        found += [
+            {"type": name, "step": step, "before": old[step], "after": new[step], **times[step]}
+            for step in [*old, *(one for one in new if one not in old)]
+            if step in times
+        ]
+    return found
 
 
 def _ended(connection: Connection, documents: Collection[str], since: datetime) -> list[Row]:
@@ -315,160 +338,3 @@ def python_values(record_type: RecordType, written: Mapping[str, Any]) -> dict[s
             except FieldError:
                 continue  # the field's rule has changed since; it is as if it were empty
     return found
-
-
-# -- what if ----------------------------------------------------------------------------------
-
-
-def what_if(
-    ctx: Context,
-    instance_id: str,
-    *,
-    fields: Mapping[str, Any] | None = None,
-    without: Collection[str] = (),
-) -> Answer:
-    """Return the way of a running item as it is, and as it would be.
-
-    Args:
-        ctx: of a configurator who may see the document.
-        instance_id: the running instance; its own version of the flow is walked.
-        fields: values that the document would have, among those the actor may see.
-        without: ids of people who would not be there.
-
-    Raises:
-        Forbidden: the actor may not change flows, or not see the document.
-        NotFound: there is no such instance.
-        Conflict: it has ended.
-        Invalid: a field is not there, or does not take its value.
-    """
-    require_configurator(ctx)
-    with ctx.reading() as connection:
-        row = connection.execute(sa.select(instance).where(instance.c.id == instance_id))
-        found = row.mappings().first()
-        if found is None:
-            raise NotFound
-        seen = seen_record(ctx, found["record_type"], found["record_id"])
-        if seen is None:
-            raise Forbidden
-        if found["state"] not in OPEN_STATES:
-            raise Conflict(N_("This approval has ended."))
-        release = _pinned(ctx.registry.release, found)
-        record_type = release.types[found["record_type"]]
-        values = python_values(record_type, msgspec.json.decode(found["values"]))
-        changed = values | _asked(record_type, fields or {}, seen)
-        staff = STAFF.staff(ctx, connection)
-        fewer = _without(staff, without)
-        flow = release.flows[found["flow"]]
-        now, then = (
-            walk(
-                _Trying(ctx, connection, release, people).world(flow, used, found["initiator"]),
-                makers_of(found),
-            )
-            for people, used in ((staff, values), (fewer, changed))
-        )
-        standing = _standing(connection, instance_id)
-    return {
-        "instance": instance_id,
-        "flow": {"name": flow.flow, "version": flow.version},
-        **standing,
-        "now": walk_json(now, staff, ctx.locale),
-        "then": walk_json(then, staff, ctx.locale),
-        "added_steps": [one for one in then.route if one not in now.route],
-        "removed_steps": [one for one in now.route if one not in then.route],
-    }
-
-
-def _pinned(release: Release, row: Row) -> Release:
-    """Return the release with the flows that an instance runs by."""
-    flow = decode_flow(row["definition"])
-    flow = msgspec.structs.replace(flow, document=row["record_type"])
-    subflows = msgspec.json.decode(row["subflows"] or "{}", type=dict[str, Flow])
-    return msgspec.structs.replace(release, flows={**subflows, flow.flow: flow})
-
-
-def _asked(
-    record_type: RecordType, fields: Mapping[str, Any], seen: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return changed values; those that the actor may not see are as if they were not there."""
-    problems, found = [], {}
-    for name, value in fields.items():
-        one = record_type.field(name)
-        if one is None or name not in seen or field_type(one.type).computed:
-            text = N_("There is no field {name}.")
-            problems.append(Problem(f"fields.{name}", "field.unknown", text, {"name": name[:80]}))
-            continue
-        try:
-            found[name] = loaded(one, value)
-        except FieldError as error:
-            problems.append(Problem(f"fields.{name}", error.code, error.text, error.params))
-    if problems:
-        raise Invalid(problems=problems)
-    return found
-
-
-def _without(staff: Staff, people: Collection[str]) -> Staff:
-    """Return the staff with some people away; whoever is not known is a problem."""
-    unknown = sorted(set(people) - staff.people.keys())
-    if unknown:
-        text = N_("There is nobody with the id {id}.")
-        raise Invalid(
-            problems=[
-                Problem("without", "field.unknown", text, {"id": one[:40]}) for one in unknown
-            ]
-        )
-    gone = set(people)
-    return replace(
-        staff,
-        people={
-            one: replace(person, is_active=person.is_active and one not in gone)
-            for one, person in staff.people.items()
-        },
-        roles={
-            role: tuple(one for one in held if one not in gone)
-            for role, held in staff.roles.items()
-        },
-    )
-
-
-def _standing(connection: Connection, instance_id: str) -> Answer:
-    """Return which steps have been decided and which wait."""
-    rows = connection.execute(
-        sa.select(task.c.step, task.c.state, task.c.result)
-        .where(task.c.instance_id == instance_id)
-        .order_by(task.c.opened_at, task.c.id)
-    ).all()
-    return {
-        "decided": [row.step for row in rows if row.state == "done" and row.result != "return"],
-        "open": [row.step for row in rows if row.state in {"open", "suspended"}],
-    }
-
-
-def walk_json(walked: Walk, staff: Staff, locale: str) -> Answer:
-    """Return a walk as answers write it, titles in `locale`."""
-    titles = {name: one.step.title for name, one in walked.tree.nodes.items()}
-    return {
-        "ending": walked.ending,
-        "stuck": list(walked.stuck),
-        "refused": walked.refused,
-        "stops": [_stop(one, staff, titles, locale) for one in walked.stops],
-    }
-
-
-def _stop(
-    stop: Stop, staff: Staff, titles: Mapping[str, Mapping[str, str]], locale: str
-) -> Answer:
-    return {
-        "step": stop.step,
-        "title": pick(titles[stop.step], locale, stop.step),
-        "item": stop.item,
-        "seats": [
-            {
-                "seat": seat.key,
-                "people": [_person(staff, one) for one in seat.people[:_NAMED]],
-                "count": len(seat.people),
-            }
-            for seat in stop.seats
-        ],
-        "opens_at": stop.opened_at,
-        "due": [{"do": do, "at": at} for do, at in stop.due],
-    }

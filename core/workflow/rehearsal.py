@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from core.businesstime import parse_duration
 from core.i18n import N_
 from core.records.people import Person as User
 from core.schema.fieldtypes import FieldError
@@ -23,12 +22,10 @@ from core.schema.flows import Flow, FlowTest
 from core.schema.flowtesting import Act, Failure, parse_act
 from core.schema.model import Field, Release
 from core.workflow.concerns import unconcerned
-from core.workflow.engine.machine import perform
-from core.workflow.engine.seating import eligible
-from core.workflow.engine.state import Command, Identity, Person, RefusalError, Seat, State, Visit
-from core.workflow.engine.work import NOBODY, Machine
+from core.workflow.engine.state import Command, Identity, RefusalError, Seat, State, Visit
 from core.workflow.engine.world import Asking, Pool
 from core.workflow.plainworld import PlainFlow, PlainWorld, loaded
+from core.workflow.playing import IdleError, Player
 from core.workflow.staff import Staff
 
 INITIATOR = "initiator"
@@ -41,7 +38,6 @@ _ZONE = "Asia/Shanghai"
 _BEGIN = datetime(2025, 3, 3, 9, 0, tzinfo=ZoneInfo(_ZONE)).astimezone(UTC)
 #: Somebody who takes what is transferred or is asked for advice.
 _COLLEAGUE = "colleague"
-_TO_SOMEBODY = frozenset({"transfer", "delegate", "add_before", "add_after", "add_beside"})
 
 
 @dataclass(frozen=True)
@@ -193,6 +189,7 @@ class Play:
     test: FlowTest
     world: PlayWorld = field(init=False)
     state: State = field(init=False)
+    player: Player = field(init=False)
 
     def __post_init__(self) -> None:
         begin = self.plain.calendar(_ZONE)
@@ -205,6 +202,7 @@ class Play:
             written = self.test.doc.get(one.name, one.default)
             self._write(one, written)
         self.state = State(INITIATOR, frozenset({INITIATOR}), self.world.subject_hash())
+        self.player = Player(self.plain.tree, self.state, self.world, _COLLEAGUE)
 
     def _write(self, one: Field, written: Any) -> None:
         try:
@@ -217,9 +215,7 @@ class Play:
     def open(self) -> list[str]:
         """Return what waits for people: `step`, `step.seat`, and `step.escalated`."""
         found = []
-        for visit in self.state.live_visits():
-            if visit.state != "open" or not self.plain.tree.nodes[visit.step].is_human:
-                continue
+        for visit in self.player.waiting():
             for seat in self.state.seats_of(visit.id):
                 if seat.state == "open":
                     name = self._name(visit, seat)
@@ -249,18 +245,11 @@ class Play:
             told = N_("In the test “{name}”, {act} is refused: {code}.")
             raise StoppedError(told, act=text, code=refused.code) from refused
 
-    def _perform(self, person: str, command: Command, identity: Identity | None = None) -> None:
-        identities = {Identity("user", person)} | ({identity} if identity else set())
-        acting = (
-            NOBODY if command.verb == "fire" else Person(person, person, frozenset(identities))
-        )
-        perform(Machine(self.plain.tree, self.state, self.world), acting, command)
-
     def _whole(self, act: Act) -> None:
         if act.verb == "submit":
             self._require()
             self.state.subject_hash = self.world.subject_hash()
-        self._perform(INITIATOR, Command(act.verb))
+        self.player.perform(INITIATOR, Command(act.verb))
 
     def _require(self) -> None:
         """Ask the start's condition, where the test says everything that it is about."""
@@ -300,7 +289,7 @@ class Play:
         if rule == "stale_affected":
             tree = self.plain.tree
             kept = unconcerned(tree, {one.name}, lambda text: self.plain.compiled(text).reach.own)
-        self._perform(INITIATOR, Command("revise", to=kept))
+        self.player.perform(INITIATOR, Command("revise", to=kept))
 
     def _put(self, one: Field, column: str, value: str) -> None:
         if not column:
@@ -310,65 +299,14 @@ class Play:
         self._write(one, [{**row, column: value} for row in rows])
 
     def _wait(self, act: Act) -> None:
-        """Let time pass, and every clock that is due go off in its order."""
-        end = self.world.calendar.add(self.world.now, parse_duration(act.value))
-        while True:
-            due = [
-                timer
-                for timer in self.state.timers.values()
-                if timer.state == "pending"
-                and timer.fire_at
-                and datetime.fromisoformat(timer.fire_at) <= end
-            ]
-            if not due:
-                break
-            first = min(due, key=lambda one: (one.fire_at, one.rung))
-            self.world.now = max(self.world.now, datetime.fromisoformat(first.fire_at))
-            self._perform("", Command("fire", visit=first.visit, rung=first.rung))
-        self.world.now = end
+        self.player.wait(act.value)
 
     def _step(self, act: Act) -> None:
-        there = [one for one in self.state.visits.values() if one.step == act.step]
-        visit = next((one for one in there if one.state == "open"), there[-1] if there else None)
-        if visit is None:
-            told = N_("In the test “{name}”, nothing waits at {step} for {act}.")
-            raise StoppedError(told, step=act.step, act=act.verb)
-        if act.verb == "take_back":
-            voters = [one for one in self.state.votes.values() if one.visit == visit.id]
-            person = voters[-1].actor if voters else INITIATOR
-            self._perform(person, Command("take_back", visit=visit.id))
-            return
-        seat, person = self._acting(visit, act)
-        to = (act.to,) if act.to else (_COLLEAGUE,) if act.verb in _TO_SOMEBODY else ()
-        verb = Command(act.verb, visit.id, seat.key, "…", to)
-        if (
-            self.plain.tree.nodes[visit.step].step.queue.claim == "required"
-            and act.verb != "claim"
-        ):
-            self._perform(person, Command("claim", visit.id, seat.key), self._as(seat, person))
-        self._perform(person, verb, self._as(seat, person))
-
-    def _acting(self, visit: Visit, act: Act) -> tuple[Seat, str]:
-        """Return the seat that an act is about and the first person who can take it."""
-        machine = Machine(self.plain.tree, self.state, self.world)
-        voted = {one.actor for one in self.state.votes.values() if one.visit == visit.id}
-        for seat in self.state.seats_of(visit.id):
-            is_meant = act.seat in {"", "escalated", seat.key, seat.group}
-            able = eligible(machine, visit, seat) - voted if is_meant else set()
-            for one in self.state.candidates_of(seat.id):
-                if seat.state != "open" or (act.seat == "escalated" and one.via != "escalated"):
-                    continue
-                for person in self.world.people(one.identity):
-                    if person in able:
-                        return seat, person
-        told = N_("In the test “{name}”, nobody can sit at {step} for {act}.")
-        step = f"{act.step}.{act.seat}" if act.seat else act.step
-        raise StoppedError(told, step=step, act=act.verb)
-
-    def _as(self, seat: Seat, person: str) -> Identity:
-        """Return as what somebody sits in a seat."""
-        return next(
-            one.identity
-            for one in self.state.candidates_of(seat.id)
-            if person in self.world.people(one.identity)
-        )
+        try:
+            self.player.step(act)
+        except IdleError as idle:
+            told = {
+                "nothing_waits": N_("In the test “{name}”, nothing waits at {step} for {act}."),
+                "nobody_sits": N_("In the test “{name}”, nobody can sit at {step} for {act}."),
+            }[idle.code]
+            raise StoppedError(told, step=idle.step, act=act.verb) from idle

@@ -47,7 +47,7 @@ _OPEN = sa.select(instance).where(
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True)  # noqa: PLR0904  one operation needs all of it
 class Run:
     """A locked instance, the transaction it is locked in, and who acts on it.
 
@@ -96,22 +96,23 @@ class Run:
     @property
     def document(self) -> Record:
         """Return the whole live document as this transaction sees it."""
-        return dict(self._about.record)
+        return dict(self.matter.record)
 
     @property
     def subject(self) -> Subject:
         """Return what is decided, as it is stored now."""
-        return self._about.subject
+        return self.matter.subject
 
     @property
     def world(self) -> LiveWorld:
         """Return what the engine asks."""
         if self._world is None:
-            self._world = LiveWorld(self.ctx, self.connection, self._about)
+            self._world = LiveWorld(self.ctx, self.connection, self.matter)
         return self._world
 
     @property
-    def _about(self) -> Matter:
+    def matter(self) -> Matter:
+        """Return what the instance is about, as this transaction sees it."""
         if self._matter is None:
             type_name, record_id = self.record
             record = load_document(self.as_system, type_name, record_id)

@@ -6,27 +6,14 @@ first who can vote in a seat does, and clocks of waits run out at once.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from core.schema.flows import Flow
-from core.workflow.engine.machine import perform
 from core.workflow.engine.seating import eligible
-from core.workflow.engine.state import (
-    TERMINAL,
-    Command,
-    Identity,
-    Person,
-    RefusalError,
-    Seat,
-    State,
-    Visit,
-)
+from core.workflow.engine.state import Command, RefusalError, State, Visit
 from core.workflow.engine.tree import Tree
-from core.workflow.engine.work import NOBODY, Machine, timers_of
+from core.workflow.engine.work import timers_of
 from core.workflow.plainworld import PlainWorld
-
-#: Decisions and clocks that one walk goes through at most.
-_MOST = 500
+from core.workflow.playing import Player
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +22,12 @@ class SeatPlan:
 
     Attributes:
         people: ids of those who could vote, in a fixed order; nobody when empty.
+        state: of the seat as it was looked at: open, waiting, voted, …
     """
 
     key: str
     people: tuple[str, ...]
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +86,8 @@ class Walk:
 
 def walk(world: PlainWorld, makers: Collection[str]) -> Walk:
     """Return the way of the world's document from its submit to the end."""
-    walker = _Walker(world, makers)
-    try:
-        walker.run()
-    except RefusalError as refused:
-        walker.found.refused = refused.code
-    walker.found.ending = walker.state.status
-    return walker.found
+    state = State(world.initiator, frozenset(makers), world.subject_hash())
+    return Walker(Player(world.plain.tree, state, world)).run(Command("submit"))
 
 
 def first_flow(flows: Collection[Flow], world: Callable[[Flow], PlainWorld]) -> PlainWorld | None:
@@ -115,92 +99,53 @@ def first_flow(flows: Collection[Flow], world: Callable[[Flow], PlainWorld]) -> 
     return None
 
 
-class _Walker:
-    def __init__(self, world: PlainWorld, makers: Collection[str]) -> None:
-        self._world = world
-        self._told: set[str] = set()
-        self.state = State(world.initiator, frozenset(makers), world.subject_hash())
-        self.found = Walk(world.plain.tree)
+class Walker:
+    """Walks one instance on with everybody agreeing, and keeps the tasks on the way."""
 
-    def run(self) -> None:
-        """Submit, and go on while somebody can decide or a wait can end."""
-        self._perform(self._world.initiator, Command("submit"))
-        for _ in range(_MOST):
-            self._note()
-            if self.state.status in TERMINAL or not (self._vote() or self._wait()):
-                break
-        self.found.stuck = tuple(dict.fromkeys(visit.step for visit in self._open()))
+    def __init__(self, player: Player) -> None:
+        """Go on with what a player plays; what is over by now is not on the way."""
+        self._player = player
+        live = {one.id for one in player.state.live_visits()}
+        self._told = {one for one in player.state.visits if one not in live}
+        self.found = Walk(player.tree)
 
-    def _machine(self) -> Machine:
-        return Machine(self._world.plain.tree, self.state, self._world)
-
-    def _perform(self, person: str, command: Command, *identities: Identity) -> None:
-        sits = frozenset({Identity("user", person), *identities})
-        acting = NOBODY if command.verb == "fire" else Person(person, person, sits)
-        perform(self._machine(), acting, command)
-
-    def _open(self) -> list[Visit]:
-        nodes = self._world.plain.tree.nodes
-        return [
-            one
-            for one in self.state.live_visits()
-            if one.state == "open" and nodes[one.step].is_human
-        ]
+    def run(self, *first: Command) -> Walk:
+        """Return the way from here to the end, after the initiator did what comes first."""
+        player = self._player
+        try:
+            for command in first:
+                player.perform(player.state.initiator, command)
+            player.agree(self._note)
+        except RefusalError as refused:
+            self.found.refused = refused.code
+        else:
+            self.found.stuck = tuple(dict.fromkeys(visit.step for visit in player.waiting()))
+        self.found.ending = player.state.status
+        return self.found
 
     def _note(self) -> None:
         """Keep every task that has opened since."""
-        nodes = self._world.plain.tree.nodes
-        for visit in self.state.visits.values():
+        state, nodes = self._player.state, self._player.tree.nodes
+        for visit in state.visits.values():
             if visit.id in self._told or not nodes[visit.step].is_human:
                 continue
             self._told.add(visit.id)
-            rungs = nodes[visit.step].step.due
-            due = tuple(
-                (rungs[timer.rung].do, timer.fire_at)
-                for timer in timers_of(self.state, visit.id)
-                if timer.rung >= 0 and timer.fire_at
-            )
-            seats = tuple(
-                SeatPlan(seat.key, tuple(sorted(eligible(self._machine(), visit, seat))))
-                for seat in self.state.seats_of(visit.id, "main")
-                if seat.state != "skipped"
-            )
-            if seats:
-                self.found.stops.append(Stop(visit.step, visit.item, seats, visit.opened_at, due))
+            stop = stop_of(self._player, visit)
+            if stop.seats:
+                self.found.stops.append(stop)
 
-    def _vote(self) -> bool:
-        """Let the first who can decide agree; return whether anybody could."""
-        for visit in self._open():
-            voted = {one.actor for one in self.state.votes.values() if one.visit == visit.id}
-            for seat in self.state.seats_of(visit.id):
-                able = eligible(self._machine(), visit, seat) if seat.state == "open" else set()
-                for person in sorted(able - voted) or sorted(able):
-                    self._agree(visit, seat, person)
-                    return True
-        return False
 
-    def _agree(self, visit: Visit, seat: Seat, person: str) -> None:
-        step = self._world.plain.tree.nodes[visit.step].step
-        sits = [
-            one.identity
-            for one in self.state.candidates_of(seat.id)
-            if person in self._world.people(one.identity)
-        ]
-        if step.queue.claim == "required":
-            self._perform(person, Command("claim", visit.id, seat.id), *sits)
-        verb = "complete" if step.type == "fill" else "approve"
-        self._perform(person, Command(verb, visit.id, seat.id), *sits)
-
-    def _wait(self) -> bool:
-        """Let the next wait run out; return whether there was one."""
-        waits = [
-            timer
-            for timer in self.state.timers.values()
-            if timer.state == "pending" and timer.rung < 0 and timer.fire_at
-        ]
-        if not waits:
-            return False
-        first = min(waits, key=lambda one: one.fire_at)
-        self._world.now = max(self._world.now, datetime.fromisoformat(first.fire_at))
-        self._perform("", Command("fire", visit=first.visit, rung=first.rung))
-        return True
+def stop_of(player: Player, visit: Visit) -> Stop:
+    """Return a task as it stands: its planned seats, who can vote in them, and its clocks."""
+    rungs = player.tree.nodes[visit.step].step.due
+    due = tuple(
+        (rungs[timer.rung].do, timer.fire_at)
+        for timer in timers_of(player.state, visit.id)
+        if timer.rung >= 0 and timer.fire_at
+    )
+    seats = tuple(
+        SeatPlan(seat.key, tuple(sorted(eligible(player.machine, visit, seat))), seat.state)
+        for seat in player.state.seats_of(visit.id, "main")
+        if seat.state not in {"skipped", "removed"}
+    )
+    return Stop(visit.step, visit.item, seats, visit.opened_at, due)
