@@ -99,7 +99,16 @@ def try_values(page):
     page.fill("[name='field:lines.rate']", "0.6")
     page.get_by_role("button", name="走一遍").click()
     page.locator("#then").get_by_text("财务市场会签").wait_for()
+    page.locator("#differences").get_by_text("多审一步：财务市场会签。").wait_for()
     look(page, "whatif")
+    page.fill("#do", "store_manager.approve\nfinish.approve")
+    page.get_by_role("button", name="走一遍").click()
+    page.locator("#differences").get_by_text("那里没有待办。").wait_for()
+    page.locator("#then").get_by_text("正在：财务市场会签。").wait_for()
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    look(page, "whatif-phone")
+    page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def change(page):
