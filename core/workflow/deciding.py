@@ -46,7 +46,7 @@ from core.workflow.run import (
     read_instance,
     shown_content,
 )
-from core.workflow.seen import knows, seen_record
+from core.workflow.seen import knows, require_sight, seen_record
 from core.workflow.settling import settle
 from core.workflow.signing import NOT_SIGNED, Signed, bind, require, sign
 from core.workflow.subject import changed_cells, difference
@@ -305,6 +305,8 @@ def _check_shown(run: Run, visit: Visit, decision: Decision) -> None:
         SubjectChanged: it is about something else; says what changed since.
     """
     shown = decision.subject_hash
+    if decision.verb in _ON_CONTENT:
+        require_sight(run.ctx, run.connection, run.record[0], run.document)
     if not shown:
         if decision.verb in _ON_CONTENT:
             raise errors.HashRequired

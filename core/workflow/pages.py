@@ -29,7 +29,7 @@ from core.workflow.operations import may_administer
 from core.workflow.outcome import blocking_problems
 from core.workflow.people import STAFF, nobody_is_left, voice_of
 from core.workflow.run import Answer, Run, decode_flow, make_run
-from core.workflow.seen import knows, seen_record
+from core.workflow.seen import NO_SIGHT, knows, seen_record
 from core.workflow.signing import ReauthRequired
 from core.workflow.subject import Subject, difference
 from core.workflow.taskrows import JOINED, sitting, task_row
@@ -172,7 +172,7 @@ def _readable(ctx: Context, connection: Connection, parent: Row) -> dict[str, An
     if seen is None:
         if not knows(ctx, connection, parent):
             raise NotFound
-        raise Forbidden(N_("You may not see the document of this task."))
+        raise Forbidden(NO_SIGHT)
     return seen
 
 

@@ -7,9 +7,16 @@ from sqlalchemy.engine import Connection
 
 from core.context import Context
 from core.errors import Forbidden, NotFound
+from core.i18n import N_
+from core.policies.access import access
+from core.records.environment import RecordEnv
 from core.records.queries import get_record
+from core.workflow.documents import Record
 from core.workflow.models import Row, candidate, copy, instance, task, vote
 from core.workflow.people import identities
+
+#: What is said to whoever may not see what they are asked about.
+NO_SIGHT = N_("You may not see the document of this task.")
 
 
 def seen_record(ctx: Context, type_name: str, record_id: str) -> dict[str, Any] | None:
@@ -18,6 +25,18 @@ def seen_record(ctx: Context, type_name: str, record_id: str) -> dict[str, Any] 
         return get_record(ctx, type_name, record_id)
     except (NotFound, Forbidden):
         return None
+
+
+def require_sight(ctx: Context, connection: Connection, type_name: str, record: Record) -> None:
+    """Refuse whoever may not see a document, whole as it is stored: nobody decides blindly.
+
+    Raises:
+        Forbidden: they may not see it; being asked gives no right to read.
+    """
+    env = RecordEnv(ctx, connection)
+    values = env.view(type_name, record)
+    if access(ctx, type_name).editable_when("view", values, env) is None:
+        raise Forbidden(NO_SIGHT)
 
 
 def knows(ctx: Context, connection: Connection, parent: Row) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from core.db import Database
+from core.errors import Forbidden
 from core.migration.run import bootstrap
 from core.records.operations import create_record
 from core.testing.databases import Storage
@@ -71,3 +72,23 @@ def test_table_names_the_approvers_and_stays_as_it_was_at_the_submit(tables_data
             decide(world.ctx(APPROVER), row["id"], "approve", subject_hash=row["subject_hash"])
         assert [one["title"] for one in list_tasks(world.ctx(MARKETING))["items"]] == ["small"]
         assert [one["title"] for one in list_tasks(world.ctx(FINANCE))["items"]] == ["large"]
+
+
+def test_nobody_decides_a_document_that_they_may_not_see(tables_database) -> None:
+    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
+        world = World(tables_database)
+        hidden = SOURCES["budget.yaml"].replace("finance, marketing, Admin", "finance, Admin")
+        publish_sources(world.db, sources("marketing") | {"budget.yaml": hidden})
+        record_id = create_record(world.ctx(LIN), "budget", {"name": "B", "amount": 1})["id"]
+        first = submit(world.ctx(LIN), "budget", record_id)
+        shown = list_tasks(world.ctx(APPROVER))["items"][-1]
+        made = decide(
+            world.ctx(APPROVER), first["task"], "approve", subject_hash=shown["subject_hash"]
+        )
+        for verb in ("approve", "reject"):
+            with pytest.raises(Forbidden):
+                decide(
+                    world.ctx(MARKETING), made["next_task"], verb,
+                    subject_hash=shown["subject_hash"], opinion="Blindly.",
+                )  # fmt: skip
+        assert list_tasks(world.ctx(MARKETING))["items"][-1]["progress"]["approved"] == 0

@@ -113,7 +113,6 @@ def add_before(machine: Machine, command: Command) -> None:
 def add_after(machine: Machine, command: Command) -> None:
     """Approve, and have others agree before that approval holds."""
     visit, seat = _acting(machine, command)
-    require_claim(machine, visit, seat)
     _require_depth(seat)
     people = _others(machine, visit, command)
     cast(machine, visit, seat, command)
@@ -204,6 +203,7 @@ def _acting(machine: Machine, command: Command) -> tuple[Visit, Seat]:
     require_verb(machine, visit, command.verb)
     seat = choose_seat(machine, visit, command.seat)
     assert seat in mine  # noqa: S101  choose_seat gives one of them
+    require_claim(machine, visit, seat)
     if seat.kind == "advice":
         raise RefusalError("flow.verb_not_allowed", verb=command.verb)
     return visit, seat
