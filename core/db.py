@@ -185,18 +185,31 @@ def say(connection: Connection, words: str) -> None:
     Raises:
         DBAPIError: the driver's error, as SQLAlchemy raises it.
     """
-    driver: Any = connection.connection.driver_connection
     try:
-        driver.execute(words)
+        writing_cursor(connection).execute(words)
     except connection.dialect.loaded_dbapi.Error as error:
         raise driver_failure(connection, words, error) from error
+
+
+@contextmanager
+def taken_back(connection: Connection, name: str) -> Iterator[None]:
+    """Take back all that a block wrote when it raises; `name` is of its savepoint."""
+    say(connection, f"SAVEPOINT {name}")
+    try:
+        yield
+    except BaseException:
+        say(connection, f"ROLLBACK TO {name}")
+        raise
+    finally:
+        say(connection, f"RELEASE {name}")
 
 
 #: PostgreSQL's types that reading leaves as text: whoever needs values of them says so.
 TEXT_TYPES = ("date", "timestamptz", "numeric", "jsonb")
 
-#: Where a pooled connection keeps the cursor that reads them so, and how often it forgot.
-_CURSOR, _PLANS = "gx_cursor", "gx_plans"
+#: Where a pooled connection keeps the cursor that reads them so, the one that writes, and how
+#: often it forgot.
+_CURSOR, _WRITER, _PLANS = "gx_cursor", "gx_writer", "gx_plans"
 
 
 def reading_cursor(connection: Connection | PoolProxiedConnection) -> Any:
@@ -209,6 +222,20 @@ def reading_cursor(connection: Connection | PoolProxiedConnection) -> Any:
     cursor = connection.info.get(_CURSOR)
     if cursor is None:
         cursor = connection.info[_CURSOR] = _new_cursor(connection)
+    return cursor
+
+
+def writing_cursor(connection: Connection) -> Any:
+    """Return what executes a statement that returns no rows, past SQLAlchemy, on a connection.
+
+    It is another one than reads, since in a pipeline the answers to what was written come
+    while the next statement is read already.
+    """
+    cursor = connection.info.get(_WRITER)
+    if cursor is None:
+        driver: Any = connection.connection.driver_connection
+        is_sqlite = isinstance(driver, sqlite3.Connection)
+        cursor = connection.info[_WRITER] = driver if is_sqlite else driver.cursor()
     return cursor
 
 

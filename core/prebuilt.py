@@ -21,7 +21,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
-from core.db import driver_failure, reading_cursor
+from core.db import driver_failure, reading_cursor, writing_cursor
 
 #: Converts one value of the driver, None included; None where it is right already.
 Convert = Callable[[Any], Any] | None
@@ -135,17 +135,24 @@ class Prebuilt:
     def run(self, connection: Connection, values: Values) -> None:
         """Execute an INSERT, UPDATE or DELETE."""
         try:
-            self._execute(connection.connection.driver_connection, values)
+            self._execute(writing_cursor(connection), values)
         except self._dialect.loaded_dbapi.Error as error:
             raise driver_failure(connection, self.sql, error) from error
 
     def changed(self, connection: Connection, values: Values) -> int:
         """Execute an UPDATE or DELETE; return how many rows it found. Not within `together`."""
+        return self.sent(connection, values)()
+
+    def sent(self, connection: Connection, values: Values) -> Callable[[], int]:
+        """Execute an UPDATE or DELETE; return what tells how many rows it found.
+
+        That is known at the end of `together`, within which it is for.
+        """
         try:
             cursor = self._execute(connection.connection.driver_connection, values)
         except self._dialect.loaded_dbapi.Error as error:
             raise driver_failure(connection, self.sql, error) from error
-        return int(cursor.rowcount)
+        return lambda: int(cursor.rowcount)
 
     def read(self, row: Row) -> Row:
         """Return a row of `raw` in Python values."""

@@ -61,6 +61,8 @@ sa.Index(
 EMITTED = "gx_emitted"
 
 _insert = outbox.insert()
+#: So many events are quicker one by one than as one statement of SQLAlchemy.
+_FEW = 3
 _keyed = {
     "sqlite": sqlite.insert(outbox).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(outbox).on_conflict_do_nothing(),
@@ -96,9 +98,10 @@ def emit_many(connection: Connection, events: Iterable[tuple[str, Mapping[str, A
     """Write many `(topic, payload)` events in the caller's transaction, in their order."""
     now = to_wire(_clock.now())
     rows = [_row(topic, payload, now) for topic, payload in events]
-    if len(rows) == 1:
-        inserting(outbox, connection.dialect, tuple(rows[0])).run(connection, rows[0])
-    elif rows:
+    if len(rows) <= _FEW:
+        for row in rows:
+            inserting(outbox, connection.dialect, tuple(row)).run(connection, row)
+    else:
         connection.execute(_insert, rows)
     if rows:
         connection.info[EMITTED] = True

@@ -12,9 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Dialect
 
 from core.db import metadata
+from core.prebuilt import Prebuilt
 from core.schema.model import Field, RecordType
 from core.schema.scopes import tables_of
 
@@ -32,24 +33,23 @@ _PERIOD = {"never": "", "yearly": "%Y", "monthly": "%Y%m", "daily": "%Y%m%d"}
 
 
 @lru_cache(maxsize=4)
-def _taking(dialect: str) -> sa.Executable:
+def _taking(dialect: Dialect) -> Prebuilt:
     """Return the statement that adds `count` to a counter and tells its new value."""
-    insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(counter)
+    insert = (sqlite.insert if dialect.name == "sqlite" else postgresql.insert)(counter)
     count = sa.bindparam("count", type_=sa.BigInteger)
-    return (
+    statement = (
         insert.values(key=sa.bindparam("counter"), value=count)
         .on_conflict_do_update(
             index_elements=[counter.c.key], set_={"value": counter.c.value + count}
         )
         .returning(counter.c.value)
     )
+    return Prebuilt(statement, dialect)
 
 
 def next_number(connection: Connection, key: str, *, count: int = 1) -> int:
     """Return the first of the next `count` numbers of the counter `key`, starting with 1."""
-    taken = connection.execute(
-        _taking(connection.dialect.name), {"counter": key, "count": count}
-    ).scalar_one()
+    ((taken,),) = _taking(connection.dialect).rows(connection, {"counter": key, "count": count})
     return int(taken) - count + 1
 
 

@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import sqlalchemy as sa
-
 from core.actor import SYSTEM
 from core.context import Context
-from core.errors import Invalid, NotFound
-from core.records.children import attach
+from core.errors import Invalid
 from core.records.proposals import Proposal
+from core.records.stored import whole_record
 from core.records.subject import Subject
 from core.records.updating import write_record
 from core.records.validation import Candidate, compile_validator, copied
@@ -48,21 +46,8 @@ def put_effect(
     """
     registry = ctx.registry
     record_type = registry.record_type(type_name)
-    tables = registry.tables[type_name]
     with ctx.writing() as connection:
-        row = (
-            connection.execute(
-                sa.select(tables.main)
-                .where(tables.main.c.id == record_id, tables.main.c.deleted_at.is_(None))
-                .with_for_update(key_share=True)
-            )
-            .mappings()
-            .one_or_none()
-        )
-        if row is None:
-            raise NotFound
-        before = dict(row)
-        attach(connection, registry, type_name, [before], (*tables.children, *tables.links))
+        before = whole_record(connection, registry, type_name, record_id, lock=True)
         after = {**copied(wire_of(registry, type_name), before), **values}
         if after["status"] in _SOUND:
             given = frozenset(values) - FLOW_FIELDS

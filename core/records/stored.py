@@ -13,6 +13,8 @@ from core.policies.access import Access, Sight
 from core.policies.bounded import compiled
 from core.prebuilt import Prebuilt
 from core.records.binding import bound
+from core.records.children import attach
+from core.tables.registry import Registry
 
 Record = dict[str, Any]
 
@@ -30,6 +32,38 @@ class Stored:
     values: Record
     sight: Sight
     editable: frozenset[str]
+
+
+def whole_record(
+    connection: Connection,
+    registry: Registry,
+    type_name: str,
+    record_id: str,
+    *,
+    lock: bool = False,
+) -> Record:
+    """Return every stored value of a living record, whoever asks; locked if wanted.
+
+    Values are Python values, with those of every table and links field.
+
+    Raises:
+        NotFound: there is no such record.
+    """
+    tables, dialect = registry.tables[type_name], connection.dialect
+
+    def make() -> Prebuilt:
+        query = sa.select(tables.main).where(
+            tables.main.c.id == sa.bindparam("id"), tables.main.c.deleted_at.is_(None)
+        )
+        return Prebuilt(query.with_for_update(key_share=True) if lock else query, dialect)
+
+    key = ("records.whole", type_name, lock, dialect.name)
+    rows = registry.memo(key, make).rows(connection, {"id": record_id})
+    if not rows:
+        raise NotFound
+    record = dict(zip(tables.main.c.keys(), rows[0], strict=True))
+    attach(connection, registry, type_name, [record], [*tables.children, *tables.links])
+    return record
 
 
 def lock_record(

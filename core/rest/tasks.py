@@ -69,7 +69,7 @@ def get(ctx: Context, task_id: str) -> Any:
     return pages.get_task(ctx, task_id)
 
 
-@route("/tasks/<task_id>/<verb>", "POST")
+@route("/tasks/<task_id>/<verb>", "POST", in_one_write=True)
 def decide(ctx: Context, task_id: str, verb: str) -> Any:
     """Decide a task on the content that the caller was shown; `hold` keeps it for seconds."""
     query_keys()

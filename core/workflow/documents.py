@@ -2,13 +2,9 @@
 
 from typing import Any
 
-import sqlalchemy as sa
-
 from core.context import Context
-from core.errors import NotFound
-from core.prebuilt import Prebuilt
-from core.records.children import attach
 from core.records.proposals import Proposal
+from core.records.stored import whole_record
 from core.records.updating import lay_over
 from core.records.validation import compile_validator
 
@@ -23,24 +19,10 @@ def load_document(ctx: Context, type_name: str, record_id: str, *, lock: bool = 
     Raises:
         NotFound: there is no such record.
     """
-    tables = ctx.registry.tables[ctx.registry.record_type(type_name).name]
-
-    def make() -> Prebuilt:
-        query = sa.select(tables.main).where(
-            tables.main.c.id == sa.bindparam("id"), tables.main.c.deleted_at.is_(None)
-        )
-        return Prebuilt(query.with_for_update(key_share=True) if lock else query, dialect)
-
+    registry = ctx.registry
+    name = registry.record_type(type_name).name
     with ctx.reading() as connection:
-        dialect = connection.dialect
-        key = ("workflow.document", type_name, lock, dialect.name)
-        rows = ctx.registry.memo(key, make).rows(connection, {"id": record_id})
-        if not rows:
-            raise NotFound
-        names = [column.key for column in tables.main.c]
-        record = dict(zip(names, rows[0], strict=True))
-        attach(connection, ctx.registry, type_name, [record], [*tables.children, *tables.links])
-    return record
+        return whole_record(connection, registry, name, record_id, lock=lock)
 
 
 def with_proposal(ctx: Context, type_name: str, record: Record, found: Proposal | None) -> Record:

@@ -117,11 +117,15 @@ class Evidence:
         self._seq += 1
         inserting(event, self._connection.dialect, _COLUMNS).run(self._connection, made)
 
+    @property
+    def head(self) -> dict[str, Any]:
+        """Return the columns of the instance row that say where the chain ends."""
+        return {"chain": self._head, "events": self._seq}
+
     def close(self) -> None:
         """Write the head of the chain to the instance row."""
         statement = updating(instance, self._connection.dialect, ("chain", "events"))
-        head = {"chain": self._head, "events": self._seq, "gx_id": self._instance["id"]}
-        statement.run(self._connection, head)
+        statement.run(self._connection, self.head | {"gx_id": self._instance["id"]})
 
     def _row(
         self, verb: str, step: str, task_id: str, seat: str, opinion: str

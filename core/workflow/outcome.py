@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from core.db import taken_back
 from core.errors import Conflict, Problem, UserError, problem_body
 from core.expression import ExpressionError
 from core.extension.hookspecs import Document
@@ -28,6 +29,8 @@ from core.workflow.run import Run
 
 #: The counter that orders all approvals of the database.
 AUDIT_SEQ = "audit_seq"
+
+_SAVEPOINT = "gx_outcome"
 
 #: What an outcome writes when the flow does not say.
 _DEFAULTS = {
@@ -50,7 +53,7 @@ def is_locking(state: str, former: str) -> bool:
 def apply(run: Run) -> None:
     """Put an approved document in force, or note why that is not possible."""
     try:
-        with run.connection.begin_nested():
+        with taken_back(run.connection, _SAVEPOINT):
             number = _take_effect(run)
     except UserError as refusal:
         _block(run, refusal)
@@ -91,7 +94,7 @@ def _take_effect(run: Run) -> int:
     rechecking.serialise(run)
     record = load_document(run.ctx, type_name, record_id, lock=True)
     # Others may have written it since this transaction first looked.
-    run.forget()
+    run.forget(record)
     rechecking.recheck(run)
     found = run.subject.proposal
     changes = with_proposal(run.ctx, type_name, record, found)

@@ -114,19 +114,23 @@ class Run:
     def matter(self) -> Matter:
         """Return what the instance is about, as this transaction sees it."""
         if self._matter is None:
-            type_name, record_id = self.record
-            record = load_document(self.as_system, type_name, record_id)
-            subject = read_subject(
-                self.as_system, self.connection, type_name, flow=self.flow, record=record
-            )
-            self._matter = Matter(
-                self.tree, self.subflows, type_name, self.row["initiator"], record, subject
-            )
+            self._matter = self._matter_of(load_document(self.as_system, *self.record))
         return self._matter
 
-    def forget(self) -> None:
-        """Read the document again when it is needed next; it was written."""
-        self._matter = self._world = None
+    def _matter_of(self, record: Record) -> Matter:
+        type_name = self.row["record_type"]
+        subject = read_subject(
+            self.as_system, self.connection, type_name, flow=self.flow, record=record
+        )
+        return Matter(self.tree, self.subflows, type_name, self.row["initiator"], record, subject)
+
+    def forget(self, record: Record | None = None) -> None:
+        """Forget the document as it was; it is read when it is needed, unless it is `record`.
+
+        Call it when the document was written, or may have been.
+        """
+        self._world = None
+        self._matter = None if record is None else self._matter_of(record)
 
     def machine(self) -> Machine:
         """Return the engine over this instance."""

@@ -7,6 +7,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from core.clock import to_wire
 from core.i18n import pick
+from core.prebuilt import together
 from core.workflow import outcome
 from core.workflow.engine.state import TERMINAL, Candidate, Event, Visit
 from core.workflow.evidence import Evidence
@@ -32,7 +33,6 @@ def settle(run: Run) -> None:
         if consequence is not None:
             consequence(run, event)
     _write(run)
-    run.tell()
 
 
 def _write(run: Run) -> None:
@@ -60,16 +60,18 @@ def _write(run: Run) -> None:
     own = instance_changes(run.stored)
     if own:
         changes = {"gx_instance": {row["id"]: own}, **changes}
-    write_instance(run.connection, run.stored)
     if changes and not run.events:
         run.note("renew")  # a sign of life of whoever has claimed a task
-    _keep_evidence(run, changes)
+    with together(run.connection):
+        _keep_evidence(run, changes)
+        write_instance(run.connection, run.stored)
+        run.tell()
     run.events = []
     run.former = state.status
 
 
 def _keep_evidence(run: Run, changes: Mapping[str, Any]) -> None:
-    """Append the events of the operation, the last one with what became of the rows."""
+    """Append the operation's events, the last one with what became of the rows; note the head."""
     evidence = Evidence(run.ctx, run.connection, run.row)
     evidence.via_override = run.via_override
     evidence.auth = run.signed.auth or evidence.auth
@@ -85,7 +87,7 @@ def _keep_evidence(run: Run, changes: Mapping[str, Any]) -> None:
             meaning=_meaning(run, event.verb) if is_spoken else "",
             diff=run.diff if is_first else None, changes=changes if is_last else None,
         )  # fmt: skip
-    evidence.close()
+    run.row.update(evidence.head)
 
 
 def _spoken(run: Run) -> Event | None:

@@ -147,6 +147,9 @@ def sign(ctx: Context, given: Mapping[str, Any] | None) -> Signed:
     """
     if not given:
         return NOT_SIGNED
+    with ctx.reading() as connection:
+        # What follows counts tries and keeps pictures, so it is not done on a presumption.
+        ctx.confirm(connection, None)
     signature = _read(given)
     if not signature.password:
         raise ReauthRequired

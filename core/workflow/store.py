@@ -348,16 +348,19 @@ class _Work:
     updates: list[tuple[Kind, Values]] = field(default_factory=list)
 
     def do(self, connection: Connection) -> None:
-        """Write seats, each only as it was read, and then everything else at once."""
+        """Write everything at once; seats each only as it was read."""
         dialect = connection.dialect
-        _update_seats(connection, [row for kind, row in self.updates if kind is SEATS])
         with together(connection):
+            seats = _update_seats(connection, [row for kind, row in self.updates if kind is SEATS])
             for kind, row in self.inserts:
                 inserting(kind.table, dialect, tuple(row)).run(connection, row)
             for kind, row in self.updates:
                 if kind is not SEATS:
                     statement = updating(kind.table, dialect, kind.moving)
                     statement.run(connection, {**row, "gx_id": row["id"]})
+        for row, found in seats:
+            if found() != 1:
+                raise OvertakenError(f"seat {row['id']} is not at version {row['version'] - 1}")
 
 
 def _difference(
@@ -397,15 +400,20 @@ def _name_people(row: Values, differs: Values, name_of: Callable[[str], str]) ->
             differs[name] = name_of(person) if person else person
 
 
-def _update_seats(connection: Connection, rows: Sequence[Values]) -> None:
-    """Write seats, each only as it was read."""
-    for row in rows:
-        version = row["version"] - 1
-        found = _seat_update(connection.dialect).changed(
-            connection, {**row, "gx_id": row["id"], "gx_version": version}
+def _update_seats(
+    connection: Connection, rows: Sequence[Values]
+) -> list[tuple[Values, Callable[[], int]]]:
+    """Write seats, each only as it was read; return what tells whether each was found so."""
+    statement = _seat_update(connection.dialect)
+    return [
+        (
+            row,
+            statement.sent(
+                connection, {**row, "gx_id": row["id"], "gx_version": row["version"] - 1}
+            ),
         )
-        if found != 1:
-            raise OvertakenError(f"seat {row['id']} is not at version {version}")
+        for row in rows
+    ]
 
 
 @lru_cache(maxsize=4)
