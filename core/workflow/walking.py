@@ -115,7 +115,7 @@ class Walker:
         try:
             for command in first:
                 player.perform(player.state.initiator, command)
-            player.agree(self._note)
+            player.agree(self.note)
         except RefusalError as refused:
             self.found.refused = refused.code
         else:
@@ -123,7 +123,7 @@ class Walker:
         self.found.ending = player.state.status
         return self.found
 
-    def _note(self) -> None:
+    def note(self) -> None:
         """Keep every task that has opened since."""
         state, nodes = self._player.state, self._player.tree.nodes
         for visit in state.visits.values():

@@ -61,7 +61,8 @@ class Course:
         state: of the instance then.
         open: the tasks that wait then.
         refusals: what could not be done, each as (act, code).
-        walked: how it goes on from there when everybody agrees.
+        walked: the tasks from now on, those that the acts decide too, to the end with
+            everybody agreeing.
     """
 
     at: str
@@ -135,6 +136,8 @@ def _course(
         _change(player, run, frozenset(values), matter.subject.hash)
     if values or away:
         player.perform("", Command("recheck"))
+    walker = Walker(player)
+    walker.note()  # what acts decide is on the way too
     for text, act in acts:
         before, instant = deepcopy(player.state), world.now
         try:
@@ -143,9 +146,11 @@ def _course(
             refusals.append((text, refused.code))
             player.state = before
             world.move(instant)
+        else:
+            walker.note()
     at, state = to_wire(world.now), deepcopy(player.state)
     waiting = tuple(stop_of(player, one) for one in player.waiting())
-    return Course(at, state, waiting, tuple(refusals), Walker(player).run())
+    return Course(at, state, waiting, tuple(refusals), walker.run())
 
 
 def _change(player: Player, run: Run, changed: frozenset[str], subject_hash: str) -> None:

@@ -217,6 +217,7 @@ def test_changed_values_go_another_way_as_a_real_edit_does(deep: World) -> None:
         "differences"
     ]
     assert [one["step"] for one in found["now"]["stops"]] == ["review"]
+    assert "removed" not in {one["what"] for one in found["differences"]}  # it was decided
     version = get_record(deep.ctx(LIN), "rule", record_id)["version"]
     update_record(deep.ctx(LIN), "rule", record_id, {"rate": "0.6"}, version=version)
     act(deep, APPROVER, "approve", waiting_task(deep, instance_id))
