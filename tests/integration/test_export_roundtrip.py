@@ -104,6 +104,8 @@ def schema():
         "      - {name: a_formula, type: formula, formula: \"CONCAT('=', a_text)\"}\n"
         f"      - name: {INNER}\n        type: table\n        fields:\n"
         + "".join(f"          - {declared(name, 'a_')}\n" for name in INSIDE),
+        "calendar: cn_retail\ntime_zone: Asia/Shanghai\ndefault: true\n"
+        'hours: {mon-fri: ["09:30-12:00"]}\n',
     ]
 
 

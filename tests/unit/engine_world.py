@@ -7,10 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 
 from core.schema.flows import Flow, Source
 from core.workflow.engine.machine import perform
-from core.workflow.engine.state import Command, Event, Identity, Person, State
+from core.workflow.engine.state import (
+    Command,
+    Event,
+    Identity,
+    Person,
+    RefusalError,
+    State,
+)
 from core.workflow.engine.tree import compile_flow
 from core.workflow.engine.work import Machine
 from core.workflow.engine.world import Asking, Pool
@@ -154,3 +162,43 @@ class Play:
             self.world.now = max(self.world.now, datetime.fromisoformat(first.fire_at))
             self.do("fire", "system", visit=first.visit, rung=first.rung)
         self.world.now = end
+
+
+ALL = [
+    "approve", "reject", "abstain", "return", "transfer", "delegate", "add_before", "add_after",
+    "add_beside", "remove_added", "take_back", "claim",
+]  # fmt: skip
+
+
+@pytest.fixture
+def world() -> PlainWorld:
+    return PlainWorld(
+        {
+            "boss": ("bob", "bea"),
+            "finance": ("fay",),
+            "marketing": ("max",),
+            "ops": ("oz",),
+            "maker": ("ann",),
+        }
+    )
+
+
+def step(name: str, role: str | list[str] = "boss", **rest):
+    return {"id": name, "approvers": {"role": role}, "may": ALL, **rest}
+
+
+def people(name: str, *users: str, **rest):
+    return {"id": name, "approvers": {"user": list(users)}, "may": ALL, **rest}
+
+
+def submitted(world: PlainWorld, *steps, **flow) -> Play:
+    play = Play(world, list(steps), **flow)
+    play.do("submit")
+    return play
+
+
+def refused(code: str, call, *args, **kwargs) -> RefusalError:
+    with pytest.raises(RefusalError) as caught:
+        call(*args, **kwargs)
+    assert caught.value.code == code
+    return caught.value
