@@ -15,6 +15,7 @@ from core.web.navigation import type_label
 from core.web.page import page, pages, problem_body, went
 from core.web.rights import user_names
 from core.workflow import away
+from core.workflow.maillinks import set_mail, wants_mail
 
 
 @pages.get("/away")
@@ -47,6 +48,21 @@ def end_away(ctx: Context, delegation_id: str) -> ResponseReturnValue:
     away.revoke(ctx, delegation_id)
     flash(translate(N_("The delegation has ended."), ctx.locale), "good")
     return went("/away")
+
+
+@pages.post("/away/mail")
+@page
+def change_mail(ctx: Context) -> ResponseReturnValue:
+    """Have mails about tasks sent to the reader, or no longer."""
+    wanted = request.form.get("wanted") == "true"
+    set_mail(ctx, wanted=wanted)
+    said = (
+        N_("You get mails about your tasks from now on.")
+        if wanted
+        else N_("You get no mails about your tasks any more.")
+    )
+    flash(translate(said, ctx.locale), "good")
+    return went("/away#mail")
 
 
 def _values(ctx: Context) -> dict[str, Any]:
@@ -91,6 +107,7 @@ def _away_page(
         items=away.list_delegations(ctx),
         me=ctx.actor.id,
         is_admin=is_admin,
+        wants_mail=wants_mail(ctx),
         now=to_wire(ctx.now),
         labels=labels,
         amount_labels=dict(amounts),

@@ -17,7 +17,7 @@ from core.workflow.pack import may_take
 from core.workflow.pages import get_instance
 
 #: What an administrator may do -> how its button is called.
-_ADMINISTERING = {
+ADMINISTERING = {
     "suspend": (operations.suspend, N_("Suspend")),
     "resume": (operations.resume, N_("Resume")),
     "retry": (operations.retry, N_("Try again to put it into effect")),
@@ -51,7 +51,7 @@ def show_instance(ctx: Context, instance_id: str) -> ResponseReturnValue:
         has_evidence=may_take(ctx, found["record"]),
         verbs=[
             (verb, translate(text, ctx.locale))
-            for verb, (_, text) in _ADMINISTERING.items()
+            for verb, (_, text) in ADMINISTERING.items()
             if verb in found["may"]
         ],
     )
@@ -68,13 +68,13 @@ def administer(ctx: Context, instance_id: str, verb: str) -> ResponseReturnValue
     """
     if not operations.may_administer(ctx):
         raise Forbidden
-    if verb not in _ADMINISTERING:
+    if verb not in ADMINISTERING:
         raise NotFound
     reason = request.form.get("reason", "").strip()
     try:
         if not reason:
             raise Invalid(problems=[Problem("reason", "field.required", N_("Say why."))])
-        _ADMINISTERING[verb][0](ctx, instance_id, reason=reason, key=request.form.get("key"))
+        ADMINISTERING[verb][0](ctx, instance_id, reason=reason, key=request.form.get("key"))
     except UserError as error:
         if wants_json():
             return problem_answer(error)

@@ -177,6 +177,7 @@ def _administration(ctx: Context, text: Any) -> list[Item]:
         items.insert(1, Item("sheets", text(N_("Form from a spreadsheet")), "/sheets/", "upload"))
     if ctx.actor.roles & _ADMINS:
         items += [
+            Item("needs", text(N_("Approvals that need help")), "/instances/", "help-circle"),
             Item("users", text(N_("Users")), "/users/list/", "user"),
             Item("roles", text(N_("Roles")), "/roles/list/", "shield"),
         ]

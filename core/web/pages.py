@@ -24,6 +24,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     flowfiles,
     flows,
     formlinks,
+    helping,
     importing,
     instances,
     lists,

@@ -274,7 +274,7 @@ def _render(ctx: Context, queue: dict[str, Any], detail: Detail | None) -> str:
         box=queue["box"],
         texts=_texts(ctx.locale),
         verbs=_verb_facts(ctx.locale),
-        may_measure=may_administer(ctx),
+        may_administer=may_administer(ctx),
     )
 
 

@@ -21,7 +21,7 @@ from core.errors import (
     NotFound,
     Problem,
 )
-from core.i18n import N_
+from core.i18n import N_, pick
 from core.policies.masks import masker
 from core.prebuilt import Prebuilt
 from core.records.idempotency import was_answered
@@ -325,7 +325,7 @@ def _check_shown(run: Run, visit: Visit, decision: Decision) -> None:
         record_type, before, subject.proposed, visible=visible(rights, own_seats(run, visit), seen)
     )
     masked = frozenset(seen.get("masked", ()))
-    text = N_("It was {before} and is {after} now.")
+    text = N_("{field} was {before} and is {after} now.")
     problems = []
     for each in changes:
         name = each["field"]
@@ -333,9 +333,11 @@ def _check_shown(run: Run, visit: Visit, decision: Decision) -> None:
         if name in masked:
             mask = masker(record_type.field(name))
             cells = [(name, mask(each["before"]), mask(each["after"]))]
+        field = record_type.field(name)
+        label = pick(field.label if field else {}, run.ctx.locale, name)
         for path, *both in cells:
             was, now = ("–" if one is None else str(one) for one in both)
-            told = {"before": was, "after": now}
+            told = {"field": label + path.removeprefix(name), "before": was, "after": now}
             problems.append(Problem(path, errors.SubjectChanged.code, text, told))
     raise errors.SubjectChanged(problems=problems)
 

@@ -110,7 +110,7 @@ def get_instance(ctx: Context, instance_id: str) -> Answer:
         )
         mine = sitting(ctx, connection, [row["id"] for row in rows])
         flow = decode_flow(parent["definition"])
-        may = _ADMINISTERING if may_administer(ctx) else ()
+        is_administrator = may_administer(ctx)
         return {
             "id": parent["id"],
             "flow": {"name": flow.flow, "version": flow.version, "title": dict(flow.title)},
@@ -124,9 +124,9 @@ def get_instance(ctx: Context, instance_id: str) -> Answer:
             "ended_at": parent["ended_at"],
             "ended_by": parent["ended_by_name"],
             "release": parent["release"],
-            "attention": parent["attention"] if may else "",
+            "attention": parent["attention"] if is_administrator else "",
             "problems": _problems(ctx, parent, seen),
-            "may": [verb for verb in may if _can(verb, parent["state"])],
+            "may": administering(parent["state"]) if is_administrator else [],
             "tasks": [task_row(ctx, row, mine) for row in rows],
             "events": _timeline(connection, instance_id),
         }
@@ -145,6 +145,11 @@ def record_flow(ctx: Context, type_name: str, record_id: str) -> Answer | None:
             .limit(1)
         ).first()  # fmt: skip
         return None if row is None else get_instance(ctx, row.id)
+
+
+def administering(state: str) -> list[str]:
+    """Return what administrators may do with an approval in this state."""
+    return [verb for verb in _ADMINISTERING if _can(verb, state)]
 
 
 def _can(verb: str, state: str) -> bool:

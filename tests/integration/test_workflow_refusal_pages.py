@@ -264,3 +264,26 @@ def test_page_without_its_script_says_why_and_keeps_the_opinion(desk):
     assert errors.SubjectChanged.text in answer.text
     assert "Far &lt;too&gt; low" in answer.text
     assert json.dumps(form["opinion"]) not in answer.text
+
+
+def test_stale_page_names_what_changed_with_both_values_and_keeps_the_opinion(desk):
+    edited = "in_flight: {subject_edit: stale_affected}"
+    desk.site.publish(FLOW.replace("version: 1", "version: 2") + edited)
+    desk.sent()
+    browser = desk.site.browser("approver")
+    stale = desk.page(name="approver")["subject_hash"]
+    assert desk.edit(rate="0.80").status_code == 200
+    tasks = desk.client("admin").get(f"/api/v1/instances/{desk.instance}").json["tasks"]
+    (desk.task,) = [one["id"] for one in tasks if one["state"] == "open"]
+    form = {
+        "csrf_token": page_token(browser), "verb": "reject", "subject_hash": stale,
+        "opinion": "Not at <this> rate",
+    }  # fmt: skip
+    before = fingerprint(desk.site)
+    answer = browser.post(f"/tasks/{desk.task}/decide", data=form)
+    assert (answer.status_code, fingerprint(desk.site)) == (412, before)
+    assert errors.SubjectChanged.text in answer.text
+    assert "rate was 0.90 and is 0.80 now." in answer.text
+    assert "Not at &lt;this&gt; rate</textarea>" in answer.text
+    told = browser.post(f"/tasks/{desk.task}/decide", data=form, headers=JSON).json["problems"]
+    assert [one["message"] for one in told] == ["rate was 0.90 and is 0.80 now."]
