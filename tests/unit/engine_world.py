@@ -170,8 +170,8 @@ ALL = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def world() -> PlainWorld:
+def office() -> PlainWorld:
+    """Return a world with bosses, finance, marketing, operations and a maker."""
     return PlainWorld(
         {
             "boss": ("bob", "bea"),

@@ -1,6 +1,13 @@
 """Where verbs, blocks and clocks of the engine meet: found by random walks, kept by name."""
 
-from tests.unit.engine_world import ALL, people, refused, step, submitted
+import pytest
+
+from tests.unit.engine_world import ALL, PlainWorld, office, people, refused, step, submitted
+
+
+@pytest.fixture
+def world() -> PlainWorld:
+    return office()
 
 
 def test_take_back_behind_a_block_calls_in_what_follows_the_block(world):

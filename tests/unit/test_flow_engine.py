@@ -1,6 +1,13 @@
 """The engine on plain values: every verb, block and clock, without a database."""
 
-from tests.unit.engine_world import people, refused, step, submitted
+import pytest
+
+from tests.unit.engine_world import PlainWorld, office, people, refused, step, submitted
+
+
+@pytest.fixture
+def world() -> PlainWorld:
+    return office()
 
 
 def test_steps_follow_one_another_until_the_flow_is_approved(world):

@@ -4,8 +4,7 @@ import pytest
 
 from core.workflow.engine.state import Candidate, Identity
 from core.workflow.engine.world import Pool
-from tests.unit.engine_world import PlainWorld, Play
-from tests.unit.test_flow_engine import people, refused, step, submitted
+from tests.unit.engine_world import PlainWorld, Play, people, refused, step, submitted
 
 
 @pytest.fixture
