@@ -333,8 +333,7 @@ def _check_shown(run: Run, visit: Visit, decision: Decision) -> None:
         if name in masked:
             mask = masker(record_type.field(name))
             cells = [(name, mask(each["before"]), mask(each["after"]))]
-        field = record_type.field(name)
-        label = pick(field.label if field else {}, run.ctx.locale, name)
+        label = pick(one.label if (one := record_type.field(name)) else {}, run.ctx.locale, name)
         for path, *both in cells:
             was, now = ("–" if one is None else str(one) for one in both)
             told = {"field": label + path.removeprefix(name), "before": was, "after": now}
