@@ -276,10 +276,23 @@ class PluginDisabled(Conflict):
     text = N_("The plugin {plugin} does not run. Its records can be read but not changed.")
 
 
+#: Parameters whose value is a word of the product's own.
+_WORDS = frozenset({"verb", "state"})
+
+
 def told(text: str, locale: str, params: Mapping[str, Any]) -> str:
-    """Fill in a text; one that came ready from a plugin or a schema may contain braces."""
+    """Fill in a text; one that came ready from a plugin or a schema may contain braces.
+
+    Verbs and states are said in the reader's words; programs find them as they are beside it.
+    """
+    said = {
+        name: translate(value.replace("_", " "), locale)
+        if name in _WORDS and isinstance(value, str)
+        else value
+        for name, value in params.items()
+    }
     try:
-        return translate(text, locale, **params)
+        return translate(text, locale, **said)
     except (KeyError, IndexError, ValueError, TypeError):
         return translate(text, locale)
 

@@ -7,12 +7,13 @@ to the sign-in page; a release published under a request's feet makes it run aga
 import hashlib
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, wraps
 from html import unescape
 from pathlib import Path
 from typing import Any, ParamSpec
 from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
 
 from flask import (
     Blueprint,
@@ -32,7 +33,7 @@ from werkzeug.exceptions import HTTPException
 
 from core.clock import to_wire
 from core.context import Context
-from core.errors import GuanxiError, ReleaseChanged, Unauthenticated
+from core.errors import GuanxiError, ReleaseChanged, Unauthenticated, told
 from core.i18n import N_, pick, translate
 from core.security.actors import context_for_request
 from core.security.headers import request_id
@@ -102,12 +103,12 @@ def problem_body(error: GuanxiError) -> dict[str, Any]:
     language = locale()
     return {
         "code": error.code,
-        "message": translate(error.text, language, **error.params),
+        "message": told(error.text, language, readable(error.params)),
         "problems": [
             {
                 "path": problem.path,
                 "code": problem.code,
-                "message": translate(problem.text, language, **problem.params),
+                "message": told(problem.text, language, readable(problem.params)),
                 "params": dict(problem.params),
             }
             for problem in error.problems
@@ -115,6 +116,21 @@ def problem_body(error: GuanxiError) -> dict[str, Any]:
         "hint": translate(error.hint, language) if error.hint else "",
         "request_id": request_id(),
     }
+
+
+def readable(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a message with instants in the time of the page's zone."""
+    zone = ZoneInfo(store_zone() or "UTC")
+    return {
+        name: local_text(value, zone)
+        if isinstance(value, str) and _INSTANT.fullmatch(value)
+        else value
+        for name, value in params.items()
+    }
+
+
+#: An instant as states and answers hold it.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 def problem_answer(error: GuanxiError, **more: Any) -> ResponseReturnValue:

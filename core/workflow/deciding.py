@@ -5,7 +5,7 @@ was shown, opinion and signature, the vote and what follows, events, outbox. Two
 at once wait for each other at the lock, so exactly one of them closes the task.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -301,6 +301,7 @@ def _check_shown(run: Run, visit: Visit, decision: Decision) -> None:
     """Refuse a decision about something else than what is stored.
 
     Raises:
+        Forbidden: the person may not see the document at all.
         HashRequired: it does not say what it is about.
         SubjectChanged: it is about something else; says what changed since.
     """
@@ -317,6 +318,12 @@ def _check_shown(run: Run, visit: Visit, decision: Decision) -> None:
     before = shown_content(run.connection, run.row["id"], shown)
     if before is None or shown == subject.hash:
         before = msgspec.json.decode(run.row["values"])
+    raise errors.SubjectChanged(problems=list(_changes(run, visit, before)))
+
+
+def _changes(run: Run, visit: Visit, before: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what became of the content that somebody was shown, as far as they may see it."""
+    subject = run.subject
     type_name, record_id = run.record
     record_type = run.ctx.registry.record_type(type_name)
     rights = run.tree.nodes[visit.step].step.fields
@@ -326,7 +333,6 @@ def _check_shown(run: Run, visit: Visit, decision: Decision) -> None:
     )
     masked = frozenset(seen.get("masked", ()))
     text = N_("{field} was {before} and is {after} now.")
-    problems = []
     for each in changes:
         name = each["field"]
         cells = list(changed_cells(each))
@@ -337,8 +343,7 @@ def _check_shown(run: Run, visit: Visit, decision: Decision) -> None:
         for path, *both in cells:
             was, now = ("–" if one is None else str(one) for one in both)
             told = {"field": label + path.removeprefix(name), "before": was, "after": now}
-            problems.append(Problem(path, errors.SubjectChanged.code, text, told))
-    raise errors.SubjectChanged(problems=problems)
+            yield Problem(path, errors.SubjectChanged.code, text, told)
 
 
 def _check_signature(seat: Seat, step: Step, decision: Decision) -> None:

@@ -9,6 +9,15 @@ from typing import Any, NoReturn
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem, RateLimited, UserError
 from core.i18n import N_
 
+#: Verbs and states as messages say them, with `_` read as a space.
+WORDS = (
+    N_("approve"), N_("reject"), N_("abstain"), N_("complete"), N_("return"), N_("transfer"),
+    N_("delegate"), N_("add before"), N_("add after"), N_("add beside"), N_("remove added"),
+    N_("take back"), N_("claim"), N_("release"), N_("remind"), N_("withdraw"), N_("running"),
+    N_("returned"), N_("suspended"), N_("apply blocked"), N_("approved"), N_("rejected"),
+    N_("withdrawn"), N_("terminated"), N_("waiting"),
+)  # fmt: skip
+
 
 class NotACandidate(Forbidden):
     """The task is for other people."""
