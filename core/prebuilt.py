@@ -125,9 +125,9 @@ class Prebuilt:
         """Return the rows of a SELECT as the database gives them."""
         try:
             cursor = self._execute(reading_cursor(connection), values)
-            if not self._has_run:
-                self._learn(cursor.description)
             found: list[Row] = cursor.fetchall()
+            if not self._has_run:  # within `together` columns are known once they are fetched
+                self._learn(cursor.description)
         except self._dialect.loaded_dbapi.Error as error:
             raise driver_failure(connection, self.sql, error) from error
         return found

@@ -1,6 +1,6 @@
 """Statements compiled once: the same values, the same errors as SQLAlchemy's own."""
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from core.db import taken_back
 from core.prebuilt import Prebuilt, inserting, together, updating
 from core.tables.columns import ID, JSON, TEXT, Instant, ScaledDecimal
 
@@ -124,3 +125,31 @@ def test_dead_connection_is_given_up_and_the_next_one_works(database):
     assert caught.value.connection_invalidated
     with database.read() as connection:
         assert one.raw(connection, {}) == [(1,)]
+
+
+def test_rows_found_are_told_at_the_end_of_a_block_and_reads_in_it_see_what_was_written(filled):
+    dialect = filled.engine.dialect
+    update = updating(TABLE, dialect, ("name",))
+    names = Prebuilt(sa.select(TABLE.c.name).where(TABLE.c.id == "a"), dialect)
+    with filled.write() as connection:
+        with together(connection):
+            update.run(connection, {"name": "old", "gx_id": "a"})
+            found = update.sent(connection, {"name": "new", "gx_id": "a"})
+            missed = update.sent(connection, {"name": "new", "gx_id": "none"})
+            update.run(connection, {"name": "newer", "gx_id": "a"})
+            assert [tuple(row) for row in names.rows(connection, {})] == [("newer",)]
+        assert (found(), missed()) == (1, 0)
+
+
+def test_block_that_raises_is_taken_back_alone(filled):
+    dialect = filled.engine.dialect
+    update = updating(TABLE, dialect, ("name",))
+    with filled.write() as connection:
+        update.run(connection, {"name": "kept", "gx_id": "b"})
+        with suppress(IntegrityError), taken_back(connection, "gx_test"):
+            update.run(connection, {"name": "lost", "gx_id": "b"})
+            inserting(TABLE, dialect, NAMES).run(connection, FULL)
+            pytest.fail("the same row was written twice")
+    with filled.read() as connection:
+        query = sa.select(TABLE.c.name).where(TABLE.c.id == "b")
+        assert connection.execute(query).scalar_one() == "kept"
