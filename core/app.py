@@ -45,10 +45,14 @@ from core.security.users import active_user
 from core.settings import MAX_BODY, Settings
 from core.web.page import error_page
 from core.web.pages import install
-from core.workflow import bulk, guard, holding, notices, rootfiles, sweeping, vacancies
-from core.workflow.people import STAFF
-from core.workflow.rehearsal import run_tests
-from core.workflow.signing import DESK
+from core.workflow import guard
+from core.workflow.desks import vacancies
+from core.workflow.evidence import rootfiles
+from core.workflow.evidence.signing import DESK
+from core.workflow.queue import bulk, holding, notices
+from core.workflow.rehearsal.tests import run_tests
+from core.workflow.staff.people import STAFF
+from core.workflow.timing import sweeping
 
 log = logging.getLogger(__name__)
 

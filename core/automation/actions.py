@@ -26,8 +26,8 @@ from core.schema.automationtexts import written_type
 from core.schema.fieldtypes import field_type
 from core.schema.model import Field
 from core.schema.texttypes import EmailType
-from core.workflow.notices import post_notice
 from core.workflow.operations import submit
+from core.workflow.queue.notices import post_notice
 
 Record = dict[str, Any]
 

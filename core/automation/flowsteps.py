@@ -19,9 +19,9 @@ from core.i18n import N_, pick
 from core.jobs.handlers import Event
 from core.jobs.outbox import emit
 from core.schema.automations import Automation, RunAs, Trigger
-from core.workflow import effects
 from core.workflow.models import instance
 from core.workflow.run import pinned
+from core.workflow.timing import effects
 
 log = logging.getLogger(__name__)
 

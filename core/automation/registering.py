@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from core.automation import flowsteps, matching, running, scheduling, starting
 from core.jobs.handlers import HANDLERS, Chore, Handler, Handlers
-from core.workflow.effects import TOPIC as EFFECT
+from core.workflow.timing.effects import TOPIC as EFFECT
 
 #: How often the clock is looked at; a schedule is exact to the minute.
 LOOK_EVERY = timedelta(seconds=5)

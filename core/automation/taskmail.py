@@ -21,11 +21,11 @@ from core.jobs.handlers import HANDLERS, Event, Handler, Handlers
 from core.records.people import PEOPLE
 from core.records.readers import actors_of, sees
 from core.settings import Settings
+from core.workflow.documents import shows_title
 from core.workflow.engine.state import Identity
-from core.workflow.maillinks import VERBS, make_links, wishing
 from core.workflow.models import task
-from core.workflow.people import STAFF, is_maker
-from core.workflow.taskrows import shows_title
+from core.workflow.queue.maillinks import VERBS, make_links, wishing
+from core.workflow.staff.people import STAFF, is_maker
 
 #: What the mails are kept under beside those of automations.
 SENDER = "flow.tasks"

@@ -16,9 +16,9 @@ from core.records.history import history_problems
 from core.records.userevents import user_problems
 from core.security.services import Services
 from core.workflow.appendonly import unguarded
-from core.workflow.evidence import prove, strays
-from core.workflow.rootfiles import export_roots, file_problems, root_files
-from core.workflow.roots import last_root, make_roots, root_problems
+from core.workflow.evidence.events import prove, strays
+from core.workflow.evidence.rootfiles import export_roots, file_problems, root_files
+from core.workflow.evidence.roots import last_root, make_roots, root_problems
 
 #: So many breaks are named; more say no more.
 _NAMED = 50

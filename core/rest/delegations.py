@@ -6,7 +6,7 @@ from flask import Response
 
 from core.context import Context
 from core.rest.exchange import body_keys, boolean_of, query_keys, route
-from core.workflow import away
+from core.workflow.staff import away
 
 
 @route("/delegations", "GET")

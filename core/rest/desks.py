@@ -5,7 +5,7 @@ from typing import Any
 from core.context import Context
 from core.rest.exchange import body_keys, only, query_keys, route
 from core.security import desks
-from core.workflow.operations import may_administer
+from core.workflow.staff.people import may_administer
 
 
 @route("/desks/<user_id>", "GET", guard=only(may_administer))

@@ -7,7 +7,7 @@ from core.context import Context
 from core.errors import Invalid, Problem
 from core.i18n import N_
 from core.rest.exchange import body_keys, query_keys, route
-from core.workflow import previews, whatif
+from core.workflow.rehearsal import previews, whatif
 
 
 @route("/schema/drafts/<draft_id>/replay", "POST")

@@ -6,7 +6,7 @@ from core.context import Context
 from core.errors import Invalid, Problem
 from core.i18n import N_
 from core.rest.exchange import body_keys, integer_of, query_keys, route
-from core.workflow import notices
+from core.workflow.queue import notices
 
 _MOST = 200
 

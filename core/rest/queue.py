@@ -9,14 +9,15 @@ from core.context import Context
 from core.errors import Invalid, Problem
 from core.i18n import N_
 from core.rest.exchange import body_keys, only, query_keys, route
-from core.workflow import bulk, holding, taskfilters
-from core.workflow.bottlenecks import bottlenecks
-from core.workflow.copies import mark_copy_read
-from core.workflow.effects import effects_of, retry_effect
-from core.workflow.maillinks import set_mail, wants_mail
-from core.workflow.openings import mark_opened
-from core.workflow.operations import may_administer
-from core.workflow.snoozing import bring_back, put_off
+from core.workflow.queue import bulk, holding
+from core.workflow.queue import filters as taskfilters
+from core.workflow.queue.bottlenecks import bottlenecks
+from core.workflow.queue.copies import mark_copy_read
+from core.workflow.queue.maillinks import set_mail, wants_mail
+from core.workflow.queue.openings import mark_opened
+from core.workflow.queue.snoozing import bring_back, put_off
+from core.workflow.staff.people import may_administer
+from core.workflow.timing.effects import effects_of, retry_effect
 
 #: Days that figures go back without being asked.
 _DAYS = 30

@@ -11,7 +11,7 @@ from core.i18n import N_
 from core.records.plugin_settings import ADMINISTRATORS
 from core.rest.exchange import body_keys, query_keys, route
 from core.security.services import services
-from core.workflow import previews
+from core.workflow.rehearsal import previews
 
 _MAX_RELEASE = 2**31 - 1
 _MAX_DIGITS = 10

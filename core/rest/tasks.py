@@ -18,7 +18,10 @@ from core.rest.exchange import (
     query_keys,
     route,
 )
-from core.workflow import deciding, holding, inbox, migrating, operations, pages, reminding
+from core.workflow import deciding, migrating, operations
+from core.workflow.queue import holding, inbox, pages
+from core.workflow.staff.people import may_administer
+from core.workflow.timing import reminding
 
 #: What an administrator may do with somebody's approval.
 _ADMINISTERING = {
@@ -138,7 +141,7 @@ def get_instance(ctx: Context, instance_id: str) -> Any:
     return pages.get_instance(ctx, instance_id)
 
 
-@route("/instances/<instance_id>/<verb>", "POST", guard=only(operations.may_administer))
+@route("/instances/<instance_id>/<verb>", "POST", guard=only(may_administer))
 def administer(ctx: Context, instance_id: str, verb: str) -> Any:
     """Suspend, resume or end an approval, or try again to put it in force."""
     query_keys()
@@ -151,7 +154,7 @@ def administer(ctx: Context, instance_id: str, verb: str) -> Any:
     return act(ctx, instance_id, reason=body["reason"], key=request.headers.get("Idempotency-Key"))
 
 
-@route("/instances/<instance_id>/migrate", "POST", guard=only(operations.may_administer))
+@route("/instances/<instance_id>/migrate", "POST", guard=only(may_administer))
 def migrate(ctx: Context, instance_id: str) -> Any:
     """Have an approval go on under the version of its flow in force; `dry_run` only looks."""
     query_keys()

@@ -14,7 +14,7 @@ _STATE_LABELS = {
     "draft": ({"zh": "草稿", "en": "Draft"}, "gray"),
     "submitted": ({"zh": "审核中", "en": "Submitted"}, "blue"),
     "effective": ({"zh": "生效", "en": "Effective"}, "green"),
-    "rejected": ({"zh": "已驳回", "en": "Rejected"}, "red"),
+    "rejected": ({"zh": "已拒绝", "en": "Rejected"}, "red"),
     "void": ({"zh": "作废", "en": "Void"}, "gray"),
 }
 _BASICS = {"zh": "基本", "en": "Basics"}

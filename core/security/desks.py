@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from core.context import Context
 from core.records.people import PEOPLE
 from core.security.managers import set_manager, user_manager
-from core.workflow import handover
+from core.workflow.desks import handover
 
 #: Tasks that a preview lists.
 SHOWN = 50

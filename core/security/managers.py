@@ -1,7 +1,7 @@
 """Whom people report to, where an administrator said so by name.
 
 Without it, somebody reports to whoever leads the place where they work
-(`core.workflow.staff`).
+(`core.workflow.staff.roster`).
 """
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from core.records.people import PEOPLE
 from core.records.userevents import note_user
 from core.security.positions import require_administrator
 from core.tables.releases import bump_rights
-from core.workflow.people import note_staff
+from core.workflow.staff.people import note_staff
 
 user_manager = sa.Table(
     "gx_user_manager",

@@ -16,7 +16,7 @@ from sqlalchemy import orm
 
 from core.db import Database
 from core.tables.releases import bump_rights
-from core.workflow.people import note_staff
+from core.workflow.staff.people import note_staff
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 

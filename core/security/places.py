@@ -21,7 +21,7 @@ from core.schema.placerows import PLACE_TYPES
 from core.security.stores import list_stores
 from core.tables.registry import Registry
 from core.tables.releases import bump_rights
-from core.workflow.people import note_staff
+from core.workflow.staff.people import note_staff
 
 user_position = sa.Table(
     "gx_user_position",

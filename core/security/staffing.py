@@ -16,7 +16,7 @@ from core.security.places import user_position
 from core.security.stores import user_store
 from core.security.users import active_role_holders
 from core.tables.registry import Registry
-from core.workflow.staff import Post, Staff
+from core.workflow.staff.roster import Post, Staff
 
 
 def load_staff(connection: Connection, registry: Registry) -> Staff:

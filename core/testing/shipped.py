@@ -31,10 +31,10 @@ from core.tables.registry import Registries
 from core.testing.databases import Prepared
 from core.workflow import guard
 from core.workflow.deciding import decide
-from core.workflow.inbox import list_tasks
 from core.workflow.operations import submit
-from core.workflow.people import STAFF
-from core.workflow.staff import Staff
+from core.workflow.queue.inbox import list_tasks
+from core.workflow.staff.people import STAFF
+from core.workflow.staff.roster import Staff
 
 __all__ = ["shipped", "shipped_storage"]
 

@@ -14,8 +14,8 @@ from core.web.display import field_label
 from core.web.navigation import type_label
 from core.web.page import page, pages, problem_body, went
 from core.web.rights import user_names
-from core.workflow import away
-from core.workflow.maillinks import set_mail, wants_mail
+from core.workflow.queue.maillinks import set_mail, wants_mail
+from core.workflow.staff import away
 
 
 @pages.get("/away")

@@ -14,7 +14,7 @@ from core.web.carddrawing import HUES
 from core.web.navigation import type_label, visible_types
 from core.web.page import page, pages
 from core.web.taskrows import span
-from core.workflow.bottlenecks import bottlenecks
+from core.workflow.queue.bottlenecks import bottlenecks
 
 #: Stretches of time that are offered, in days.
 DAYS = {7: N_("Last 7 days"), 30: N_("Last 30 days"), 90: N_("Last 90 days")}

@@ -21,7 +21,7 @@ from core.web.navigation import type_label
 from core.web.page import STATIC, pages
 from core.web.reading import ACTION_TEXTS, DOOR_TEXTS, field_of, label_of, make_reading
 from core.web.taskrows import state_text
-from core.workflow.pack import Pack, read_pack, zipped
+from core.workflow.evidence.pack import Pack, read_pack, zipped
 from core.workflow.run import decode_flow
 
 #: How surely it was known who acted.

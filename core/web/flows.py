@@ -28,12 +28,12 @@ from core.web.page import page, pages, problem_body
 from core.web.taskrows import span
 from core.web.tasktexts import RESULT_TEXTS, STATE_TEXTS, TASK_STATE_TEXTS
 from core.web.titles import find_titles
-from core.workflow import previews
 from core.workflow.models import OPEN_STATES, instance
-from core.workflow.plainworld import PlainFlow
-from core.workflow.rehearsal import run_tests
+from core.workflow.rehearsal import previews
+from core.workflow.rehearsal.plainworld import PlainFlow
+from core.workflow.rehearsal.tests import run_tests
+from core.workflow.rehearsal.whatif import Supposition, what_if
 from core.workflow.seen import seen_record
-from core.workflow.whatif import Supposition, what_if
 
 #: Running approvals that a flow's page lists.
 _RUNNING = 10

@@ -12,8 +12,8 @@ from core.web.instances import ADMINISTERING
 from core.web.navigation import type_label
 from core.web.page import page, pages, problem_body, went
 from core.web.titles import find_titles
-from core.workflow.effects import retry_effect
-from core.workflow.helping import MOST, Need, find_needs
+from core.workflow.queue.helping import MOST, Need, find_needs
+from core.workflow.timing.effects import retry_effect
 
 #: Reason -> its heading, and what helps.
 WHY_TEXTS = {

@@ -13,8 +13,9 @@ from core.web.taskrows import state_text, task_lines
 from core.web.tasktexts import RESULT_TEXTS, RESULT_TONES, STATE_TONES, TASK_STATE_TEXTS
 from core.workflow import operations
 from core.workflow.course import find_course
-from core.workflow.pack import may_take
-from core.workflow.pages import get_instance
+from core.workflow.evidence.pack import may_take
+from core.workflow.queue.pages import get_instance
+from core.workflow.staff.people import may_administer
 
 #: What an administrator may do -> how its button is called.
 ADMINISTERING = {
@@ -66,7 +67,7 @@ def administer(ctx: Context, instance_id: str, verb: str) -> ResponseReturnValue
         Forbidden: the actor is no administrator.
         NotFound: there is no such verb.
     """
-    if not operations.may_administer(ctx):
+    if not may_administer(ctx):
         raise Forbidden
     if verb not in ADMINISTERING:
         raise NotFound

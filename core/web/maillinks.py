@@ -12,7 +12,7 @@ from core.security.services import services
 from core.web.page import pages, problem_body
 from core.web.taskdetail import load_detail
 from core.web.tasktexts import VERBS
-from core.workflow.maillinks import Opened, check_link, open_link, use_link
+from core.workflow.queue.maillinks import Opened, check_link, open_link, use_link
 
 #: Uses of one link, and tries from one address, within the throttle's window.
 _MOST = 30, 60

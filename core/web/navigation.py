@@ -12,8 +12,8 @@ from core.context import Context
 from core.i18n import N_, pick, translate
 from core.policies.access import access
 from core.records.plugin_settings import ADMINISTRATORS
-from core.workflow.inbox import count_todo
-from core.workflow.pack import is_auditor
+from core.workflow.evidence.pack import is_auditor
+from core.workflow.queue.inbox import count_todo
 
 #: Titles of the menu groups that ship; other groups show their own name.
 GROUP_TITLES = {

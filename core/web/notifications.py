@@ -8,7 +8,7 @@ from core.context import Context
 from core.errors import NotFound
 from core.i18n import N_, translate
 from core.web.page import page, pages
-from core.workflow.notices import count_unread, list_notices, mark_read
+from core.workflow.queue.notices import count_unread, list_notices, mark_read
 
 #: Notices of the page.
 _SHOWN = 100

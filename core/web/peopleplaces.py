@@ -20,8 +20,8 @@ from core.web.navigation import type_label
 from core.web.page import page, pages, problem_body, went
 from core.web.rights import user_names
 from core.web.titles import find_titles
-from core.workflow.people import STAFF
-from core.workflow.staff import Staff
+from core.workflow.staff.people import STAFF
+from core.workflow.staff.roster import Staff
 
 
 @pages.get("/rights/people")

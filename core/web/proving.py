@@ -11,11 +11,11 @@ from core.errors import Forbidden, NotFound, Problem
 from core.i18n import N_, translate
 from core.web.page import page, pages
 from core.workflow.appendonly import unguarded
-from core.workflow.evidence import Proved, prove, strays
+from core.workflow.evidence.events import Proved, prove, strays
+from core.workflow.evidence.pack import is_auditor
+from core.workflow.evidence.rootfiles import export_lines
+from core.workflow.evidence.roots import find_root, newest_roots, prove_root
 from core.workflow.models import instance
-from core.workflow.pack import is_auditor
-from core.workflow.rootfiles import export_lines
-from core.workflow.roots import find_root, newest_roots, prove_root
 
 #: Approvals that one request proves; some 100 ms.
 PART = 200

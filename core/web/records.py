@@ -23,7 +23,7 @@ from core.web.posted import Posted, parse_form
 from core.web.recordview import RecordPage, load_page, new_page
 from core.web.unsaved import drop_saved, typed_before, unsaved_lines
 from core.workflow.operations import submit, withdraw
-from core.workflow.reminding import remind
+from core.workflow.timing.reminding import remind
 
 #: Field types whose values no address fills in.
 NOT_PREFILLED = FILE_TYPES | {"table", "multi_select"}

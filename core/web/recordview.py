@@ -27,7 +27,7 @@ from core.web.reading import UNTOLD, Difference, Event, differences, make_readin
 from core.web.related import Related, related_lists
 from core.web.titles import title_name
 from core.workflow.course import latest_course
-from core.workflow.evidence import list_events
+from core.workflow.evidence.events import list_events
 from core.workflow.models import instance
 from core.workflow.run import open_instance
 

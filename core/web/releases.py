@@ -19,7 +19,7 @@ from core.web.display import field_label
 from core.web.flows import shown_proof
 from core.web.navigation import type_label
 from core.web.page import page, pages, problem_body, went
-from core.workflow.previews import prove_changes
+from core.workflow.rehearsal.previews import prove_changes
 
 #: Releases whose differences are worked out for one page.
 _RELEASES = 20

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from core.context import Context
-from core.workflow.meaning import meaning_of
+from core.workflow.evidence.meaning import meaning_of
 
 _PREFIX = "signature."
 

@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 from core.context import Context
 from core.errors import Malformed
 from core.web.page import page, pages
-from core.workflow import bulk
-from core.workflow.inbox import counts
+from core.workflow.queue import bulk
+from core.workflow.queue.inbox import counts
 
 
 @pages.post("/tasks/bulk")

@@ -17,12 +17,12 @@ from core.web.signing import meanings
 from core.web.taskcommands import FIELDS
 from core.web.taskrows import post_labels, task_line, voice_name
 from core.web.tasktexts import BALLOT_TEXTS, KIND_TEXTS, SEAT_TEXTS, VERBS, VIA_TEXTS, VerbLook
-from core.workflow.insight import last_approved
-from core.workflow.offers import Offer, find_offer
-from core.workflow.pages import get_task
+from core.workflow.queue.insight import last_approved
+from core.workflow.queue.notes import list_notes
+from core.workflow.queue.offers import Offer, find_offer
+from core.workflow.queue.pages import get_task
 from core.workflow.seen import seen_record
 from core.workflow.subject import difference
-from core.workflow.tasknotes import list_notes
 
 #: Offered where a step names no sentences of its own.
 PHRASES = (

@@ -30,15 +30,15 @@ from core.web.tasktexts import (
 )
 from core.workflow.deciding import Decision, decide
 from core.workflow.engine.tree import compile_flow
-from core.workflow.holding import HELD_VERBS, cancel, hold, settle
-from core.workflow.inbox import BOXES, Narrowing, counts, list_tasks
-from core.workflow.insight import find_insight
-from core.workflow.openings import mark_opened
-from core.workflow.operations import may_administer
-from core.workflow.pages import get_task
-from core.workflow.snoozing import bring_back, put_off
-from core.workflow.taskfilters import list_filters, remove_filter, save_filter
-from core.workflow.tasknotes import add_note
+from core.workflow.queue.filters import list_filters, remove_filter, save_filter
+from core.workflow.queue.holding import HELD_VERBS, cancel, hold, settle
+from core.workflow.queue.inbox import BOXES, Narrowing, counts, list_tasks
+from core.workflow.queue.insight import find_insight
+from core.workflow.queue.notes import add_note
+from core.workflow.queue.openings import mark_opened
+from core.workflow.queue.pages import get_task
+from core.workflow.queue.snoozing import bring_back, put_off
+from core.workflow.staff.people import may_administer
 
 #: Boxes shown even when they are empty; the others only with something in them.
 _ALWAYS = frozenset({"todo", "started", "done"})

@@ -19,8 +19,8 @@ from core.web.taskrows import state_text, task_line
 from core.web.tasktexts import STATE_TONES
 from core.web.titles import title_name
 from core.web.unsaved import unsaved_lines
-from core.workflow.inbox import list_tasks
-from core.workflow.notices import list_notices
+from core.workflow.queue.inbox import list_tasks
+from core.workflow.queue.notices import list_notices
 
 _MY_DRAFTS = "(status == 'draft' or status == 'rejected') and created_by == current_user"
 

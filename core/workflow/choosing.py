@@ -12,7 +12,7 @@ from core.workflow.documents import Record
 from core.workflow.engine.tree import compile_flow
 from core.workflow.engine.world import Asking
 from core.workflow.liveworld import LiveWorld, Matter
-from core.workflow.people import voice_of
+from core.workflow.staff.people import voice_of
 from core.workflow.subject import read_subject
 
 

@@ -33,11 +33,11 @@ from core.workflow.engine.state import Command, RefusalError, Seat, Visit
 from core.workflow.engine.tally import verdict_of
 from core.workflow.engine.voting import BALLOTS
 from core.workflow.engine.work import Machine
+from core.workflow.evidence.signing import NOT_SIGNED, Signed, bind, require, sign
 from core.workflow.fieldrights import visible
 from core.workflow.models import task
 from core.workflow.operations import answer_of, transaction
 from core.workflow.opinion import read_opinion
-from core.workflow.people import voice_of
 from core.workflow.run import (
     Answer,
     Run,
@@ -48,7 +48,7 @@ from core.workflow.run import (
 )
 from core.workflow.seen import knows, require_sight, seen_record
 from core.workflow.settling import settle
-from core.workflow.signing import NOT_SIGNED, Signed, bind, require, sign
+from core.workflow.staff.people import voice_of
 from core.workflow.subject import changed_cells, difference
 
 #: Verbs that say something about the content, so they say which content they mean.

@@ -3,6 +3,7 @@
 from typing import Any
 
 from core.context import Context
+from core.policies.access import access
 from core.records.proposals import Proposal
 from core.records.stored import whole_record
 from core.records.updating import lay_over
@@ -35,3 +36,9 @@ def with_proposal(ctx: Context, type_name: str, record: Record, found: Proposal 
         for name in found.values
         if name in whole and whole[name] != record.get(name)
     }
+
+
+def shows_title(ctx: Context, type_name: str) -> bool:
+    """Return whether the actor may see the title field in every record they see."""
+    record_type = ctx.registry.release.type(type_name)
+    return record_type is not None and record_type.title_field in access(ctx, type_name).certain

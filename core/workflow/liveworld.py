@@ -27,14 +27,14 @@ from core.schema.flowpeople import Source
 from core.schema.flows import Flow
 from core.schema.flowtexts import compile_list, flow_scope, own_names
 from core.schema.placerows import PLACE_TYPES
-from core.workflow import directory
 from core.workflow.clocks import calendar_for
-from core.workflow.directory import Directory
 from core.workflow.engine.state import Identity
 from core.workflow.engine.tree import Tree
 from core.workflow.engine.world import Asking, Pool
-from core.workflow.people import STAFF
-from core.workflow.staff import Staff
+from core.workflow.staff import directory
+from core.workflow.staff.directory import Directory
+from core.workflow.staff.people import STAFF
+from core.workflow.staff.roster import Staff
 from core.workflow.subject import Subject
 
 

@@ -16,11 +16,12 @@ from core.workflow import errors
 from core.workflow.engine.state import Visit
 from core.workflow.engine.tree import Tree
 from core.workflow.engine.work import add_timer, timers_of
-from core.workflow.operations import answer_of, may_administer, pin, transaction
+from core.workflow.operations import answer_of, pin, transaction
 from core.workflow.opinion import read_opinion
 from core.workflow.outcome import is_locking
 from core.workflow.run import Answer, Run, lock_instance, once, pinned, read_instance
 from core.workflow.settling import settle
+from core.workflow.staff.people import may_administer
 
 
 def migrate(

@@ -28,12 +28,11 @@ from core.schema.flowtexts import flows_in_order, subflows_of
 from core.schema.model import encode
 from core.workflow import errors
 from core.workflow.choosing import choose_flow, require_start
-from core.workflow.documents import Record, load_document
+from core.workflow.documents import Record, load_document, shows_title
 from core.workflow.engine.state import Command
 from core.workflow.models import instance
 from core.workflow.opinion import read_opinion
 from core.workflow.outcome import blocking_problems
-from core.workflow.people import makers_of
 from core.workflow.run import (
     Answer,
     Run,
@@ -45,8 +44,8 @@ from core.workflow.run import (
 )
 from core.workflow.seen import knows
 from core.workflow.settling import settle
+from core.workflow.staff.people import makers_of, may_administer
 from core.workflow.subject import Subject, data_fields, is_same, read_subject
-from core.workflow.taskrows import shows_title
 
 #: Statuses of a document that waits for its first approval.
 _SUBMITTABLE = frozenset({"draft", "rejected"})
@@ -115,11 +114,6 @@ def terminate(ctx: Context, instance_id: str, *, reason: str, key: str | None = 
 def retry(ctx: Context, instance_id: str, *, reason: str, key: str | None = None) -> Answer:
     """Try again to put an approved document in force whose content is still the same."""
     return _administer(ctx, instance_id, "retry", reason=reason, key=key)
-
-
-def may_administer(ctx: Context) -> bool:
-    """Return whether the actor may halt and end other people's approvals."""
-    return ctx.actor.is_system or "Admin" in ctx.actor.roles
 
 
 def transaction(ctx: Context) -> Connection:

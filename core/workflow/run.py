@@ -25,10 +25,10 @@ from core.workflow.engine.machine import perform
 from core.workflow.engine.state import Command, Event, RefusalError, State
 from core.workflow.engine.tree import Tree, compile_flow
 from core.workflow.engine.work import Machine
+from core.workflow.evidence.signing import NOT_SIGNED, Signed
 from core.workflow.liveworld import LiveWorld, Matter
 from core.workflow.models import OPEN_STATES, Row, content, event, instance
-from core.workflow.people import voice_of
-from core.workflow.signing import NOT_SIGNED, Signed
+from core.workflow.staff.people import voice_of
 from core.workflow.store import OvertakenError, Stored, load
 from core.workflow.subject import Subject, read_subject
 

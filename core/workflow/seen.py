@@ -13,7 +13,7 @@ from core.records.environment import RecordEnv
 from core.records.queries import get_record
 from core.workflow.documents import Record
 from core.workflow.models import Row, candidate, copy, instance, task, vote
-from core.workflow.people import identities
+from core.workflow.staff.people import identities
 
 #: What is said to whoever may not see what they are asked about.
 NO_SIGHT = N_("You may not see the document of this task.")

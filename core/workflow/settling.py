@@ -9,15 +9,15 @@ from core.clock import to_wire
 from core.i18n import pick
 from core.prebuilt import together
 from core.workflow import outcome
+from core.workflow.documents import shows_title
 from core.workflow.engine.state import TERMINAL, Candidate, Event, Visit
-from core.workflow.evidence import Evidence
-from core.workflow.meaning import SPOKEN, meaning_of
+from core.workflow.evidence.events import Evidence
+from core.workflow.evidence.meaning import SPOKEN, meaning_of
 from core.workflow.models import copy
-from core.workflow.people import joined
 from core.workflow.queuerow import Facts, deadline
 from core.workflow.run import Run, keep_content
+from core.workflow.staff.people import joined
 from core.workflow.store import Rows, instance_changes, instance_columns, save, write_instance
-from core.workflow.taskrows import shows_title
 
 #: Event -> what carries out what follows from it.
 Consequence = Callable[[Run, Event], None]

@@ -10,11 +10,11 @@ from sqlalchemy.engine import Connection
 from core.businesstime import Calendar
 from core.clock import to_wire
 from core.context import Context
-from core.policies.access import access
 from core.workflow.clocks import calendar_for
+from core.workflow.documents import shows_title
 from core.workflow.models import OPEN_STATES, candidate, instance, task
-from core.workflow.people import identities, is_maker
 from core.workflow.sla import sla_of
+from core.workflow.staff.people import identities, is_maker
 
 Row = dict[str, Any]
 
@@ -117,9 +117,3 @@ def _may(ctx: Context, row: sa.RowMapping, *, is_mine: bool) -> list[str]:
         if row["instance_state"] == "running":
             may.append("remind")
     return may
-
-
-def shows_title(ctx: Context, type_name: str) -> bool:
-    """Return whether the actor may see the title field in every record they see."""
-    record_type = ctx.registry.release.type(type_name)
-    return record_type is not None and record_type.title_field in access(ctx, type_name).certain

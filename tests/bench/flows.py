@@ -11,8 +11,9 @@ from core.cli.console import system_context
 from core.jobs.handlers import Handlers
 from core.jobs.worker import Worker
 from core.security.services import EXTENSION, Services
-from core.workflow import bulk, inbox, sweeping
-from core.workflow.bottlenecks import bottlenecks
+from core.workflow.queue import bulk, inbox
+from core.workflow.queue.bottlenecks import bottlenecks
+from core.workflow.timing import sweeping
 from tests.bench.measure import Caller, Result, repeat
 from tests.bench.queuefill import ENDED, POOLS, SEATS, fill_past, fill_people, fill_queue
 from tests.bench.requests import application, ok, sign_in

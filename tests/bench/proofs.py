@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from core.records.people import Person
 from core.schema.layers import effective
 from core.schema.yamlnodes import Source
-from core.workflow.plainworld import PlainFlow
-from core.workflow.proving import Place, prove
-from core.workflow.staff import Post, Staff
+from core.workflow.rehearsal.plainworld import PlainFlow
+from core.workflow.rehearsal.proving import Place, prove
+from core.workflow.staff.roster import Post, Staff
 from tests.bench.measure import Result
 
 STEPS, STORES, PEOPLE = 60, 500, 10_000

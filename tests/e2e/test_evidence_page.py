@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import expect
 
-from core.workflow.roots import make_roots
+from core.workflow.evidence.roots import make_roots
 from tests.e2e.test_screens import make_card_type
 from tests.integration.flow_world import unguarded
 

@@ -19,7 +19,7 @@ from core.security.positions import set_position
 from core.testing.site import PASSWORD
 from core.workflow.deciding import decide
 from core.workflow.operations import submit
-from core.workflow.pages import get_task
+from core.workflow.queue.pages import get_task
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
 
@@ -91,7 +91,7 @@ def manager_agrees(page):
     why = page.locator("[data-why]").inner_text()
     assert "店长" in why
     assert "财务市场会签" in why
-    page.get_by_role("button", name="通过").click()
+    page.locator("button[name=verb][value=approve]").click()
     sent(page)
 
 
@@ -121,19 +121,19 @@ def agrees_to_what_changed(page):
     since = page.locator(".gx-task-main .gx-card", has_text="与您在").inner_text()
     assert "6.5折" in since
     assert "6折" in since
-    page.get_by_role("button", name="通过").click()
+    page.locator("button[name=verb][value=approve]").click()
     sent(page)
 
 
 def marketing_agrees(page):
     open_task(page)
-    page.get_by_role("button", name="通过").click()
+    page.locator("button[name=verb][value=approve]").click()
     sent(page)
 
 
 def finance_signs(page):
     open_task(page)
-    page.get_by_role("button", name="通过").click()
+    page.locator("button[name=verb][value=approve]").click()
     page.locator("[data-task-messages] .gx-note").wait_for()  # not without a signature
     pad = page.locator("[data-pad]")
     pad.scroll_into_view_if_needed()
@@ -143,7 +143,7 @@ def finance_signs(page):
     page.mouse.move(box["x"] + 120, box["y"] + 50, steps=6)
     page.mouse.up()
     page.fill("#signing-password", PASSWORD)
-    page.get_by_role("button", name="通过").click()
+    page.locator("button[name=verb][value=approve]").click()
     sent(page)
 
 
@@ -172,6 +172,6 @@ def test_deep_discount_is_countersigned_returned_lowered_and_put_in_force(
     assert stored["lines"][0]["rate"] == Decimal("0.6")
     clerk.goto(f"/records/discount_rule/{rule}")
     course = clerk.locator("#progress").inner_text()
-    assert "finance 通过" in course
+    assert "finance 同意" in course
     assert "低于 7 折" in course
     assert clerk.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")

@@ -9,7 +9,7 @@ from core.records.operations import create_record, update_record
 from core.records.queries import get_record
 from core.workflow.deciding import decide
 from core.workflow.operations import submit, withdraw
-from core.workflow.pages import get_task
+from core.workflow.queue.pages import get_task
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
 
@@ -54,7 +54,7 @@ def test_thirty_tasks_are_cleared_with_the_keyboard_alone(site, person):
     page.evaluate("document.addEventListener('pointerdown', () => { window.touched = true; })")
     page.keyboard.press("?")
     assert page.locator("#keys").is_visible()
-    assert "通过" in page.locator("#keys").inner_text()
+    assert "同意" in page.locator("#keys").inner_text()
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     for number in range(30):
@@ -77,7 +77,7 @@ def test_thirty_tasks_are_cleared_with_the_keyboard_alone(site, person):
     page.keyboard.press("d")
     page.wait_for_url("**/tasks/?box=done")
     states = page.locator("[data-tasks] .gx-badge").all_inner_texts()
-    assert (states.count("已通过"), states.count("已驳回")) == (27, 3)
+    assert (states.count("已通过"), states.count("已拒绝")) == (27, 3)
 
 
 def test_next_task_was_fetched_before_and_every_command_names_its_key(site, person):
@@ -96,11 +96,11 @@ def test_next_task_was_fetched_before_and_every_command_names_its_key(site, pers
     page.keyboard.press("j")
     wait_for_task(page, 2)
     page.keyboard.press("Control+k")
-    page.keyboard.type("驳回")
-    assert page.locator("[data-palette-list] li").all_inner_texts() == ["驳回\nr"]
+    page.keyboard.type("拒绝")
+    assert page.locator("[data-palette-list] li").all_inner_texts() == ["拒绝\nr"]
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "opinion"
-    assert page.locator("p.gx-armed").inner_text() == "Ctrl+Enter 发送：驳回"
+    assert page.locator("p.gx-armed").inner_text() == "Ctrl+Enter 发送：拒绝"
     # The line is dead: what was written stays on this device.
     page.keyboard.type("离线也要留下")
     page.keyboard.press("Control+Enter")
@@ -120,7 +120,7 @@ def test_stale_page_says_who_was_first_and_keeps_the_opinion(site, person):
     page.fill("#opinion", "我写的意见")
     vote(site, task, name="approver2")
     with page.expect_response("**/decide") as answer:
-        page.get_by_role("button", name="通过").click()
+        page.locator("button[name=verb][value=approve]").click()
     assert answer.value.status == 409
     note = page.locator("[data-task-messages] .gx-note")
     note.wait_for()
@@ -134,7 +134,7 @@ def test_stale_page_says_who_was_first_and_keeps_the_opinion(site, person):
     update_record(site.context("clerk"), "card_type", record, {"name": "改名"}, version=version)
     submit(site.context("clerk"), "card_type", record)
     with page.expect_response("**/decide") as answer:
-        page.get_by_role("button", name="通过").click()
+        page.locator("button[name=verb][value=approve]").click()
     assert answer.value.status in {409, 412}
     note.wait_for()
     page.goto(f"/tasks/{moved}")
@@ -180,7 +180,7 @@ def test_many_are_previewed_then_decided_with_a_result_for_each(site, person):
     for number in range(4):
         page.locator("[data-pick]").nth(number).check()
     vote(site, tasks[0], name="approver2")
-    page.locator("#bulk").get_by_role("button", name="驳回").click()
+    page.locator("#bulk").get_by_role("button", name="拒绝").click()
     groups = page.locator(".gx-bulk-groups > div")
     groups.filter(has_text="需要填写意见").wait_for()
     page.fill("#bulk-opinion", "资料不全")
@@ -246,11 +246,11 @@ def test_queue_can_be_worked_without_scripts(site, chromium):
         context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": address}])
         page = context.new_page()
         page.goto(f"/tasks/{first}")
-        page.get_by_role("button", name="驳回").click()
+        page.get_by_role("button", name="拒绝").click()
         assert "请填写意见" in page.locator("[data-task-messages]").inner_text()
         page.fill("#opinion", "理由不足")
-        page.get_by_role("button", name="驳回").click()
-        page.get_by_role("button", name="通过").click()  # the next one opened by itself
+        page.get_by_role("button", name="拒绝").click()
+        page.locator("button[name=verb][value=approve]").click()  # the next one opened by itself
         assert page.get_by_text("全部处理完毕").count() >= 1
         context.close()
     states = [

@@ -14,7 +14,7 @@ from core.settings import ROOT
 from core.testing.site import free_port, wait_until_ready
 from core.workflow.deciding import decide
 from core.workflow.operations import submit
-from core.workflow.pages import get_task
+from core.workflow.queue.pages import get_task
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
 

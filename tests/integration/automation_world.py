@@ -29,9 +29,10 @@ from core.settings import Mail, Settings
 from core.tables.registry import Registries
 from core.testing.databases import Prepared
 from core.testing.site import free_port
-from core.workflow import guard, notices
-from core.workflow.people import STAFF
-from core.workflow.staff import Staff
+from core.workflow import guard
+from core.workflow.queue import notices
+from core.workflow.staff.people import STAFF
+from core.workflow.staff.roster import Staff
 from tests.integration.flow_world import START
 
 ROLES = "roles:\n  - {name: clerk}\n  - {name: robot}\n  - {name: approver}\n  - {name: Admin}\n"

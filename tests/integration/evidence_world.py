@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.context import Client
-from core.workflow.evidence import verify
-from core.workflow.folding import FOLDED, Changes
+from core.workflow.evidence.events import verify
+from core.workflow.evidence.folding import FOLDED, Changes
 from core.workflow.models import instance
 from tests.integration.flow_steps import act, submitted
 from tests.integration.flow_world import APPROVER, World, unguarded

@@ -10,7 +10,7 @@ from core.jobs.outbox import outbox
 from core.records.operations import create_record
 from core.records.queries import get_record
 from core.workflow.deciding import decide
-from core.workflow.evidence import verify
+from core.workflow.evidence.events import verify
 from core.workflow.models import instance, task
 from core.workflow.operations import submit
 from tests.integration.flow_world import (

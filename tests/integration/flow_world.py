@@ -23,9 +23,10 @@ from core.schema.yamlnodes import Source
 from core.tables.registry import Registries
 from core.tables.releases import release_table, revision_table
 from core.testing.databases import Storage
-from core.workflow import guard, notices
-from core.workflow.people import STAFF
-from core.workflow.staff import Staff
+from core.workflow import guard
+from core.workflow.queue import notices
+from core.workflow.staff.people import STAFF
+from core.workflow.staff.roster import Staff
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 

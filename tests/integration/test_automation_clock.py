@@ -10,7 +10,7 @@ from core.automation.scheduling import tick
 from core.clock import FixedClock
 from core.records.operations import create_many
 from core.records.queries import Query, list_records
-from core.workflow.notices import list_notices
+from core.workflow.queue.notices import list_notices
 from tests.integration.automation_world import *  # noqa: F403
 
 DAILY = """

@@ -9,7 +9,7 @@ from core.automation import administration
 from core.automation.addresses import AddressRefused, find_target
 from core.automation.calling import signature
 from core.automation.switches import secret_of
-from core.workflow.notices import list_notices
+from core.workflow.queue.notices import list_notices
 from tests.integration.automation_world import *  # noqa: F403
 
 MAIL = """

@@ -6,8 +6,8 @@ from core.automation import administration
 from core.errors import Forbidden, NotFound
 from core.records.history import record_history
 from core.records.queries import Query, list_records
-from core.workflow.inbox import list_tasks
-from core.workflow.notices import list_notices
+from core.workflow.queue.inbox import list_tasks
+from core.workflow.queue.notices import list_notices
 from tests.integration.automation_world import *  # noqa: F403
 
 PROMOTE = """

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from core.clock import FixedClock, to_wire
 from core.records.userevents import user_events
-from core.workflow.delegations import delegation, moved_windows, upstream
-from core.workflow.people import STAFF
+from core.workflow.staff.delegations import delegation, moved_windows, upstream
+from core.workflow.staff.people import STAFF
 from tests.integration.hostile_world import page_token
 
 PAPER = """

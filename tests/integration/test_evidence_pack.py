@@ -14,11 +14,11 @@ import pytest
 from core.actor import SYSTEM, Actor
 from core.errors import Forbidden, NotFound
 from core.ids import new_id
-from core.workflow import offline
-from core.workflow.erasing import erase_person
-from core.workflow.pack import read_pack, zipped
-from core.workflow.rootfiles import export_roots, root_files
-from core.workflow.roots import make_roots
+from core.workflow.evidence import offline
+from core.workflow.evidence.erasing import erase_person
+from core.workflow.evidence.pack import read_pack, zipped
+from core.workflow.evidence.rootfiles import export_roots, root_files
+from core.workflow.evidence.roots import make_roots
 from tests.integration.evidence_world import approved
 from tests.integration.flow_steps import submitted
 from tests.integration.flow_world import ADMIN, APPROVER, FINANCE, LIN, World, person

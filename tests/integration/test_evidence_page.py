@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core.workflow.rootfiles import file_problems
-from core.workflow.roots import make_roots
+from core.workflow.evidence.rootfiles import file_problems
+from core.workflow.evidence.roots import make_roots
 from tests.integration.flow_world import unguarded
 from tests.integration.test_evidence_pack import FLOW, FORM
 

@@ -8,11 +8,17 @@ import pytest
 
 from core.actor import SYSTEM
 from core.testing.processes import ran
-from core.workflow import roots
-from core.workflow.folding import FOLDED
+from core.workflow.evidence import roots
+from core.workflow.evidence.folding import FOLDED
+from core.workflow.evidence.rootfiles import (
+    export_roots,
+    file_problems,
+    make_daily,
+    register,
+    root_files,
+)
+from core.workflow.evidence.roots import Root, list_leaves, list_roots, make_roots, root_problems
 from core.workflow.models import event, instance
-from core.workflow.rootfiles import export_roots, file_problems, make_daily, register, root_files
-from core.workflow.roots import Root, list_leaves, list_roots, make_roots, root_problems
 from tests.integration.evidence_world import approved
 from tests.integration.flow_steps import act, submitted
 from tests.integration.flow_world import APPROVER, World, empty, unguarded

@@ -17,8 +17,15 @@ from core.ids import new_id
 from core.security.throttle import MAX_PER_ACCOUNT
 from core.testing.site import PASSWORD
 from core.workflow.errors import SignatureRequired
-from core.workflow.meaning import meaning_of
-from core.workflow.signing import MOST_BYTES, NOT_SIGNED, ReauthRequired, bind, require, sign
+from core.workflow.evidence.meaning import meaning_of
+from core.workflow.evidence.signing import (
+    MOST_BYTES,
+    NOT_SIGNED,
+    ReauthRequired,
+    bind,
+    require,
+    sign,
+)
 
 
 def drawn(mark: int = 3, size: tuple[int, int] = (120, 40)) -> bytes:

@@ -12,13 +12,13 @@ from sqlalchemy.engine import Connection
 from core.actor import SYSTEM
 from core.db import Database
 from core.testing.campaigns import examples
-from core.workflow.erasing import erase_person
-from core.workflow.evidence import hash_of, verify
-from core.workflow.folding import FOLDED
+from core.workflow.evidence.erasing import erase_person
+from core.workflow.evidence.events import hash_of, verify
+from core.workflow.evidence.folding import FOLDED
+from core.workflow.evidence.rootfiles import export_roots, file_problems, root_files
+from core.workflow.evidence.roots import leaf, make_roots, root, root_problems
 from core.workflow.models import event, instance
-from core.workflow.people import STAFF
-from core.workflow.rootfiles import export_roots, file_problems, root_files
-from core.workflow.roots import leaf, make_roots, root, root_problems
+from core.workflow.staff.people import STAFF
 from tests.integration.evidence_world import approved
 from tests.integration.flow_steps import act, submitted
 from tests.integration.flow_world import ADMIN, EVERYBODY, SECOND, World, empty, unguarded

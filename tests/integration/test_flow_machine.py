@@ -14,7 +14,7 @@ from core.records.queries import get_record
 from core.testing.campaigns import IS_NIGHTLY
 from core.workflow.deciding import decide
 from core.workflow.engine.state import TERMINAL, Command, State
-from core.workflow.evidence import prove
+from core.workflow.evidence.events import prove
 from core.workflow.models import event, instance, vote
 from core.workflow.operations import resume, submit, suspend, terminate, withdraw
 from core.workflow.run import read_instance

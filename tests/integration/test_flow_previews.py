@@ -10,8 +10,8 @@ from core.schema import layers
 from core.schema.model import Release
 from core.schema.yamlnodes import Source
 from core.workflow.models import instance
-from core.workflow.people import STAFF
-from core.workflow.previews import prove_changes, prove_flow, replay
+from core.workflow.rehearsal.previews import prove_changes, prove_flow, replay
+from core.workflow.staff.people import STAFF
 from tests.integration.flow_steps import effective
 from tests.integration.flow_world import (
     ADMIN,

@@ -10,10 +10,10 @@ from core.errors import Conflict, Forbidden, Invalid, NotFound, UserError
 from core.records.operations import update_record
 from core.records.queries import get_record
 from core.workflow.models import instance
-from core.workflow.previews import replay
+from core.workflow.rehearsal.previews import replay
+from core.workflow.rehearsal.whatif import Supposition, what_if
 from core.workflow.run import read_instance
-from core.workflow.sweeping import strike
-from core.workflow.whatif import Supposition, what_if
+from core.workflow.timing.sweeping import strike
 from tests.integration.flow_steps import act, submitted
 from tests.integration.flow_world import (
     ADMIN,

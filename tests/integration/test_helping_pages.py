@@ -3,10 +3,10 @@
 import pytest
 import sqlalchemy as sa
 
-from core.workflow.effects import effect
-from core.workflow.maillinks import wants_mail
 from core.workflow.models import instance, task
-from core.workflow.sweeping import trouble
+from core.workflow.queue.maillinks import wants_mail
+from core.workflow.timing.effects import effect
+from core.workflow.timing.sweeping import trouble
 from tests.integration.hostile_world import page_token
 from tests.integration.test_workflow_refusals import DEAL, FLOW, Desk
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from core.actor import PUBLIC
 from core.clock import FixedClock
 from core.workflow.errors import NotACandidate, SodViolation
-from core.workflow.maillinks import (
+from core.workflow.models import candidate, instance, seat, task, vote
+from core.workflow.queue.maillinks import (
     LinkOfAnother,
     LinkUnknown,
     LinkUsed,
@@ -18,7 +19,6 @@ from core.workflow.maillinks import (
     open_link,
     use_link,
 )
-from core.workflow.models import candidate, instance, seat, task, vote
 from tests.effort import Effort
 from tests.integration.hostile_world import assert_refused, naughty_strings, post_raw
 from tests.integration.hostileflow_world import (

@@ -20,7 +20,7 @@ from core.records.comments import (
 )
 from core.records.following import follower
 from core.records.operations import create_record, delete_record
-from core.workflow.notices import list_notices, make_notices
+from core.workflow.queue.notices import list_notices, make_notices
 
 URL = "/api/v1/records/member"
 

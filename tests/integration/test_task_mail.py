@@ -18,12 +18,12 @@ from core.jobs.handlers import Event
 from core.jobs.outbox import outbox
 from core.records.operations import create_record
 from core.settings import Mail
-from core.workflow import maillinks
 from core.workflow.deciding import decide
-from core.workflow.inbox import list_tasks
 from core.workflow.models import task
 from core.workflow.operations import submit
-from core.workflow.pages import get_instance, get_task
+from core.workflow.queue import maillinks
+from core.workflow.queue.inbox import list_tasks
+from core.workflow.queue.pages import get_instance, get_task
 
 BASE = "https://crm.example.com"
 

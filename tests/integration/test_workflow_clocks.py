@@ -16,15 +16,15 @@ from core.migration.run import bootstrap
 from core.records.operations import create_record, update_record
 from core.records.queries import get_record
 from core.testing.databases import Storage
-from core.workflow import effects, sweeping
-from core.workflow.copies import mark_copy_read
 from core.workflow.deciding import decide
-from core.workflow.inbox import counts, list_tasks
 from core.workflow.models import instance, seat, task, timer
-from core.workflow.notices import list_notices
 from core.workflow.operations import resume, submit, suspend
-from core.workflow.pages import get_instance, get_task
-from core.workflow.people import STAFF
+from core.workflow.queue.copies import mark_copy_read
+from core.workflow.queue.inbox import counts, list_tasks
+from core.workflow.queue.notices import list_notices
+from core.workflow.queue.pages import get_instance, get_task
+from core.workflow.staff.people import STAFF
+from core.workflow.timing import effects, sweeping
 from tests.integration.flow_world import (
     ADMIN,
     APPROVER,

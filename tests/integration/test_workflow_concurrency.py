@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from core.records.operations import create_record, update_record
 from core.records.queries import get_record
 from core.workflow.deciding import decide
-from core.workflow.evidence import verify
+from core.workflow.evidence.events import verify
 from core.workflow.models import event, instance, seat, task, vote
 from core.workflow.operations import submit, withdraw
 from tests.integration.flow_world import (

@@ -14,19 +14,19 @@ from core.jobs.handlers import Event
 from core.jobs.outbox import outbox
 from core.records.operations import create_record
 from core.records.people import PEOPLE
-from core.workflow import vacancies
-from core.workflow.away import Wanted, delegate, list_delegations, preview, revoke
 from core.workflow.deciding import decide
+from core.workflow.desks import vacancies
+from core.workflow.desks.handover import desk, hand_over
 from core.workflow.errors import NotACandidate, OpinionRequired
-from core.workflow.evidence import verify
-from core.workflow.handover import desk, hand_over
-from core.workflow.inbox import list_tasks
+from core.workflow.evidence.events import verify
 from core.workflow.models import candidate, instance, vote
 from core.workflow.operations import submit, suspend
-from core.workflow.pages import get_instance, get_task
-from core.workflow.people import STAFF, STAFF_CHANGED, note_staff
-from core.workflow.staff import Staff
-from core.workflow.sweeping import follow_windows
+from core.workflow.queue.inbox import list_tasks
+from core.workflow.queue.pages import get_instance, get_task
+from core.workflow.staff.away import Wanted, delegate, list_delegations, preview, revoke
+from core.workflow.staff.people import STAFF, STAFF_CHANGED, note_staff
+from core.workflow.staff.roster import Staff
+from core.workflow.timing.sweeping import follow_windows
 from tests.integration.flow_world import (
     ADMIN,
     APPROVER,

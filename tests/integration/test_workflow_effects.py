@@ -12,7 +12,7 @@ from core.i18n import N_
 from core.records.operations import update_record
 from core.workflow.models import vote
 from core.workflow.operations import submit
-from core.workflow.pages import get_task
+from core.workflow.queue.pages import get_task
 from tests.integration.flow_steps import (
     act,
     count,

@@ -10,13 +10,14 @@ from core.errors import Conflict, Forbidden, Invalid, KeyReused, NotFound
 from core.jobs.outbox import outbox
 from core.records.operations import create_record, delete_record, update_record
 from core.records.queries import get_record
-from core.workflow import bulk, errors
+from core.workflow import errors
 from core.workflow.deciding import decide
-from core.workflow.evidence import verify
-from core.workflow.inbox import list_tasks
+from core.workflow.evidence.events import verify
 from core.workflow.models import event, instance, task, vote
 from core.workflow.operations import resume, submit, suspend, terminate, withdraw
-from core.workflow.pages import get_instance, get_task
+from core.workflow.queue import bulk
+from core.workflow.queue.inbox import list_tasks
+from core.workflow.queue.pages import get_instance, get_task
 from tests.integration.flow_steps import (
     act,
     count,
@@ -165,7 +166,7 @@ def test_vote_for_another_subject_is_refused_with_what_changed(world: World) -> 
     with world.db.write() as connection:
         connection.execute(table.update().values(rate=Decimal("0.1")))
     params = refusal(errors.SubjectChanged, act, world, APPROVER, "approve", sent["task"])
-    assert params == {"before": "0.9000", "after": "0.1000"}
+    assert params == {"field": "rate", "before": "0.9000", "after": "0.1000"}
     assert (count(world, vote), rule(world, record_id)["status"]) == (before, "submitted")
 
 

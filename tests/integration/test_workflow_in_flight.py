@@ -19,9 +19,9 @@ from core.workflow.deciding import decide
 from core.workflow.engine.state import Command
 from core.workflow.migrating import migrate
 from core.workflow.operations import retry, submit
-from core.workflow.pages import get_instance, get_task, record_flow
-from core.workflow.people import STAFF
-from core.workflow.sweeping import attempt
+from core.workflow.queue.pages import get_instance, get_task, record_flow
+from core.workflow.staff.people import STAFF
+from core.workflow.timing.sweeping import attempt
 from tests.integration.flow_steps import refusal, sound
 from tests.integration.flow_world import (
     ADMIN,

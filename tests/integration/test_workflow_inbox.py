@@ -7,11 +7,11 @@ import pytest
 from core.errors import Malformed, NotFound
 from core.records.operations import create_record, update_record
 from core.workflow.deciding import decide
-from core.workflow.inbox import Narrowing, counts, list_tasks
-from core.workflow.notices import list_notices, mark_read
 from core.workflow.operations import submit, withdraw
-from core.workflow.pages import get_instance, get_task, record_flow
-from core.workflow.people import STAFF
+from core.workflow.queue.inbox import Narrowing, counts, list_tasks
+from core.workflow.queue.notices import list_notices, mark_read
+from core.workflow.queue.pages import get_instance, get_task, record_flow
+from core.workflow.staff.people import STAFF
 from tests.integration.flow_world import (
     ADMIN,
     APPROVER,

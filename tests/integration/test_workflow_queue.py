@@ -11,17 +11,18 @@ from core.context import Client
 from core.errors import Conflict, Invalid, NotFound
 from core.jobs.worker import Worker
 from core.records.people import PEOPLE, Person
-from core.workflow import bulk, holding, taskfilters
-from core.workflow.bottlenecks import bottlenecks
 from core.workflow.deciding import Decision, decide
-from core.workflow.evidence import list_events
-from core.workflow.inbox import Narrowing, counts, list_tasks
+from core.workflow.evidence.events import list_events
 from core.workflow.models import instance
-from core.workflow.notices import list_notices
-from core.workflow.openings import mark_opened
 from core.workflow.operations import withdraw
-from core.workflow.pages import get_instance, get_task
-from core.workflow.snoozing import bring_back, put_off
+from core.workflow.queue import bulk, holding
+from core.workflow.queue import filters as taskfilters
+from core.workflow.queue.bottlenecks import bottlenecks
+from core.workflow.queue.inbox import Narrowing, counts, list_tasks
+from core.workflow.queue.notices import list_notices
+from core.workflow.queue.openings import mark_opened
+from core.workflow.queue.pages import get_instance, get_task
+from core.workflow.queue.snoozing import bring_back, put_off
 from tests.integration.flow_world import (
     ADMIN,
     APPROVER,

@@ -11,12 +11,12 @@ from core.db import Database
 from core.migration.run import bootstrap
 from core.records.operations import create_record
 from core.testing.databases import Storage
-from core.workflow import sweeping
 from core.workflow.models import task, timer
 from core.workflow.operations import submit
-from core.workflow.pages import get_instance
-from core.workflow.people import STAFF
-from core.workflow.reckoning import Follower
+from core.workflow.queue.pages import get_instance
+from core.workflow.staff.people import STAFF
+from core.workflow.timing import sweeping
+from core.workflow.timing.reckoning import Follower
 from tests.integration.flow_world import (
     ADMIN,
     EVERYBODY,

@@ -6,14 +6,15 @@ import pytest
 
 from core.errors import NotFound
 from core.records.operations import create_record
-from core.workflow import errors, evidence
+from core.workflow import errors
 from core.workflow.deciding import decide
 from core.workflow.errors import RemindedLately
-from core.workflow.inbox import list_tasks
-from core.workflow.notices import list_notices
+from core.workflow.evidence import events as evidence
 from core.workflow.operations import submit, suspend
-from core.workflow.pages import get_instance, get_task
-from core.workflow.reminding import remind
+from core.workflow.queue.inbox import list_tasks
+from core.workflow.queue.notices import list_notices
+from core.workflow.queue.pages import get_instance, get_task
+from core.workflow.timing.reminding import remind
 from tests.integration.flow_world import ADMIN, APPROVER, FINANCE, LIN, MARKETING, WANG, World
 
 

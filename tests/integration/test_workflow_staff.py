@@ -12,7 +12,7 @@ from core.security.positions import set_position
 from core.security.users import user_table
 from core.tables.releases import bump_rights
 from core.workflow.engine.state import Identity
-from core.workflow.people import STAFF, identities, voice_of
+from core.workflow.staff.people import STAFF, identities, voice_of
 from tests.integration.hostile_world import page_token
 
 

@@ -10,9 +10,9 @@ from core.migration.run import bootstrap
 from core.records.operations import create_record
 from core.testing.databases import Storage
 from core.workflow.deciding import decide
-from core.workflow.inbox import list_tasks
 from core.workflow.operations import submit
-from core.workflow.people import STAFF
+from core.workflow.queue.inbox import list_tasks
+from core.workflow.staff.people import STAFF
 from tests.integration.flow_world import (
     APPROVER,
     EVERYBODY,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.workflow.evidence import canonical, hash_of
-from core.workflow.folding import commitment
+from core.workflow.evidence.events import canonical, hash_of
+from core.workflow.evidence.folding import commitment
 from core.workflow.models import event
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from core.records.people import Person
 from core.schema.layers import effective
 from core.schema.yamlnodes import Source
-from core.workflow.plainworld import PlainFlow
-from core.workflow.proving import Place, prove
-from core.workflow.staff import Post, Staff
+from core.workflow.rehearsal.plainworld import PlainFlow
+from core.workflow.rehearsal.proving import Place, prove
+from core.workflow.staff.roster import Post, Staff
 
 NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
 SOURCES = [

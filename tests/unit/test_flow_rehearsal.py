@@ -11,7 +11,7 @@ from core.migration.sources import disk_sources
 from core.schema import flowtesting
 from core.schema.layers import effective
 from core.schema.yamlnodes import Source
-from core.workflow.rehearsal import run_tests
+from core.workflow.rehearsal.tests import run_tests
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "schemas" / "first-flow.md").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from core.workflow.merkle import Tree, climb, leaf_hash, root_of
+from core.workflow.evidence.merkle import Tree, climb, leaf_hash, root_of
 
 #: Roots of 0 to 8 leaves as certificate transparency's own test vectors give them.
 LEAVES = [

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from core.records.people import Person
 from core.schema.flowpeople import Source, Upto
 from core.schema.model import Field, RecordType
-from core.workflow.deputies import MOST_LINKS, Delegation, Matter, final_deputy, standing
-from core.workflow.directory import Directory, Subject
 from core.workflow.engine.state import Identity
 from core.workflow.engine.world import Asking, Pool
-from core.workflow.staff import Post, Staff
+from core.workflow.staff.deputies import MOST_LINKS, Delegation, Matter, final_deputy, standing
+from core.workflow.staff.directory import Directory, Subject
+from core.workflow.staff.roster import Post, Staff
 
 NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -1,0 +1,1 @@
+"""What proves an approval: chained events, folded rows, daily roots, signatures."""

@@ -1,0 +1,1 @@
+"""What a flow would do, without doing it: tests, proof, replay, what-if."""
