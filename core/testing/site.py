@@ -1,6 +1,7 @@
 """An installed site for tests: made once per database, put back before each test."""
 
 import os
+import shutil
 import socket
 import time
 import urllib.error
@@ -91,6 +92,8 @@ class Site:
         The first call with `texts` publishes them, later ones only put back.
         """
         self.services.db.dispose()
+        # What a test wrote into the site's own folder goes with it.
+        shutil.rmtree(self.folder / "home" / "schemas", ignore_errors=True)
         kept = self._kept.get(texts)
         if kept is not None and self._storage.restore(kept):
             if texts not in self._built:

@@ -91,7 +91,7 @@ def manager_agrees(page):
     why = page.locator("[data-why]").inner_text()
     assert "店长" in why
     assert "财务市场会签" in why
-    page.locator("button[name=verb][value=approve]").click()
+    page.locator("button[data-verb=approve]").click()
     sent(page)
 
 
@@ -121,19 +121,19 @@ def agrees_to_what_changed(page):
     since = page.locator(".gx-task-main .gx-card", has_text="与您在").inner_text()
     assert "6.5折" in since
     assert "6折" in since
-    page.locator("button[name=verb][value=approve]").click()
+    page.locator("button[data-verb=approve]").click()
     sent(page)
 
 
 def marketing_agrees(page):
     open_task(page)
-    page.locator("button[name=verb][value=approve]").click()
+    page.locator("button[data-verb=approve]").click()
     sent(page)
 
 
 def finance_signs(page):
     open_task(page)
-    page.locator("button[name=verb][value=approve]").click()
+    page.locator("button[data-verb=approve]").click()
     page.locator("[data-task-messages] .gx-note").wait_for()  # not without a signature
     pad = page.locator("[data-pad]")
     pad.scroll_into_view_if_needed()
@@ -143,7 +143,7 @@ def finance_signs(page):
     page.mouse.move(box["x"] + 120, box["y"] + 50, steps=6)
     page.mouse.up()
     page.fill("#signing-password", PASSWORD)
-    page.locator("button[name=verb][value=approve]").click()
+    page.locator("button[data-verb=approve]").click()
     sent(page)
 
 

@@ -72,7 +72,7 @@ def approve(approver):
     row = page.locator(".gx-diff tr", has=page.get_by_role("rowheader", name="默认折扣率"))
     assert "0.9 (9折)" in row.inner_text()
     page.fill("#opinion", "同意。")
-    page.locator("button[name=verb][value=approve]").click()
+    page.locator("button[data-verb=approve]").click()
     page.locator("#detail").get_by_text("全部处理完毕").wait_for()
     page.locator(".gx-undo").wait_for(state="detached")  # until then it could be called back
 

@@ -120,7 +120,7 @@ def test_stale_page_says_who_was_first_and_keeps_the_opinion(site, person):
     page.fill("#opinion", "我写的意见")
     vote(site, task, name="approver2")
     with page.expect_response("**/decide") as answer:
-        page.locator("button[name=verb][value=approve]").click()
+        page.locator("button[data-verb=approve]").click()
     assert answer.value.status == 409
     note = page.locator("[data-task-messages] .gx-note")
     note.wait_for()
@@ -134,7 +134,7 @@ def test_stale_page_says_who_was_first_and_keeps_the_opinion(site, person):
     update_record(site.context("clerk"), "card_type", record, {"name": "改名"}, version=version)
     submit(site.context("clerk"), "card_type", record)
     with page.expect_response("**/decide") as answer:
-        page.locator("button[name=verb][value=approve]").click()
+        page.locator("button[data-verb=approve]").click()
     assert answer.value.status in {409, 412}
     note.wait_for()
     page.goto(f"/tasks/{moved}")
@@ -250,7 +250,7 @@ def test_queue_can_be_worked_without_scripts(site, chromium):
         assert "请填写意见" in page.locator("[data-task-messages]").inner_text()
         page.fill("#opinion", "理由不足")
         page.get_by_role("button", name="拒绝").click()
-        page.locator("button[name=verb][value=approve]").click()  # the next one opened by itself
+        page.locator("button[data-verb=approve]").click()  # the next one opened by itself
         assert page.get_by_text("全部处理完毕").count() >= 1
         context.close()
     states = [

@@ -150,11 +150,11 @@ def test_only_who_may_see_every_field_takes_evidence(world: World) -> None:
         assert read_pack(world.ctx(actor), instance_id).evidence["instance"]["id"] == instance_id
     # The clerk sees every field of the record as well; finance does not see its cost.
     assert read_pack(world.ctx(LIN), instance_id).proof["root"] is None
-    for actor in (FINANCE, person("42", "Nobody")):
-        with pytest.raises(Forbidden):
-            read_pack(world.ctx(actor), instance_id)
-    with pytest.raises(NotFound):
-        read_pack(world.ctx(ADMIN), new_id())
+    with pytest.raises(Forbidden):
+        read_pack(world.ctx(FINANCE), instance_id)
+    for actor, asked in ((person("42", "Nobody"), instance_id), (ADMIN, new_id())):
+        with pytest.raises(NotFound):
+            read_pack(world.ctx(actor), asked)
 
 
 FORM = """

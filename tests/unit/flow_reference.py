@@ -50,7 +50,8 @@ class Reference(Walk):
         if chair.kind == "advice" and verb not in (*VOTES, "claim"):
             raise No
         must_claim = task.step["queue"]["claim"] == "required" and chair.kind == "main"
-        if must_claim and verb in (*VOTES, "return", "add_after") and chair.claimed != who:
+        asking = ("transfer", "delegate", "add_before", "add_after", "add_beside")
+        if must_claim and verb in (*VOTES, "return", *asking) and chair.claimed != who:
             raise No("flow.claimed_by" if chair.claimed else "flow.claim_required")
         return chair
 
