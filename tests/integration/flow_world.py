@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,17 +92,9 @@ outcome:
   approved: {set: {status: effective}, emit: budget.agreed}
 """
 
-MEMO = """
-record_type: memo
-label: {zh: 备忘, en: Memo}
-title_field: name
-document: true
-fields:
-  - {name: name, type: text, required: true}
-  - {name: amount, type: integer}
-policies:
-  - {name: all, who: {role: [clerk, approver, finance, marketing, Admin]}, actions: ["*"]}
-"""
+MEMO = BUDGET.replace("record_type: budget", "record_type: memo").replace(
+    "{zh: 预算, en: Budget}", "{zh: 备忘, en: Memo}"
+)
 
 MEMO_FLOW = """
 flow: memo_release
@@ -167,16 +160,23 @@ def publish_sources(db: Database, sources: dict[str, str]) -> None:
     publish(db, Publication(release, [], "", SYSTEM, START))
 
 
-@pytest.fixture(scope="session")
-def flow_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Yield a database with the schema published, which tests share one after the other."""
-    storage = Storage(backend, tmp_path_factory.mktemp("flows"))
+@contextmanager
+def flows_on(backend: str, folder: Path, sources: dict[str, str]) -> Iterator[Database]:
+    """Yield a new database with the files published, for as long as the block lasts."""
+    storage = Storage(backend, folder)
     db = Database(storage.text)
     bootstrap(db)
-    publish_sources(db, SOURCES)
+    publish_sources(db, sources)
     yield db
     db.dispose()
     storage.drop()
+
+
+@pytest.fixture(scope="session")
+def flow_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Yield a database with the schema published, which tests share one after the other."""
+    with flows_on(backend, tmp_path_factory.mktemp("flows"), SOURCES) as db:
+        yield db
 
 
 @pytest.fixture

@@ -12,10 +12,8 @@ from core.automation import flowsteps, registering
 from core.db import Database
 from core.errors import Conflict, Forbidden, NotFound
 from core.jobs.outbox import outbox
-from core.migration.run import bootstrap
 from core.records.operations import create_record, update_record
 from core.records.queries import get_record
-from core.testing.databases import Storage
 from core.workflow.deciding import decide
 from core.workflow.models import instance, seat, task, timer
 from core.workflow.operations import resume, submit, suspend
@@ -36,7 +34,7 @@ from tests.integration.flow_world import (
     SOURCES,
     World,
     empty,
-    publish_sources,
+    flows_on,
 )
 
 REQUEST = """
@@ -77,13 +75,12 @@ steps:
 
 @pytest.fixture(scope="module")
 def clock_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    storage = Storage(backend, tmp_path_factory.mktemp("clocks"))
-    db = Database(storage.text)
-    bootstrap(db)
-    publish_sources(db, SOURCES | {"request.yaml": REQUEST, "request_flow.yaml": REQUEST_FLOW})
-    yield db
-    db.dispose()
-    storage.drop()
+    with flows_on(
+        backend,
+        tmp_path_factory.mktemp("clocks"),
+        SOURCES | {"request.yaml": REQUEST, "request_flow.yaml": REQUEST_FLOW},
+    ) as db:
+        yield db
 
 
 @pytest.fixture

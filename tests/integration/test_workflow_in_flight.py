@@ -13,7 +13,7 @@ from core.errors import Conflict, Forbidden, SchemaError
 from core.migration.run import bootstrap
 from core.records.operations import create_record, delete_record, update_record
 from core.records.queries import get_record
-from core.testing.databases import Prepared, Storage
+from core.testing.databases import Prepared
 from core.workflow import errors
 from core.workflow.deciding import decide
 from core.workflow.engine.state import Command
@@ -33,6 +33,7 @@ from tests.integration.flow_world import (
     SECOND,
     World,
     empty,
+    flows_on,
     publish_sources,
 )
 
@@ -102,13 +103,8 @@ SOURCES = {"a": OFFER, "b": FLOW, "c": NEW_ROUND, "d": AFFECTED, "e": ROLES}
 
 @pytest.fixture(scope="module")
 def offers(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    storage = Storage(backend, tmp_path_factory.mktemp("offers"))
-    db = Database(storage.text)
-    bootstrap(db)
-    publish_sources(db, SOURCES)
-    yield db
-    db.dispose()
-    storage.drop()
+    with flows_on(backend, tmp_path_factory.mktemp("offers"), SOURCES) as db:
+        yield db
 
 
 @pytest.fixture

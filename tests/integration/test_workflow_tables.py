@@ -6,9 +6,7 @@ import pytest
 
 from core.db import Database
 from core.errors import Forbidden
-from core.migration.run import bootstrap
 from core.records.operations import create_record
-from core.testing.databases import Storage
 from core.workflow.deciding import decide
 from core.workflow.operations import submit
 from core.workflow.queue.inbox import list_tasks
@@ -21,6 +19,7 @@ from tests.integration.flow_world import (
     MARKETING,
     SOURCES,
     World,
+    flows_on,
     publish_sources,
 )
 
@@ -50,13 +49,8 @@ def sources(small: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def tables_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    storage = Storage(backend, tmp_path_factory.mktemp("tables"))
-    db = Database(storage.text)
-    bootstrap(db)
-    publish_sources(db, sources("marketing"))
-    yield db
-    db.dispose()
-    storage.drop()
+    with flows_on(backend, tmp_path_factory.mktemp("tables"), sources("marketing")) as db:
+        yield db
 
 
 def test_table_names_the_approvers_and_stays_as_it_was_at_the_submit(tables_database) -> None:

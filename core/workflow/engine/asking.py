@@ -199,10 +199,10 @@ def release(machine: Machine, command: Command) -> None:
 def _acting(machine: Machine, command: Command) -> tuple[Visit, Seat]:
     """Return the task and the open seat in which somebody asks others."""
     visit = open_visit(machine, command)
-    mine = require_voice(machine, visit)
+    # Whoever has no voice is told so before anything is said of the step.
+    require_voice(machine, visit)
     require_verb(machine, visit, command.verb)
     seat = choose_seat(machine, visit, command.seat)
-    assert seat in mine  # noqa: S101  choose_seat gives one of them
     require_claim(machine, visit, seat)
     if seat.kind == "advice":
         raise RefusalError("flow.verb_not_allowed", verb=command.verb)
