@@ -101,6 +101,7 @@ def test_next_task_was_fetched_before_and_every_command_names_its_key(site, pers
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "opinion"
     assert page.locator("p.gx-armed").inner_text() == "Ctrl+Enter 发送：拒绝"
+    assert page.locator("[data-meaning]").inner_text().startswith("我拒绝")
     # The line is dead: what was written stays on this device.
     page.keyboard.type("离线也要留下")
     page.keyboard.press("Control+Enter")

@@ -37,6 +37,7 @@ export function arm(verb) {
   if (!pressed) return false;
   disarm();
   pressed.dataset.armed = "";
+  pressed.dispatchEvent(new Event("gx:armed", { bubbles: true }));
   const field = opinion();
   if (field) field.dataset.verb = verb;
   const hint = /** @type {HTMLElement | null} */ (detail.querySelector("[data-armed].gx-armed, p.gx-armed"));

@@ -12,10 +12,12 @@ function prepare(box) {
   /** @param {Event} event */
   const say = (event) => {
     const button = event.target instanceof Element ? event.target.closest("button[name=verb]") : null;
-    const said = button instanceof HTMLButtonElement ? meanings[button.value] : "";
-    if (said && words && words.textContent !== said) words.textContent = said;
+    if (!(button instanceof HTMLButtonElement) || !words) return;
+    // Better no words than those of another verb.
+    const said = meanings[button.value] ?? "";
+    if (words.textContent !== said) words.textContent = said;
   };
-  for (const name of ["focusin", "pointerover"]) form?.addEventListener(name, say);
+  for (const name of ["focusin", "pointerover", "gx:armed"]) form?.addEventListener(name, say);
   const canvas = /** @type {HTMLCanvasElement | null} */ (box.querySelector("[data-pad]"));
   if (canvas) draw(box, canvas);
 }
