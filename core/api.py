@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from core.context import Context
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem, UserError
 from core.expression import Expression
-from core.extension.hookspecs import Change, Document, Event, hookimpl
+from core.extension.hookspecs import Change, Document, Event, Review, hookimpl
+from core.extension.sales import Goods, Return, ReturnLine, Sale, SaleLine, Shown, StoreFacts
 from core.i18n import N_, pick, translate
 from core.ids import new_id
 from core.records.counters import next_number
@@ -37,11 +38,19 @@ __all__ = [
     "FieldError",
     "FieldType",
     "Forbidden",
+    "Goods",
     "IntegerType",
     "Invalid",
     "NotFound",
     "PluginAction",
     "Problem",
+    "Return",
+    "ReturnLine",
+    "Review",
+    "Sale",
+    "SaleLine",
+    "Shown",
+    "StoreFacts",
     "TextType",
     "UserError",
     "hookimpl",

@@ -8,6 +8,7 @@ import click
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.appendonly import unguarded
 from core.audit import history
 from core.cli.console import NOT_INSTALLED, Refusal, open_services, refusing, system_context
 from core.files.evidence import content_problems, count_contents
@@ -15,7 +16,6 @@ from core.migration.verify import table_problems
 from core.records.history import history_problems
 from core.records.userevents import user_problems
 from core.security.services import Services
-from core.workflow.appendonly import unguarded
 from core.workflow.evidence.events import prove, strays
 from core.workflow.evidence.rootfiles import export_roots, file_problems, root_files
 from core.workflow.evidence.roots import last_root, make_roots, root_problems

@@ -130,6 +130,30 @@ class Hooks:
         """
         self._before(ctx, "guanxi_before_apply", document.record_type, {"document": document})
 
+    def before_submit(self, ctx: "Context", document: Document) -> None:
+        """Let plugins refuse a document that is about to be submitted.
+
+        Raises:
+            PluginError: a plugin raised or hung; it is switched off and nothing may be written.
+            PluginDisabled: the record type's plugin does not run.
+        """
+        self._before(ctx, "guanxi_before_submit", document.record_type, {"document": document})
+
+    def at_till(self, ctx: "Context", hook: str, **values: Any) -> None:
+        """Call a hook of the till; a plugin that does not run takes no part in sales.
+
+        Args:
+            ctx: who sells.
+            hook: `guanxi_before_quote`, `guanxi_before_sale` or `guanxi_before_return`.
+            values: its arguments.
+
+        Raises:
+            PluginError: a plugin raised or hung; it is switched off and nothing may be written.
+        """
+        for call in self._calls_of(hook, ""):
+            if self._is_running(ctx, call):
+                self._guarded(ctx, call, BEFORE_SECONDS, {"ctx": ctx, **values})
+
     def after_event(self, ctx: "Context", event: Event) -> None:
         """Tell plugins what was committed; one that fails does not keep it from the others.
 

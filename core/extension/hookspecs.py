@@ -1,8 +1,9 @@
 """Every hook a plugin may implement, and the values that hooks are given.
 
 A hook is named `guanxi_register_…` (its answer is collected at boot),
-`guanxi_before_…` (it may refuse with a `UserError`, inside the transaction) or
-`guanxi_after_…` (it is told, after the commit). An implementation takes only the
+`guanxi_before_…` (it may refuse with a `UserError`, inside the transaction),
+`guanxi_review_…` (what it finds is shown to people) or `guanxi_after_…` (it is told, after
+the commit). An implementation takes only the
 arguments it needs and is listed, with the record types it wants, in `manifest.yaml`.
 """
 
@@ -16,6 +17,7 @@ from core.errors import Problem
 
 if TYPE_CHECKING:
     from core.context import Context
+    from core.extension.sales import Return, Sale
     from core.schema.actiontypes import PluginAction
     from core.schema.fieldtypes import FieldType
 
@@ -76,6 +78,23 @@ class Event:
     payload: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a plugin finds in a document before people decide on it.
+
+    Attributes:
+        level: `ok`, `note`, `warning`, or `refusal`, which keeps it from being submitted.
+        title: one sentence in the reader's language; `detail` a paragraph below it.
+        columns: heads of a table; `rows` its cells as text, none for no table.
+    """
+
+    level: Literal["ok", "note", "warning", "refusal"]
+    title: str
+    detail: str = ""
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
 @hookspec
 def guanxi_register_field_types() -> "Sequence[FieldType]":  # type: ignore[empty-body]
     """Return field types that record types may then use."""
@@ -94,6 +113,31 @@ def guanxi_before_save(ctx: "Context", change: Change) -> None:
 @hookspec
 def guanxi_before_apply(ctx: "Context", document: Document) -> None:
     """Refuse an approved document that collides with what is in force by now."""
+
+
+@hookspec
+def guanxi_before_submit(ctx: "Context", document: Document) -> None:
+    """Refuse a document that is about to be submitted for approval."""
+
+
+@hookspec
+def guanxi_review_document(ctx: "Context", document: Document) -> "Sequence[Review]":  # type: ignore[empty-body]
+    """Return what people should know before they submit or decide on a document."""
+
+
+@hookspec
+def guanxi_before_quote(ctx: "Context", sale: "Sale") -> None:
+    """Complete a sale at the till: who pays, what each line costs, which points it earns."""
+
+
+@hookspec
+def guanxi_before_sale(ctx: "Context", sale: "Sale", order_id: str) -> None:
+    """Book what follows from a sale whose order was just written, or refuse it."""
+
+
+@hookspec
+def guanxi_before_return(ctx: "Context", giving_back: "Return") -> None:
+    """Book what follows from a return before it is written, or refuse it."""
 
 
 @hookspec

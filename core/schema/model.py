@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.schema.accountkinds import AccountKind
 from core.schema.automations import Automation
 from core.schema.calendars import BusinessCalendar
 from core.schema.changemodel import FieldChange, OnFailure
@@ -408,6 +409,7 @@ class Release(Model, frozen=True, kw_only=True):
     dashboards: dict[str, Dashboard] = {}
     calendars: dict[str, BusinessCalendar] = {}
     decision_tables: dict[str, DecisionTable] = {}
+    account_kinds: dict[str, AccountKind] = {}
 
     def type(self, name: str) -> RecordType | None:
         """Return the live (not archived) record type called `name`, or None."""

@@ -56,6 +56,10 @@ ACTIONS = (
     "share",
     "history",
     "unmask",
+    "till.override_price",
+    "till.discount",
+    "till.backdate",
+    "till.offline",
 )
 
 

@@ -6,11 +6,11 @@ import sqlalchemy as sa
 from flask import Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
+from core.appendonly import unguarded
 from core.context import Context
 from core.errors import Forbidden, NotFound, Problem
 from core.i18n import N_, translate
 from core.web.page import page, pages
-from core.workflow.appendonly import unguarded
 from core.workflow.evidence.events import Proved, prove, strays
 from core.workflow.evidence.pack import is_auditor
 from core.workflow.evidence.rootfiles import export_lines

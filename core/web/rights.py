@@ -36,6 +36,10 @@ ACTION_LABELS = {
     "share": N_("Share"),
     "history": N_("History"),
     "unmask": N_("Unmask"),
+    "till.override_price": N_("Change prices at the till"),
+    "till.discount": N_("Give discounts at the till"),
+    "till.backdate": N_("Backdate sales"),
+    "till.offline": N_("Hand in offline sales"),
 }
 
 #: Outcome -> what is said, with its tone.

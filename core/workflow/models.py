@@ -11,8 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.appendonly import append_only
 from core.db import metadata
-from core.workflow.appendonly import append_only
 
 #: One row of these tables, by column name.
 Row = Mapping[Any, Any]

@@ -6,11 +6,11 @@ from core import api
 from core.extension import hookspecs
 
 NAMES = [
-    "ActionCall", "Change", "Conflict", "Context", "DecimalType", "Document", "Event", "Field", "FieldError",
-    "FieldType", "Forbidden", "IntegerType", "Invalid", "N_", "NotFound", "PluginAction", "Problem", "TextType",
-    "UserError", "hookimpl", "new_id", "next_number", "option_label", "plugin_settings", "query",
-    "secret_matches", "stored_expression",
-    "table", "translate",
+    "ActionCall", "Change", "Conflict", "Context", "DecimalType", "Document", "Event", "Field",
+    "FieldError", "FieldType", "Forbidden", "Goods", "IntegerType", "Invalid", "N_", "NotFound",
+    "PluginAction", "Problem", "Return", "ReturnLine", "Review", "Sale", "SaleLine", "Shown",
+    "StoreFacts", "TextType", "UserError", "hookimpl", "new_id", "next_number", "option_label",
+    "plugin_settings", "query", "secret_matches", "stored_expression", "table", "translate",
 ]  # fmt: skip
 
 HOOKS = {
@@ -18,6 +18,11 @@ HOOKS = {
     "guanxi_register_actions": [],
     "guanxi_before_save": ["ctx", "change"],
     "guanxi_before_apply": ["ctx", "document"],
+    "guanxi_before_submit": ["ctx", "document"],
+    "guanxi_review_document": ["ctx", "document"],
+    "guanxi_before_quote": ["ctx", "sale"],
+    "guanxi_before_sale": ["ctx", "sale", "order_id"],
+    "guanxi_before_return": ["ctx", "giving_back"],
     "guanxi_after_event": ["ctx", "event"],
 }
 

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from core.actor import SYSTEM
+from core.appendonly import unguarded as without_triggers
 from core.errors import Forbidden
-from core.workflow.appendonly import unguarded as without_triggers
 from core.workflow.evidence.erasing import erase_person
 from core.workflow.evidence.events import Evidence, list_events, prove, verify
 from core.workflow.models import event, instance, seat, task, vote

@@ -14,13 +14,13 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.appendonly import append_only
 from core.clock import to_wire
 from core.context import Context
 from core.db import metadata
 from core.errors import Problem
 from core.i18n import N_
 from core.jobs.outbox import emit
-from core.workflow.appendonly import append_only
 from core.workflow.evidence import merkle
 from core.workflow.evidence.events import canonical
 from core.workflow.evidence.folding import broken

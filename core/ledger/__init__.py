@@ -1,0 +1,1 @@
+"""Accounts, entries, lots and holds: who is owed what, and the proof of it."""
