@@ -126,6 +126,49 @@ def test_contract_refuses_files_that_are_misplaced(name, expected, fresh):
     assert expected in "\n".join(map(str, check_folder(fresh)))
 
 
+def as_package(fresh, code='"""The rules."""\n'):
+    """Move the rules into a package with one module of its topic."""
+    (fresh / "rules").mkdir()
+    (fresh / "rules" / "__init__.py").write_text(code)
+    (fresh / "rules.py").rename(fresh / "rules" / "titles.py")
+    (fresh / "tests" / "test_rules.py").rename(fresh / "tests" / "test_rules_titles.py")
+    name = "tests/test_rules_titles.py"
+    edit(fresh, name, "loyalty_gifts import rules", "loyalty_gifts.rules import titles as rules")
+    edit(
+        fresh,
+        "hooks.py",
+        "loyalty_gifts import rules",
+        "loyalty_gifts.rules import titles as rules",
+    )
+
+
+def test_contract_takes_rules_as_a_package_too(fresh):
+    as_package(fresh)
+    assert check_folder(fresh) == []
+
+
+def test_contract_keeps_every_file_of_a_package_pure(fresh):
+    as_package(fresh, '"""The rules."""\n\nNAME = 1\n')
+    (fresh / "operations").mkdir()
+    (fresh / "operations" / "__init__.py").write_text('"""What rules need."""\n')
+    (fresh / "rules" / "dates.py").write_text(
+        '"""Dates."""\n\nimport sqlalchemy\nfrom plugins.loyalty_gifts import operations\n'
+    )
+    (fresh / "rules.py").write_text('"""The rules."""\n')
+    (fresh / "tests" / "test_rules_titles.py").unlink()
+    found = sorted((it.file.removeprefix("plugins/loyalty_gifts/"), it.line, it.code)
+                   for it in check_folder(fresh))  # fmt: skip
+    assert found == [
+        ("rules/__init__.py", 1, "plugin.init"),
+        ("rules/__init__.py", 1, "plugin.twice"),
+        ("rules/dates.py", 1, "plugin.twice"),
+        ("rules/dates.py", 3, "plugin.import"),
+        ("rules/dates.py", 4, "plugin.import"),
+        ("rules/titles.py", 1, "plugin.twice"),
+        ("tests/test_rules.py", 1, "plugin.tests"),
+    ]
+
+
 def test_contract_asks_for_missing_files(fresh):
     for name in ("README.md", "tests/test_rules.py", "schemas/loyalty_gifts_note.yaml"):
         (fresh / name).unlink()

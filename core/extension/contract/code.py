@@ -9,7 +9,7 @@ import pluggy
 
 from core.errors import Problem
 from core.extension import hookspecs
-from core.extension.contract.files import own_files, problem, relative
+from core.extension.contract.files import PACKAGES, own_files, problem, relative
 from core.extension.discovery import Plugin, implemented_hooks, import_hooks
 from core.i18n import N_
 from core.schema.fieldtypes import FieldType, field_type
@@ -39,12 +39,13 @@ def check_imports(plugin: Plugin) -> Iterator[Problem]:
 
 
 def check_init(plugin: Plugin) -> Iterator[Problem]:
-    """`__init__.py` is one docstring, so that importing the package does nothing."""
-    path = plugin.folder / "__init__.py"
-    tree = _tree(path) if path.is_file() else None
-    if tree is not None and (len(tree.body) != 1 or not ast.get_docstring(tree)):
-        text = N_("This file holds one docstring and no code.")
-        yield problem(plugin, "__init__.py", "init", text)
+    """Every `__init__.py` is one docstring, so that importing a package does nothing."""
+    for folder in ("", *PACKAGES):
+        path = plugin.folder / folder / "__init__.py"
+        tree = _tree(path) if path.is_file() else None
+        if tree is not None and (len(tree.body) != 1 or not ast.get_docstring(tree)):
+            text = N_("This file holds one docstring and no code.")
+            yield problem(plugin, relative(plugin, path), "init", text)
 
 
 def check_hooks(plugin: Plugin) -> Iterator[Problem]:
@@ -114,12 +115,14 @@ def check_settings(plugin: Plugin) -> Iterator[Problem]:
 def check_tests(plugin: Plugin) -> Iterator[Problem]:
     """Rules and hooks have tests, and every test asserts something."""
     for name in ("rules", "hooks"):
-        if not (plugin.folder / f"{name}.py").is_file():
+        is_package = (plugin.folder / name / "__init__.py").is_file()
+        if not is_package and not (plugin.folder / f"{name}.py").is_file():
             continue
-        path = plugin.folder / "tests" / f"test_{name}.py"
-        if not path.is_file():
+        wanted = f"test_{name}*.py" if is_package else f"test_{name}.py"
+        if not any((plugin.folder / "tests").glob(wanted)):
             text = N_("{name} needs tests in this file.")
-            yield problem(plugin, f"tests/test_{name}.py", "tests", text, name=f"{name}.py")
+            named = name if is_package else f"{name}.py"
+            yield problem(plugin, f"tests/test_{name}.py", "tests", text, name=named)
     for path in own_files(plugin, "test_*.py"):
         tree = _tree(path)
         for node in tree.body if tree else ():
@@ -159,13 +162,18 @@ def _objection(plugin: Plugin, name: str, module: str) -> str:
     own = module == plugin.package or module.startswith(f"{plugin.package}.")
     if top == "plugins" and not own and module != "plugins":
         return N_("A plugin never imports another one, as {module} is.")
-    if name == "rules.py" and (top == "core" or top in IMPURE or _is_foreign(top, own=own)):
+    is_rule = name == "rules.py" or name.startswith("rules/")
+    if is_rule and not _is_pure(plugin, module):
         return N_("Rules are pure; they do not import {module}.")
     return ""
 
 
-def _is_foreign(top: str, *, own: bool) -> bool:
-    return not own and top not in sys.stdlib_module_names
+def _is_pure(plugin: Plugin, module: str) -> bool:
+    """Return whether rules may import a module: other rules, and Python's own that do no I/O."""
+    if f"{module}.".startswith(f"{plugin.package}.rules."):
+        return True
+    top = module.partition(".")[0]
+    return top in sys.stdlib_module_names and top not in IMPURE
 
 
 def _long_hooks(plugin: Plugin) -> Iterator[Problem]:

@@ -18,6 +18,8 @@ FILES = frozenset(
     }
 )  # fmt: skip
 FOLDERS = frozenset({"schemas", "templates", "static", "translations", "tests"})
+#: Modules that become a package of modules by topic, once they are more than one.
+PACKAGES = ("rules", "operations")
 REQUIRED = (FILE, "README.md", "__init__.py")
 
 #: Suffix -> most lines.
@@ -62,7 +64,11 @@ def check_layout(plugin: Plugin) -> Iterator[Problem]:
             yield problem(plugin, name, "missing", N_("This file is missing."))
     for path in own_files(plugin):
         name, _, rest = relative(plugin, path).partition("/")
-        if name not in (FOLDERS if rest else FILES):
+        if name in PACKAGES and path.suffix == ".py":
+            if (plugin.folder / f"{name}.py").is_file():
+                text = N_("It stands beside {name}.py; one of them is enough.")
+                yield problem(plugin, relative(plugin, path), "twice", text, name=name)
+        elif name not in (FOLDERS if rest else FILES):
             text = N_("A plugin has no place for this file.")
             yield problem(plugin, relative(plugin, path), "misplaced", text)
         elif name in {"templates", "static"} and not rest.startswith(f"{plugin.name}/"):

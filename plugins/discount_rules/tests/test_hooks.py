@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from core.api import Conflict, Document, Invalid, NotFound, new_id
-from plugins.discount_rules import operations
-from plugins.discount_rules.rules import Stacking
+from plugins.discount_rules.operations import documents, pricing
+from plugins.discount_rules.rules.pricing import Stacking
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_document_for_a_card_type_not_in_force_is_not_put_in_force(shipped):
     made = make_rule(shipped, draft, line())
     document = Document("discount_rule", made["id"], None, made)
     with pytest.raises(Conflict) as caught:
-        operations.check_release(shipped.context("approver"), document)
+        documents.check_release(shipped.context("approver"), document)
     assert (caught.value.code, caught.value.params) == (
         "discount_rules.card_type_not_effective", {"names": "New"},
     )  # fmt: skip
@@ -129,11 +129,11 @@ def test_document_for_a_card_type_not_in_force_is_not_put_in_force(shipped):
 
 def test_stacking_follows_the_settings_at_the_next_request(shipped, gold):
     rates = (Decimal("0.8000"), Decimal("0.9500"))
-    assert operations.stacking_of(shipped.context("cashier"), gold) == Stacking(2, *rates)
+    assert pricing.stacking_of(shipped.context("cashier"), gold) == Stacking(2, *rates)
     answer = shipped.set("discount_rules", stacking_mode=1, stack_needs_other=False)
     assert answer == {"stacking_mode": 1, "stack_needs_other": False}
-    assert operations.stacking_of(shipped.context("cashier"), gold) == Stacking(
+    assert pricing.stacking_of(shipped.context("cashier"), gold) == Stacking(
         1, *rates, needs_other=False
     )
     with pytest.raises(NotFound):
-        operations.stacking_of(shipped.context("cashier"), new_id())
+        pricing.stacking_of(shipped.context("cashier"), new_id())

@@ -1,4 +1,4 @@
-"""What the rules need from the database, and what they write into a document."""
+"""What is done when a discount document is saved, and when it is to take effect."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,15 +11,12 @@ from core.api import (
     Conflict,
     Context,
     Document,
-    NotFound,
     Problem,
     next_number,
-    plugin_settings,
     query,
     table,
 )
-from plugins.discount_rules import rules
-from plugins.discount_rules.rules import Stacking
+from plugins.discount_rules.rules.documents import rated_twice
 
 
 class OutOfDate(Conflict):
@@ -43,7 +40,7 @@ def complete_document(ctx: Context, change: Change) -> None:
     if change.action == "create" and not change.values.get("no"):
         change.values["no"] = _next_no(ctx)
     after = change.after
-    for line, later, target in rules.rated_twice(_targets(after.get("lines") or ())):
+    for line, later, target in rated_twice(_targets(after.get("lines") or ())):
         text = N_("{target} stands in line {line} too; the later line holds.")
         params = {"target": target, "line": line + 1}
         path = f"lines.{later}.targets"
@@ -72,27 +69,6 @@ def check_release(ctx: Context, document: Document) -> None:
     names = [row.name for row in query(ctx, not_in_force)]
     if names:
         raise CardTypeNotEffective(names=", ".join(names))
-
-
-def stacking_of(ctx: Context, card_type_id: str) -> Stacking:
-    """Return how the rates of a card type stack, by the settings and its live values.
-
-    Raises:
-        NotFound: there is no such card type.
-    """
-    columns, settings = table(ctx, "card_type").c, plugin_settings(ctx, "discount_rules")
-    wanted = sa.select(columns.stack_start, columns.stack_rate).where(
-        columns.id == card_type_id, columns.deleted_at.is_(None)
-    )
-    found = query(ctx, wanted)
-    if not found:
-        raise NotFound
-    return Stacking(
-        settings["stacking_mode"],
-        found[0].stack_start,
-        found[0].stack_rate,
-        settings["stack_needs_other"],
-    )
 
 
 def _next_no(ctx: Context) -> str:

@@ -1,17 +1,15 @@
-"""Resolution and stacking against the acceptance cases, a slow reference and properties."""
+"""Resolution against the acceptance cases, a slow reference and properties."""
 
 import csv
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.discount_rules import rules
-from plugins.discount_rules.rules import MULTIPLY, THRESHOLD, Moment, Rule, RuleIndex, Stacking
+from plugins.discount_rules.rules.resolution import LEVELS, Moment, Rule, RuleIndex
 
 HERE = Path(__file__).parent
 
@@ -79,20 +77,6 @@ def test_resolve_finds_the_rate_of_the_acceptance_cases(case):
     )
 
 
-@pytest.mark.parametrize("case", read_cases("stacking.csv"), ids=in_words)
-def test_price_is_that_of_the_acceptance_cases(case):
-    found = rules.price(
-        Decimal(case["list_amount"]),
-        other_rate=Decimal(case["other_rate"]),
-        member_rate=Decimal(case["member_rate"]),
-        stacking=Stacking(
-            int(case["mode"]), Decimal(case["stack_start"]), Decimal(case["stack_rate"])
-        ),
-        joins_stacking=case["joins_stacking"] == "true",
-    )
-    assert str(found.amount_due) == case["amount_due"]
-
-
 def test_resolve_lets_the_later_audit_win_for_the_overlap_only():
     earlier = make_rule(targets=frozenset({"olay", "loreal"}))
     later = make_rule(no="R2", audit_seq=2, rate=Decimal("0.8"))
@@ -131,12 +115,6 @@ def test_resolve_takes_the_later_line_of_one_document():
     assert resolve(documents) == (Decimal("0.7"), "R1", [("R1", "earlier_line")])
 
 
-def test_rated_twice_looks_at_one_level_at_a_time():
-    lines = [("brand", {"olay"}), ("counter", {"olay"}), ("brand", {"loreal", "olay"})]
-    found = rules.rated_twice((level, frozenset(targets)) for level, targets in lines)
-    assert found == [(0, 2, "olay")]
-
-
 def test_resolution_stacks_as_its_rule_says_and_as_the_card_type_otherwise():
     index = RuleIndex([make_rule(joins_stacking=False)])
     moment = Moment(date(2026, 3, 10), start_of("2026-03-10"))
@@ -160,7 +138,7 @@ def documents(draw):
             make_rule(
                 no=f"R{seq}",
                 audit_seq=seq,
-                level=draw(st.sampled_from(rules.LEVELS)),
+                level=draw(st.sampled_from(LEVELS)),
                 targets=draw(st.frozensets(codes, min_size=1)),
                 card_types=draw(st.frozensets(st.sampled_from(["gold", "plain"]), min_size=1)),
                 rate=Decimal(draw(st.integers(1, 100))) / 100,
@@ -173,7 +151,7 @@ def documents(draw):
     return found
 
 
-@given(documents(), st.fixed_dictionaries(dict.fromkeys(rules.LEVELS, st.none() | codes)), days)
+@given(documents(), st.fixed_dictionaries(dict.fromkeys(LEVELS, st.none() | codes)), days)
 def test_resolve_equals_a_slow_reading_of_the_rules(found, product, on):
     at = start_of(on.isoformat())
     holding = [
@@ -185,9 +163,7 @@ def test_resolve_equals_a_slow_reading_of_the_rules(found, product, on):
         and rule.effective_from <= on <= (rule.effective_to or date.max)
         and not (rule.voided_at and rule.voided_at <= at)
     ]
-    best = max(
-        holding, key=lambda rule: (rules.LEVELS.index(rule.level), rule.audit_seq), default=None
-    )
+    best = max(holding, key=lambda rule: (LEVELS.index(rule.level), rule.audit_seq), default=None)
     resolution = RuleIndex(found).resolve(
         product, card_type="gold", default_rate=Decimal("0.5"), moment=Moment(on, at)
     )
@@ -196,97 +172,3 @@ def test_resolve_equals_a_slow_reading_of_the_rules(found, product, on):
     assert sorted(rule.no for rule in matching if rule is not best) == sorted(
         each.rule.no for each in resolution.lost
     )
-
-
-amounts = st.decimals(0, 99999, places=2)
-fractions = st.fractions(0, 1, max_denominator=500)
-rates = st.decimals("0.01", 1, places=2)
-stackings = st.builds(Stacking, st.sampled_from([1, 2]), st.none() | rates, rates, st.booleans())
-sales = st.fixed_dictionaries(
-    {"amount": amounts, "other": fractions, "member": rates, "stacking": stackings,
-     "joins": st.booleans()}
-)  # fmt: skip
-
-
-def due(*, amount, other, member, stacking, joins=True):
-    return rules.price(
-        amount, other_rate=other, member_rate=member, stacking=stacking, joins_stacking=joins
-    ).amount_due
-
-
-@given(sales)
-def test_price_never_exceeds_the_plain_member_price(sale):
-    ceiling = rules.round_half_up(Fraction(sale["amount"]) * Fraction(sale["member"]), 2)
-    assert due(**sale) <= ceiling
-
-
-@given(sales, amounts)
-def test_price_rises_with_the_list_amount(sale, more):
-    low, high = sorted((sale["amount"], more))
-    assert due(**sale | {"amount": low}) <= due(**sale | {"amount": high})
-
-
-@given(sales, rates)
-def test_price_rises_with_the_member_rate(sale, other_rate):
-    low, high = sorted((sale["member"], other_rate))
-    assert due(**sale | {"member": low}) <= due(**sale | {"member": high})
-
-
-@given(sales, fractions)
-def test_price_rises_with_the_other_rate_when_rates_multiply(sale, fraction):
-    sale["stacking"] = Stacking(MULTIPLY, None, sale["stacking"].rate)
-    sale["joins"] = True
-    low, high = sorted((sale["other"], fraction))
-    assert due(**sale | {"other": low}) <= due(**sale | {"other": high})
-
-
-@given(sales, fractions, rates)
-def test_price_rises_with_the_other_rate_on_each_side_of_the_threshold(sale, fraction, start):
-    sale["stacking"] = Stacking(THRESHOLD, start, sale["stacking"].rate)
-    low, high = sorted((sale["other"], fraction))
-    same_side = (low >= Fraction(start)) == (high >= Fraction(start))
-    if same_side and high < 1:
-        assert due(**sale | {"other": low}) <= due(**sale | {"other": high})
-
-
-def test_price_is_not_monotone_across_the_threshold():
-    stacking = Stacking(THRESHOLD, Decimal("0.80"), Decimal("0.95"))
-    sale = {"amount": Decimal(200), "member": Decimal("0.90"), "stacking": stacking}
-    prices = [due(**sale, other=Decimal(other)) for other in ("0.79", "0.80")]
-    assert prices == [Decimal("158.00"), Decimal("152.00")]
-
-
-FORMULAS = [
-    (Stacking(2, Decimal("0.8"), Decimal("0.95"), needs_other=False), "1", True, "190.00",
-     "min(200 * 1 * 0.95, 200 * 0.98)"),
-    (Stacking(2, Decimal("0.8"), Decimal("0.95"), needs_other=False), "1", False, "196.00",
-     "200 * 0.98"),
-    (Stacking(2, Decimal("0.8"), Decimal("0.95")), "1", True, "196.00", "200 * 0.98"),
-    (Stacking(2), "0.9", True, "180.00", "min(200 * 0.9, 200 * 0.98)"),
-    (Stacking(2, Decimal("0.8")), "0.9", True, "180.00", "min(200 * 0.9 * 1, 200 * 0.98)"),
-    (Stacking(1), "1/3", True, "65.33", "200 * 1/3 * 0.98"),
-    (Stacking(1), "0", True, "0.00", "200 * 0 * 0.98"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("case", FORMULAS)
-def test_price_says_by_which_formula(case):
-    stacking, other, joins, amount, formula = case
-    found = rules.price(
-        Decimal(200),
-        other_rate=Fraction(other),
-        member_rate=Decimal("0.98"),
-        stacking=stacking,
-        joins_stacking=joins,
-    )
-    assert (str(found.amount_due), found.formula) == (amount, formula)
-
-
-def test_price_rounds_once_per_line():
-    sale = {"amount": Decimal("29.97"), "other": Decimal("0.85"), "member": Decimal("0.95")}
-    assert due(**sale, stacking=Stacking(1)) == Decimal("24.20")
-
-
-@given(sales)
-def test_price_of_a_return_mirrors_the_sale(sale):
-    assert due(**sale | {"amount": -sale["amount"]}) == -due(**sale)

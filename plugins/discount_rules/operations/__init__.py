@@ -1,0 +1,1 @@
+"""What the rules of discounts need from the database, by topic."""

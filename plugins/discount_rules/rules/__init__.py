@@ -1,0 +1,1 @@
+"""The rules of discounts: pure functions on values, by topic."""
