@@ -70,6 +70,17 @@ def price(
     return Price(round_half_up(exact, digits), formula)
 
 
+def paid_fraction(
+    other: Fraction | Decimal, member: Decimal, stacking: Stacking, *, joins: bool = True
+) -> Fraction:
+    """Return the exact fraction of a list amount that `price` rounds: what is paid of 1.
+
+    >>> paid_fraction(Fraction("0.85"), Decimal("0.9"), Stacking(MULTIPLY))
+    Fraction(153, 200)
+    """
+    return min(map(_product, _factors(Fraction(other), member, stacking, joins=joins)))
+
+
 def _factors(
     other: Fraction, member: Decimal, stacking: Stacking, *, joins: bool
 ) -> list[tuple[Fraction | Decimal, ...]]:

@@ -26,6 +26,7 @@ class Rule:
         effective_from: first store day it holds, `effective_to` the last, None without end.
         audited_at: from when it was known; `audit_seq` orders audits, also within a second.
         voided_at: from when it was void again.
+        condition: the stored expression that must hold for a sale and line; "" for every one.
     """
 
     no: str
@@ -40,6 +41,7 @@ class Rule:
     audited_at: datetime
     audit_seq: int
     voided_at: datetime | None = None
+    condition: str = ""
 
     @property
     def rank(self) -> tuple[int, int, int]:
@@ -96,6 +98,10 @@ class RuleIndex:
             key: tuple(sorted(found, key=lambda rule: rule.rank, reverse=True))
             for key, found in cells.items()
         }
+
+    def rules_at(self, card_type: str, level: str, target: str) -> tuple[Rule, ...]:
+        """Return the rules of one cell, the highest rank first, whether they hold or not."""
+        return self._cells.get((card_type, level, target), ())
 
     def resolve(
         self,
