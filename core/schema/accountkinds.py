@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import msgspec
+
 from core.schema.modelbase import Label, Model
 
 #: When lots end: never, so many months after they came, at the end of a month or year later.
@@ -38,6 +40,7 @@ class AccountKind(Model, frozen=True, kw_only=True):
     """A kind of account, such as points.
 
     Attributes:
+        name: `account_kind` in a file; stored with every account.
         layer: who declared it.
         owner: the record type whose records own such accounts.
         unit: `points` for whole numbers, `money` for an account per currency in its minor unit.
@@ -46,8 +49,7 @@ class AccountKind(Model, frozen=True, kw_only=True):
         categories: what a balance is made of, in the order in which people see it.
     """
 
-    name: str
-    id: str = ""
+    name: str = msgspec.field(name="account_kind")
     layer: str = ""
     label: Label = {}
     description: Label = {}

@@ -18,6 +18,7 @@ from core.errors import Problem
 from core.expression.types import nearest
 from core.i18n import N_
 from core.schema import automations, model
+from core.schema.accountkinds import AccountKind
 from core.schema.calendars import BusinessCalendar
 from core.schema.dashboards import Dashboard
 from core.schema.decisiontables import DecisionTable
@@ -48,6 +49,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "order": (-1_000, 1_000),
     "priority": (-1_000, 1_000),
     "rounds_max": (0, 100),
+    "after": (0, 1_200),
 }
 
 
@@ -85,6 +87,7 @@ SHAPES: Mapping[type, Shape] = {
     Print: Shape(hidden=frozenset({"layer"})),
     Dashboard: Shape(hidden=frozenset({"layer"})),
     BusinessCalendar: Shape(hidden=frozenset({"layer"})),
+    AccountKind: Shape(hidden=frozenset({"layer"})),
 }
 
 

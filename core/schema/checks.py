@@ -6,6 +6,7 @@ Each check notes its problems and goes on, so that one run shows all of them.
 from collections.abc import Callable, Iterable
 
 from core.i18n import N_
+from core.schema.accountchecks import check_account_kinds
 from core.schema.automationchecks import check_automations
 from core.schema.calendarchecks import check_calendars
 from core.schema.dashboardchecks import check_dashboards
@@ -42,6 +43,7 @@ def check_release(draft: Draft, running: Release) -> None:
     check_prints(draft)
     check_dashboards(draft)
     check_calendars(draft)
+    check_account_kinds(draft)
 
 
 def _check_ids(draft: Draft) -> None:

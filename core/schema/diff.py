@@ -25,6 +25,7 @@ Kind = Literal[
     "add_dashboard", "drop_dashboard", "change_dashboard",
     "add_calendar", "drop_calendar", "change_calendar",
     "add_decision_table", "drop_decision_table", "change_decision_table",
+    "add_account_kind", "drop_account_kind", "change_account_kind",
 ]  # fmt: skip
 
 #: Attributes that place a field rather than describe it.
@@ -86,6 +87,8 @@ def diff(old: Release | None, new: Release) -> tuple[Change, ...]:
     changes.extend(_named(*calendars, "calendar", lambda name: {"type": name}))
     tables = before.decision_tables, new.decision_tables
     changes.extend(_named(*tables, "decision_table", lambda name: {"type": name}))
+    kinds = before.account_kinds, new.account_kinds
+    changes.extend(_named(*kinds, "account_kind", lambda name: {"type": name}))
     changes.extend(_named(*roles, "role", lambda name: {"type": name}))
     held = {one.name: one for one in before.positions}, {one.name: one for one in new.positions}
     changes.extend(_named(*held, "position", lambda name: {"type": name}))

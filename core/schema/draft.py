@@ -8,6 +8,7 @@ from core.errors import Problem
 from core.expression import Expression, ExpressionError, Scope, compile_expression
 from core.expression.types import Kind, nearest
 from core.i18n import N_
+from core.schema.accountkinds import AccountKind
 from core.schema.automations import Automation
 from core.schema.calendars import BusinessCalendar
 from core.schema.dashboards import Dashboard
@@ -48,6 +49,7 @@ class Draft:
     dashboards: dict[str, Dashboard] = field(default_factory=dict)
     calendars: dict[str, BusinessCalendar] = field(default_factory=dict)
     decision_tables: dict[str, DecisionTable] = field(default_factory=dict)
+    account_kinds: dict[str, AccountKind] = field(default_factory=dict)
 
     def node_of(self, type_name: str, one: Field) -> Node:
         """Return the tree of a field, or that of its type when the product added the field."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 from core.schema import (
+    accountguide,
     automations,
     calendarguide,
     calendars,
@@ -232,6 +233,7 @@ KEYS: Mapping[type, Keys] = {
     **flowguide.KEYS,
     **calendarguide.KEYS,
     **decisionguide.KEYS,
+    **accountguide.KEYS,
     changemodel.FieldChange: {
         "retype": ("A field's values become values of another type.", "{field: age, to: integer}"),
         "merge": ("Several fields become one.", "{fields: [first, last], into: full_name}"),
@@ -433,6 +435,7 @@ PLACES: Mapping[type, str] = {
     changemodel.Split: "changes · split",
     **flowguide.PLACES,
     **decisionguide.PLACES,
+    **accountguide.PLACES,
     loader.PolicySet: "policy_set",
     loader.RoleList: "roles: a file of roles",
     model.Role: "roles",

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import inspect
 
 from core.schema import guide
+from core.schema.accountkinds import AccountCategory, AccountKind
 from core.schema.automations import Automation
 from core.schema.binding import LABEL_KEYS, MAX_TEXT, keys_of, required_keys
 from core.schema.dashboards import Card, Dashboard
@@ -19,6 +20,7 @@ from core.schema.model import Field, RecordType, View
 from core.schema.names import TYPE_NAME
 from core.schema.prints import Print
 from core.schema.rights import ACTIONS, Policy
+from core.schema.shippedmerging import SHIPPED_KINDS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -28,7 +30,9 @@ _LABEL = {
     "additionalProperties": {"type": "string"},
 }
 #: Models that a change may state in part.
-_PARTIAL = (Automation, Card, Dashboard, Field, Print, RecordType, View)
+_PARTIAL = (
+    AccountCategory, AccountKind, Automation, Card, Dashboard, Field, Print, RecordType, View,
+)  # fmt: skip
 
 
 def json_schema() -> dict[str, Any]:
@@ -45,7 +49,7 @@ def json_schema() -> dict[str, Any]:
 
 def _document(kind: str, model: type, definitions: dict[str, Any]) -> dict[str, Any]:
     # The site may state a part of an automation or dashboard that a plugin ships.
-    partial = kind in {*CHANGES, "automation", "calendar", "dashboard", "decision_table", "print"}
+    partial = kind in CHANGES | SHIPPED_KINDS
     made = _struct(model, definitions, partial=partial)
     others = {"record_type", "extend", "customize"} - {kind}
     properties = {name: one for name, one in made["properties"].items() if name not in others}

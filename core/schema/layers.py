@@ -17,6 +17,7 @@ import msgspec
 
 from core.errors import Problem, SchemaError
 from core.i18n import N_
+from core.schema.accountkinds import AccountKind
 from core.schema.automations import Automation
 from core.schema.binding import Binder
 from core.schema.calendars import BusinessCalendar
@@ -128,6 +129,7 @@ class _Builder:
         self._add_shipped(draft, documents, "print", Print, draft.prints)
         self._add_shipped(draft, documents, "calendar", BusinessCalendar, draft.calendars)
         self._add_shipped(draft, documents, "decision_table", DecisionTable, draft.decision_tables)
+        self._add_shipped(draft, documents, "account_kind", AccountKind, draft.account_kinds)
         self._choose_default(draft)
         return draft
 
@@ -149,6 +151,7 @@ class _Builder:
             dashboards=dict(sorted(draft.dashboards.items())),
             calendars=dict(sorted(draft.calendars.items())),
             decision_tables=dict(sorted(draft.decision_tables.items())),
+            account_kinds=dict(sorted(draft.account_kinds.items())),
         )
 
     def _add_type(self, draft: Draft, merged: TypeDraft) -> None:

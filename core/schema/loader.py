@@ -9,6 +9,7 @@ import msgspec
 from core.errors import Problem
 from core.expression.types import nearest
 from core.i18n import N_
+from core.schema.accountkinds import AccountCategory, AccountKind
 from core.schema.automations import Automation
 from core.schema.binding import Binder
 from core.schema.calendars import BusinessCalendar
@@ -62,9 +63,8 @@ KINDS: Mapping[str, type] = {
     "dashboard": Dashboard,
     "calendar": BusinessCalendar,
     "decision_table": DecisionTable,
+    "account_kind": AccountKind,
 }
-#: Kinds of documents that this version does not have.
-PLANNED_KINDS = frozenset({"account_kind"})
 #: Kinds that only change a record type which another document declares.
 CHANGES = frozenset({"extend", "customize"})
 
@@ -124,7 +124,9 @@ def _partial(kind: str, source: Source) -> frozenset[type]:
         return frozenset({RecordType, Field, View, Section})
     # Whether the site's document changes one of a plugin is seen when they are merged.
     return (
-        frozenset({Automation, Card, Dashboard, DecisionTable, Print})
+        frozenset(
+            {AccountCategory, AccountKind, Automation, Card, Dashboard, DecisionTable, Print}
+        )
         if source.layer == "site"
         else frozenset()
     )
@@ -139,9 +141,6 @@ def _kind(node: Node, problems: list[Problem]) -> str | None:
         return None
     first = next(iter(node.entries))
     key = node.keys[first]
-    if first in PLANNED_KINDS:
-        problems.append(key.problem("not_yet", N_("“{key}” is not yet supported."), key=first))
-        return None
     if first not in KINDS:
         hint = nearest(first, KINDS) or "record_type"
         text = N_("A file cannot start with “{key}”; “{hint}”?")

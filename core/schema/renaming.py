@@ -80,6 +80,9 @@ class Renames:
             rename_in_dashboard(tree, self.release, types, self)
         elif "flow" in tree:
             rename_in_flow(tree, self.release, self)
+        elif "account_kind" in tree:
+            if tree.get("owner") in self.types:
+                tree["owner"] = self.types[tree["owner"]]
         else:
             return False
         return True

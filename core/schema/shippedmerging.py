@@ -12,6 +12,7 @@ from core.schema.yamlnodes import Node
 Merged = dict[str, tuple[str, Node]]
 
 _TWICE: Mapping[str, str] = {
+    "account_kind": N_("The account kind {name} is already declared in {file}."),
     "automation": N_("The automation {name} is already declared in {file}."),
     "calendar": N_("The calendar {name} is already declared in {file}."),
     "dashboard": N_("The dashboard {name} is already declared in {file}."),
@@ -19,8 +20,12 @@ _TWICE: Mapping[str, str] = {
     "print": N_("The print {name} is already declared in {file}."),
 }
 
+#: Kinds of which the site's document may state a part, in the place of what a layer below says.
+SHIPPED_KINDS = frozenset(_TWICE)
+
 #: Kind -> lists that the site changes item by item -> the key that says which item.
 _NAMED_ITEMS: Mapping[str, Mapping[str, str]] = {
+    "account_kind": {"categories": "name"},
     "calendar": {"holidays": "day", "workdays": "day"},
     "dashboard": {"cards": "name"},
 }

@@ -15,7 +15,7 @@ from core.i18n import N_
 from core.schema.loader import Document, load_documents
 from core.schema.merging import merge_types
 from core.schema.roundtrip import edited_text, flowing
-from core.schema.shippedmerging import merge_shipped
+from core.schema.shippedmerging import SHIPPED_KINDS, merge_shipped
 from core.schema.yamlnodes import Node, Source
 
 SITE = "site"
@@ -29,12 +29,11 @@ _KEYED = {
     "cards": "name",
     "holidays": "day",
     "workdays": "day",
+    "categories": "name",
 }
-#: Kinds of documents of which the site states a part, in the place of what a layer below says.
-_SHIPPED = ("automation", "calendar", "dashboard", "decision_table", "print")
 #: What a thing is, not what it is like.
 _IDENTITY = frozenset(
-    {"id", "name", "value", "type", "was", "record_type", "customize", *_SHIPPED}
+    {"id", "name", "value", "type", "was", "record_type", "customize", *SHIPPED_KINDS}
 )
 #: What the site adds to without taking the place of anything.
 _ADDED = frozenset({"checks", "unique_together", "duplicates", "changes", "stages", "archive"})
@@ -146,12 +145,12 @@ def _below(sources: Iterable[Source]) -> list[tuple[str, str, str | bytes]]:
 def _trees(sources: Iterable[Source]) -> dict[str, Tree]:
     """Return record type name -> what the layers below the site's say of it.
 
-    An automation, calendar, dashboard or print stands under its kind and name: `print receipt`.
+    Whatever else the site may change stands under its kind and name: `print receipt`.
     """
     documents, problems = load_documents([one for one in sources if one.layer != SITE])
     merged = merge_types(documents, problems)
     trees = {name: plain(draft.node) for name, draft in merged.items()}
-    for kind in _SHIPPED:
+    for kind in sorted(SHIPPED_KINDS):
         for name, (_, node) in merge_shipped(documents, kind, problems).items():
             trees[f"{kind} {name}"] = plain(node)
     return trees
@@ -161,7 +160,7 @@ def _key(document: Document) -> str:
     """Return under what `_trees` has what a document of the site changes; `""` for nothing."""
     if document.kind == "customize":
         return document.name
-    return f"{document.kind} {document.name}" if document.kind in _SHIPPED else ""
+    return f"{document.kind} {document.name}" if document.kind in SHIPPED_KINDS else ""
 
 
 def plain(node: Node) -> Any:

@@ -59,6 +59,9 @@ KIND_TEXTS = {
     "change_decision_table": N_("Decision table changed"),
     "add_decision_table": N_("New decision table"),
     "drop_decision_table": N_("Decision table dropped"),
+    "change_account_kind": N_("Account kind changed"),
+    "add_account_kind": N_("New account kind"),
+    "drop_account_kind": N_("Account kind dropped"),
     "add_role": N_("New role"),
     "drop_role": N_("Role dropped"),
     "add_position": N_("New position"),
@@ -161,6 +164,9 @@ def _name(ctx: Context, change: Change, release: Release) -> str:
     calendar = release.calendars.get(change.type)
     if calendar is not None:
         return pick(calendar.label, ctx.locale, calendar.calendar)
+    account = release.account_kinds.get(change.type)
+    if account is not None:
+        return pick(account.label, ctx.locale, account.name)
     labels = {role.name: role.label for role in release.roles}
     return pick(labels.get(change.type), ctx.locale, change.type)
 

@@ -276,7 +276,9 @@ def test_json_schema_accepts_the_shipped_files(path):
         ("{roles: [{name: x}]}", True),
         ("{calendar: x, holidays: [{day: '2026-10-01'}]}", True),
         ("{calendar: x, holidays: [{to: '2026-10-01'}]}", False),
-        ("{account_kind: x}", False),
+        ("{account_kind: x, owner: member, categories: [{name: A}]}", True),
+        ("{account_kind: x, categories: [{name: A}, {uses: true}]}", True),
+        ("{account_kind: x, unit: EUR}", False),
     ],
 )
 def test_json_schema_says_what_the_loader_says(text, good):

@@ -289,11 +289,6 @@ def test_own_status_of_a_document_needs_every_state():
     assert problems(text) == [(7, 5, "schema.bad_status")]
 
 
-def test_planned_kinds_are_refused_as_not_yet_supported():
-    found = problems("account_kind: x\n", Source("core", "thing.yaml", HEAD))
-    assert found == [(1, 1, "schema.not_yet")]
-
-
 def test_chinese_field_names_work_in_expressions():
     text = (
         HEAD
