@@ -16,6 +16,7 @@ from core.extension.sales import Goods, Return, ReturnLine, Sale, SaleLine, Show
 from core.i18n import N_, pick, translate
 from core.ids import new_id
 from core.records.counters import next_number
+from core.records.inforce import Effect, audit_seq, in_force
 from core.records.plugin_settings import plugin_settings
 from core.schema.actiontypes import ActionCall, PluginAction
 from core.schema.fieldtypes import FieldError, FieldType
@@ -33,6 +34,7 @@ __all__ = [
     "Context",
     "DecimalType",
     "Document",
+    "Effect",
     "Event",
     "Field",
     "FieldError",
@@ -53,7 +55,9 @@ __all__ = [
     "StoreFacts",
     "TextType",
     "UserError",
+    "audit_seq",
     "hookimpl",
+    "in_force",
     "new_id",
     "next_number",
     "option_label",

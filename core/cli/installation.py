@@ -20,6 +20,7 @@ from core.migration.files import publish_disk
 from core.migration.locks import exclusive
 from core.migration.roles import ensure_roles
 from core.migration.run import bootstrap, resume
+from core.records.inforce import backfill_in_force
 from core.security.passwords import check_password, hash_password
 from core.security.services import EXTENSION, Services
 from core.security.stores import assign_stores
@@ -72,6 +73,9 @@ class Installation:
             app = create_app(self.settings, hooks=self.hooks, prepare=True)
             app.extensions[EXTENSION].db.dispose()
         resume(self.db)
+        # Of an installation from before effects were kept.
+        with self.db.write() as connection:
+            backfill_in_force(connection, self.services.registries.current(connection))
 
     def app(self) -> Flask:
         """Return the application as a serving process has it."""

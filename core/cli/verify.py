@@ -14,6 +14,7 @@ from core.cli.console import NOT_INSTALLED, Refusal, open_services, refusing, sy
 from core.files.evidence import content_problems, count_contents
 from core.migration.verify import table_problems
 from core.records.history import history_problems
+from core.records.inforceproof import count_effects, in_force_problems
 from core.records.userevents import user_problems
 from core.security.services import Services
 from core.workflow.evidence.events import prove, strays
@@ -45,6 +46,8 @@ def verify(roots: Path | None) -> None:
     events = _count(services)
     proved = f"histories of {events:,} events are whole and unaltered"
     breaks += _report(proved, history_problems(services.db, registry))
+    proved = f"documents in force agree with their {count_effects(services.db):,} effects"
+    breaks += _report(proved, in_force_problems(services.db, registry))
     with services.db.read() as connection:
         told = "what was done with people's rights is whole and unaltered"
         breaks += _report(told, user_problems(connection))

@@ -26,6 +26,9 @@ counter = sa.Table(
     sa.Column("value", sa.BigInteger, nullable=False),
 )
 
+#: The counter that orders all approvals of the database.
+AUDIT_SEQ = "audit_seq"
+
 _TOKEN = re.compile(r"\{(yyyy|yy|mm|dd|0+)\}")
 
 #: How much of the day stands in a counter's key, by when the sequence starts over.
@@ -51,6 +54,18 @@ def next_number(connection: Connection, key: str, *, count: int = 1) -> int:
     """Return the first of the next `count` numbers of the counter `key`, starting with 1."""
     ((taken,),) = _taking(connection.dialect).rows(connection, {"counter": key, "count": count})
     return int(taken) - count + 1
+
+
+def last_number(connection: Connection, key: str) -> int:
+    """Return the last number that the counter `key` gave; 0 before its first."""
+    rows = _reading(connection.dialect).rows(connection, {"counter": key})
+    return int(rows[0][0]) if rows else 0
+
+
+@lru_cache(maxsize=4)
+def _reading(dialect: Dialect) -> Prebuilt:
+    query = sa.select(counter.c.value).where(counter.c.key == sa.bindparam("counter"))
+    return Prebuilt(query, dialect)
 
 
 def sequence_key(type_name: str, field: Field, day: date) -> str:

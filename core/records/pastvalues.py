@@ -36,7 +36,7 @@ def carry_forward(
 
     Fields that were merged or split leave `held` for those that took their values.
     """
-    for conversion in _in_force(record_type):
+    for conversion in conversions_in_force(record_type):
         sources = [base_id(one.id) for one in conversion.sources]
         if any(_is_older(held.get(one), conversion) for one in sources):
             _convert(connection, record_type, record_id, conversion, held)
@@ -47,7 +47,7 @@ def carry_forward(
             held[identity] = _fitted(one, now)
 
 
-def _in_force(record_type: RecordType) -> list[Conversion]:
+def conversions_in_force(record_type: RecordType) -> list[Conversion]:
     """Return the conversions of a record's own fields that no rollback took back."""
     undone = {id(one) for it in record_type.conversions for one in it.undoes}
     taken = [one for it in record_type.conversions for one in it.undoes]

@@ -16,8 +16,9 @@ from core.errors import Conflict, Problem, UserError, problem_body
 from core.expression import ExpressionError
 from core.extension.hookspecs import Document
 from core.i18n import N_
-from core.records.counters import next_number
+from core.records.counters import AUDIT_SEQ, next_number
 from core.records.effects import put_effect
+from core.records.inforce import keep_effect
 from core.records.proposals import APPLIED, OPEN, set_proposal_status
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import Field
@@ -26,9 +27,6 @@ from core.workflow.documents import load_document, with_proposal
 from core.workflow.engine.machine import block
 from core.workflow.models import Row
 from core.workflow.run import Run
-
-#: The counter that orders all approvals of the database.
-AUDIT_SEQ = "audit_seq"
 
 _SAVEPOINT = "gx_outcome"
 
@@ -113,7 +111,18 @@ def _take_effect(run: Run) -> int:
     if found is not None:
         set_proposal_status(run.connection, found.id, APPLIED)
         run.forget()
+    _keep(run, was_in_force=found is not None)
     return number
+
+
+def _keep(run: Run, *, was_in_force: bool) -> None:
+    """Keep for good what is in force from now on, or that it is no more."""
+    registry, document = run.ctx.registry, run.document
+    record_type = registry.record_type(run.record[0])
+    if document["status"] == "effective":
+        keep_effect(run.connection, registry, record_type, document, "effective")
+    elif was_in_force:
+        keep_effect(run.connection, registry, record_type, document, "void")
 
 
 def _block(run: Run, refusal: UserError) -> None:

@@ -6,10 +6,10 @@ from core import api
 from core.extension import hookspecs
 
 NAMES = [
-    "ActionCall", "Change", "Conflict", "Context", "DecimalType", "Document", "Event", "Field",
-    "FieldError", "FieldType", "Forbidden", "Goods", "IntegerType", "Invalid", "N_", "NotFound",
+    "ActionCall", "Change", "Conflict", "Context", "DecimalType", "Document", "Effect", "Event",
+    "Field", "FieldError", "FieldType", "Forbidden", "Goods", "IntegerType", "Invalid", "N_", "NotFound",
     "PluginAction", "Problem", "Return", "ReturnLine", "Review", "Sale", "SaleLine", "Shown",
-    "StoreFacts", "TextType", "UserError", "hookimpl", "new_id", "next_number", "option_label",
+    "StoreFacts", "TextType", "UserError", "audit_seq", "hookimpl", "in_force", "new_id", "next_number", "option_label",
     "plugin_settings", "query", "secret_matches", "stored_expression", "table", "translate",
 ]  # fmt: skip
 
