@@ -15,6 +15,17 @@ from core.extension.hookspecs import Change, Document, Event, Review, hookimpl
 from core.extension.sales import Goods, Return, ReturnLine, Sale, SaleLine, Shown, StoreFacts
 from core.i18n import N_, pick, translate
 from core.ids import new_id
+from core.ledger.moves import DEFAULT, Move, Moved, Posted, Taken
+from core.ledger.posting import post
+from core.ledger.reading import (
+    Balance,
+    accounts_of,
+    balance,
+    lots_from,
+    lots_of,
+    postings_of,
+)
+from core.ledger.reckoning import Lot
 from core.records.counters import next_number
 from core.records.inforce import Effect, audit_seq, in_force
 from core.records.plugin_settings import plugin_settings
@@ -27,8 +38,10 @@ from core.schema.writtentypes import matches as secret_matches
 from core.schema.writtentypes import result_kind
 
 __all__ = [
+    "DEFAULT",
     "N_",
     "ActionCall",
+    "Balance",
     "Change",
     "Conflict",
     "Context",
@@ -43,8 +56,12 @@ __all__ = [
     "Goods",
     "IntegerType",
     "Invalid",
+    "Lot",
+    "Move",
+    "Moved",
     "NotFound",
     "PluginAction",
+    "Posted",
     "Problem",
     "Return",
     "ReturnLine",
@@ -53,15 +70,22 @@ __all__ = [
     "SaleLine",
     "Shown",
     "StoreFacts",
+    "Taken",
     "TextType",
     "UserError",
+    "accounts_of",
     "audit_seq",
+    "balance",
     "hookimpl",
     "in_force",
+    "lots_from",
+    "lots_of",
     "new_id",
     "next_number",
     "option_label",
     "plugin_settings",
+    "post",
+    "postings_of",
     "query",
     "secret_matches",
     "stored_expression",

@@ -36,16 +36,20 @@ _POSTGRESQL = (
 _GUARDED: list[sa.Table] = []
 
 
-def append_only(table: sa.Table, *, erasable: Sequence[str] = ()) -> sa.Table:
+def append_only(
+    table: sa.Table, *, erasable: Sequence[str] = (), changing: Sequence[str] = ()
+) -> sa.Table:
     """Have the database refuse to change or delete rows of `table`, and return it.
 
     Args:
         table: not created yet.
         erasable: columns of text that may become empty, for people who are to be forgotten.
+        changing: columns that may change, since rows that nobody can change give them.
     """
     _GUARDED.append(table)
+    kept = [column for column in table.columns if column.name not in changing]
     for dialect, statements in (("sqlite", _SQLITE), ("postgresql", _POSTGRESQL)):
-        same = " AND ".join(_same(column, erasable, dialect) for column in table.columns)
+        same = " AND ".join(_same(column, erasable, dialect) for column in kept)
         for statement in statements:
             text = statement.format(
                 table=table.name, same=same, refusal=_REFUSAL.format(table=table.name)

@@ -154,6 +154,27 @@ class Prebuilt:
             raise driver_failure(connection, self.sql, error) from error
         return lambda: int(cursor.rowcount)
 
+    def asked(self, connection: Connection, values: Values) -> Callable[[], list[Row]]:
+        """Ask a SELECT; return what gives its rows in Python values.
+
+        Within `together` several are on their way at once; the rows are there at its end.
+        """
+        try:
+            cursor = self._execute(connection.connection.driver_connection, values)
+        except self._dialect.loaded_dbapi.Error as error:
+            raise driver_failure(connection, self.sql, error) from error
+
+        def rows() -> list[Row]:
+            try:
+                found: list[Row] = cursor.fetchall()
+                if not self._has_run:
+                    self._learn(cursor.description)
+            except self._dialect.loaded_dbapi.Error as error:
+                raise driver_failure(connection, self.sql, error) from error
+            return [self.read(row) for row in found]
+
+        return rows
+
     def read(self, row: Row) -> Row:
         """Return a row of `raw` in Python values."""
         if not self.readers:

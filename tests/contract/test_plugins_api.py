@@ -6,11 +6,14 @@ from core import api
 from core.extension import hookspecs
 
 NAMES = [
-    "ActionCall", "Change", "Conflict", "Context", "DecimalType", "Document", "Effect", "Event",
-    "Field", "FieldError", "FieldType", "Forbidden", "Goods", "IntegerType", "Invalid", "N_", "NotFound",
-    "PluginAction", "Problem", "Return", "ReturnLine", "Review", "Sale", "SaleLine", "Shown",
-    "StoreFacts", "TextType", "UserError", "audit_seq", "hookimpl", "in_force", "new_id", "next_number", "option_label",
-    "plugin_settings", "query", "secret_matches", "stored_expression", "table", "translate",
+    "ActionCall", "Balance", "Change", "Conflict", "Context", "DEFAULT", "DecimalType",
+    "Document", "Effect", "Event", "Field", "FieldError", "FieldType", "Forbidden", "Goods",
+    "IntegerType", "Invalid", "Lot", "Move", "Moved", "N_", "NotFound", "PluginAction",
+    "Posted", "Problem", "Return", "ReturnLine", "Review", "Sale", "SaleLine", "Shown",
+    "StoreFacts", "Taken", "TextType", "UserError", "accounts_of", "audit_seq", "balance",
+    "hookimpl", "in_force", "lots_from", "lots_of", "new_id", "next_number", "option_label",
+    "plugin_settings", "post", "postings_of", "query", "secret_matches", "stored_expression",
+    "table", "translate",
 ]  # fmt: skip
 
 HOOKS = {

@@ -1,0 +1,133 @@
+"""The ledger in a database: postings, balances, lots, keys and what the database refuses."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from core.ledger import errors
+from core.ledger.models import account, entry, lot, posting
+from core.ledger.moves import Move
+from core.ledger.reading import accounts_of, balance, lots_from, lots_of, postings_of
+from core.testing.databases import Prepared
+from tests.integration.ledger_world import install, opened, points
+
+
+@pytest.fixture(scope="module")
+def storage(backend, tmp_path_factory):
+    prepared = Prepared(backend, tmp_path_factory.mktemp("ledger"), install)
+    yield prepared
+    prepared.drop()
+
+
+@pytest.fixture
+def ledger(storage):
+    with opened(storage) as one:
+        yield one
+
+
+def test_post_a_sale_spends_then_earns_in_one_posting(ledger):
+    first = ledger.post(points("A", 100))
+    sale = ledger.post(
+        points("R", -30, against="spent"), points("A", 50), points("B", 50), points("E", 25),
+        ref=("sales_order", "sale-1"),
+    )  # fmt: skip
+    stands = balance(ledger.context(), "points", "m1")
+    assert (stands.balance, stands.available, stands.held, stands.pending) == (195, 195, 0, 0)
+    assert stands.totals == {"A": 150, "B": 50, "C": 0, "D": 0, "E": 25, "F": 0, "R": 30}
+    assert sale.balances == {stands.account_id: 195}
+    assert not sale.replayed
+    assert sale.moves[0].taken[0].lot == first.moves[0].lot
+    made = lots_from(ledger.context(), ("sales_order", "sale-1"))
+    assert {one.category: one.remaining for one in made} == {"A": 50, "B": 50, "E": 25}
+    assert lots_from(ledger.context(), sale.id) == made
+    assert len(lots_of(ledger.context(), stands.account_id)) == 4
+    (row,) = postings_of(ledger.context(), ("sales_order", "sale-1"))
+    told = [(one.owner, one.category, one.amount) for one in row.entries]
+    assert told == [
+        ("m1", "R", -30), ("m1", "A", 50), ("m1", "B", 50), ("m1", "E", 25),
+        ("", "spent", 30), ("", "issued", -125),
+    ]  # fmt: skip
+
+
+def test_post_again_under_a_key_gives_the_stored_answer(ledger):
+    first = ledger.post(points("A", 100), key="sale:1", ref=("sales_order", "1"))
+    again = ledger.post(points("A", 100), key="sale:1", ref=("sales_order", "1"))
+    assert again.replayed
+    assert (again.id, again.moves, again.balances) == (
+        first.id,
+        first.moves,
+        first.balances,
+    )
+    with pytest.raises(errors.LedgerKeyReused):
+        ledger.post(points("A", 101), key="sale:1", ref=("sales_order", "1"))
+    assert balance(ledger.context(), "points", "m1").balance == 100
+
+
+def test_post_on_other_accounts_under_a_used_key_is_refused(ledger):
+    ledger.post(points("A", 100), key="sale:1")
+    with pytest.raises(errors.LedgerKeyReused):
+        ledger.post(points("A", 100, "m2"), key="sale:1")
+    assert not accounts_of(ledger.context(), "m2")
+
+
+def test_post_that_is_refused_writes_nothing(ledger):
+    with pytest.raises(errors.Insufficient):
+        ledger.post(points("A", 100), points("R", -101, against="spent"))
+    with ledger.db.read() as connection:
+        for table in (account, posting, entry, lot):
+            assert not connection.execute(sa.select(table)).all()
+
+
+def test_post_between_two_owners_balances_itself(ledger):
+    ledger.post(points("A", 100))
+    moved = ledger.post(points("A", -40, against="moved"), points("A", 40, "m2", against="moved"))
+    with ledger.db.read() as connection:
+        mine = sa.select(sa.func.count()).where(entry.c.posting_id == moved.id)
+        assert connection.execute(mine).scalar_one() == 2
+    assert [balance(ledger.context(), "points", one).balance for one in ("m1", "m2")] == [60, 40]
+
+
+def test_balance_tells_pending_and_ended_apart(ledger):
+    now = ledger.clock.now()
+    ledger.post(
+        points("A", 100),
+        points("B", 30, available_at=now + timedelta(days=7)),
+        points("C", 20, expires_on=now + timedelta(days=1)),
+    )
+    ledger.clock.move(timedelta(days=2))
+    stands = balance(ledger.context(), "points", "m1")
+    assert (stands.balance, stands.pending, stands.ended, stands.available) == (150, 30, 20, 100)
+
+
+def test_balance_of_money_is_by_currency(ledger):
+    put = Move("small_change", "c1", "change", 250, unit="CNY")
+    ledger.post(put)
+    assert balance(ledger.context(), "small_change", "c1", "CNY").balance == 250
+    assert balance(ledger.context(), "small_change", "c1", "EUR").balance == 0
+    with pytest.raises(errors.UnknownKind):
+        balance(ledger.context(), "small_change", "c1")
+    with pytest.raises(errors.UnknownKind):
+        ledger.post(Move("stamps", "m1", "A", 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE gx_entry SET amount = amount + 1",
+        "DELETE FROM gx_entry",
+        "UPDATE gx_posting SET memo = 'other'",
+        "DELETE FROM gx_posting",
+        "UPDATE gx_lot SET expires_at = NULL",
+        "UPDATE gx_lot SET remaining = issued + 1",
+        "UPDATE gx_lot SET remaining = -1",
+        "DELETE FROM gx_lot",
+        "UPDATE gx_account SET owner_id = 'm2' WHERE owner_id <> ''",
+        "DELETE FROM gx_account",
+    ],
+)
+def test_database_refuses_to_change_what_was_posted(ledger, change):
+    ledger.post(points("A", 100))
+    with pytest.raises(sa.exc.DBAPIError), ledger.db.write() as connection:
+        connection.execute(sa.text(change))
+    assert balance(ledger.context(), "points", "m1").balance == 100
