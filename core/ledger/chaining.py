@@ -18,7 +18,7 @@ POSTING = (
     "actor", "actor_name", "door", "memo", "may_owe", "answer",
 )  # fmt: skip
 #: What it covers of each entry and of each lot.
-ENTRY = ("position", "account_id", "seq", "category", "lot_id", "amount")
+ENTRY = ("position", "account_id", "seq", "category", "lot_id", "amount", "why")
 LOT = ("id", "account_id", "category", "issued", "issued_at", "available_at", "expires_at")
 #: What an account's identity is.
 ACCOUNT = ("id", "kind", "unit", "owner_type", "owner_id", "opened_at")

@@ -83,6 +83,7 @@ entry = append_only(
         sa.Column("category", _NAME, nullable=False),
         sa.Column("lot_id", _ID, nullable=True),
         sa.Column("amount", sa.BigInteger, nullable=False, doc="+ credits, - debits the account"),
+        sa.Column("why", _NAME, nullable=False, doc="category of the counter-entry"),
         sa.Column("chain", _HASH, nullable=False, doc="over the posting and the event before"),
         sqlite_with_rowid=False,
     )

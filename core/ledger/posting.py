@@ -195,18 +195,18 @@ def sums(one: Account) -> tuple[object, ...]:
     return (one.id, one.balance, one.held, one.owed, totals, one.seq, one.chain, one.known_at)
 
 
-def _entries(reckoning: Reckoning) -> list[tuple[int, str, int, str, str | None, int]]:
-    """Return (position, account, seq, category, lot, amount), the programme's own last."""
-    made: list[tuple[int, str, int, str, str | None, int]] = [
+def _entries(reckoning: Reckoning) -> list[tuple[int, str, int, str, str | None, int, str]]:
+    """Return (position, account, seq, category, lot, amount, why), the programme's own last."""
+    made: list[tuple[int, str, int, str, str | None, int, str]] = [
         (place, one.account_id, reckoning.accounts[one.account_id].seq, one.category, one.lot,
-         one.amount)
+         one.amount, one.why)
         for place, one in enumerate(reckoning.entries, start=1)
     ]  # fmt: skip
     for (kind, unit), why in reckoning.counter.items():
         for category, amount in why.items():
             if amount:
                 account_id = programme_id(kind, unit)
-                made.append((len(made) + 1, account_id, 0, category, None, amount))
+                made.append((len(made) + 1, account_id, 0, category, None, amount, category))
     return made
 
 

@@ -21,6 +21,9 @@ from core.schema.accountkinds import AccountKind
 #: The category of the programme's account for what ended unused.
 EXPIRED = "expired"
 
+#: Why a debt is paid out of a lot: two entries of one owner that cancel out.
+SETTLED = "settled"
+
 #: After every instant; where lots that never end stand in the order of spending.
 _NEVER = "~"
 
@@ -99,12 +102,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of an owner's account."""
+    """One entry of an owner's account; `why` is the category of its counter-entry."""
 
     account_id: str
     category: str
     lot: str | None
     amount: int
+    why: str
 
 
 class Reckoning:
@@ -252,8 +256,8 @@ class Reckoning:
         for lot in sorted(account.lots.values(), key=spend_order):
             part = min(account.owed, lot.free) if lot.is_usable(self.at) else 0
             if part > 0:
-                self._enter(account, category, lot, -part)
-                self._enter(account, category, None, part)
+                self._enter(account, category, lot, -part, SETTLED)
+                self._enter(account, category, None, part, SETTLED)
                 settled += part
         return settled
 
@@ -267,12 +271,14 @@ class Reckoning:
         self, account: Account, category: str, lot: Lot | None, amount: int, against: str
     ) -> None:
         """Enter an amount on the account and its counter-entry on the programme's."""
-        self._enter(account, category, lot, amount)
+        self._enter(account, category, lot, amount, against)
         sums = self.counter.setdefault(account.programme, {})
         sums[against] = sums.get(against, 0) - amount
 
-    def _enter(self, account: Account, category: str, lot: Lot | None, amount: int) -> None:
-        self.entries.append(Entry(account.id, category, lot.id if lot else None, amount))
+    def _enter(
+        self, account: Account, category: str, lot: Lot | None, amount: int, why: str
+    ) -> None:
+        self.entries.append(Entry(account.id, category, lot.id if lot else None, amount, why))
         account.balance += amount
         account.totals[category] = account.totals.get(category, 0) + amount
         if lot is None:
