@@ -43,6 +43,7 @@ from core.security.staffing import load_staff
 from core.security.tokens import ACCESS_LIFETIME, ALGORITHM, REFRESH_LIFETIME, signing_key
 from core.security.users import active_user
 from core.settings import MAX_BODY, Settings
+from core.till import guard as till_guard
 from core.web.page import error_page
 from core.web.pages import install
 from core.workflow import guard
@@ -113,6 +114,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
     """Return the hooks of core's own parts and of every plugin, and the plugins found."""
     hooks, plugins = load_hooks(settings.plugins)
     guard.register(hooks)
+    till_guard.register(hooks)
     uploads.register(FileStore(settings.files))
     if not _registered:
         # Handlers and the directory are of the process, not of one application.

@@ -139,20 +139,25 @@ class Hooks:
         """
         self._before(ctx, "guanxi_before_submit", document.record_type, {"document": document})
 
-    def at_till(self, ctx: "Context", hook: str, **values: Any) -> None:
+    def at_till(self, ctx: "Context", hook: str, **values: Any) -> list[tuple[str, Any]]:
         """Call a hook of the till; a plugin that does not run takes no part in sales.
 
         Args:
             ctx: who sells.
-            hook: `guanxi_before_quote`, `guanxi_before_sale` or `guanxi_before_return`.
+            hook: such as `guanxi_before_quote`.
             values: its arguments.
+
+        Returns:
+            (plugin, answer) of each.
 
         Raises:
             PluginError: a plugin raised or hung; it is switched off and nothing may be written.
         """
-        for call in self._calls_of(hook, ""):
-            if self._is_running(ctx, call):
-                self._guarded(ctx, call, BEFORE_SECONDS, {"ctx": ctx, **values})
+        return [
+            (call.plugin, self._guarded(ctx, call, BEFORE_SECONDS, {"ctx": ctx, **values}))
+            for call in self._calls_of(hook, "")
+            if self._is_running(ctx, call)
+        ]
 
     def after_event(self, ctx: "Context", event: Event) -> None:
         """Tell plugins what was committed; one that fails does not keep it from the others.
@@ -315,12 +320,11 @@ class Hooks:
 
     def _guarded(
         self, ctx: "Context", call: _Implementation, seconds: float, values: dict[str, Any]
-    ) -> None:
+    ) -> Any:
         try:
             if call.is_core:
-                call(**values)
-            else:
-                run_within(seconds, lambda: call(**values))
+                return call(**values)
+            return run_within(seconds, lambda: call(**values))
         except (UserError, Unavailable):
             raise
         except Exception as error:

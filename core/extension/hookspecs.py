@@ -141,5 +141,10 @@ def guanxi_before_return(ctx: "Context", giving_back: "Return") -> None:
 
 
 @hookspec
+def guanxi_review_certificate(ctx: "Context", priced: Mapping[str, Any]) -> Sequence[str]:  # type: ignore[empty-body]
+    """Recompute a plugin's part of a sale from the terms it noted; return what differs."""
+
+
+@hookspec
 def guanxi_after_event(ctx: "Context", event: Event) -> None:
     """Do what follows from a committed event; it may be told twice."""

@@ -103,6 +103,23 @@ def find_answer(ctx: Context, key: str) -> Answer:
     return Answer(row.status, msgspec.json.decode(row.answer), replayed=True)
 
 
+def find_known(ctx: Context, key: str, fingerprint: str) -> Answer | None:
+    """Return what the same request was answered before; None when it was not yet.
+
+    Raises:
+        KeyReused: the key was used for a request with another `fingerprint`.
+        Malformed: the key is empty, too long or not printable ASCII.
+    """
+    _check_key(key)
+    with ctx.reading() as connection:
+        row = _find(connection, ctx.actor.id, key)
+    if row is None:
+        return None
+    if row.body_hash != fingerprint:
+        raise KeyReused
+    return Answer(row.status, msgspec.json.decode(row.answer), replayed=True)
+
+
 def was_answered(ctx: Context, key: str) -> bool:
     """Return whether a request of the actor under `key` was committed."""
     _check_key(key)

@@ -19,6 +19,7 @@ from core.rest import (
     records,
     schema,
     tasks,
+    till,
     views,
 )
 from core.rest.exchange import rest
@@ -43,5 +44,6 @@ __all__ = [
     "rest",
     "schema",
     "tasks",
+    "till",
     "views",
 ]

@@ -29,6 +29,7 @@ from core.schema.model import Release
 from core.schema.yamlnodes import Source
 from core.tables.registry import Registries
 from core.testing.databases import Prepared
+from core.till import guard as till_guard
 from core.workflow import guard
 from core.workflow.deciding import decide
 from core.workflow.operations import submit
@@ -114,6 +115,7 @@ def shipped_storage(
     """Yield a database with the shipped schema published, and the plugins' hooks."""
     hooks, plugins = Hooks(), find_plugins(ROOT / "plugins")
     guard.register(hooks)
+    till_guard.register(hooks)
     load_plugins(plugins, hooks)
     base = [
         Source("core", f"schemas/{path.name}", path.read_bytes())

@@ -1,0 +1,138 @@
+"""The certificate of a price: everything that gave it, and the hash by which it is known.
+
+What was priced is written as canonical JSON: inputs, the terms that each plugin noted, and the
+results. The hash of it is the certificate. Asked again with the same inputs under the same
+rules a quote has the same one, so that an order can hold the till to its quote; years later
+the plugins recompute every result from the terms alone.
+"""
+
+import hashlib
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from core.clock import to_wire
+from core.context import Context
+from core.errors import NotFound
+from core.extension.sales import Sale
+from core.policies.bounded import compiled
+from core.prebuilt import Prebuilt, inserting
+from core.till.amounts import plain
+from core.till.models import certificate
+
+Json = dict[str, Any]
+
+_encode = msgspec.json.Encoder(order="deterministic", enc_hook=str).encode
+
+
+def priced_body(sale: Sale) -> Json:
+    """Return what was priced, as plain values: inputs, terms and results."""
+    card = sale.card
+    return {
+        "store": sale.store.code,
+        "currency": sale.store.currency,
+        "digits": sale.store.digits,
+        "on": sale.on.isoformat(),
+        "member": sale.member["id"] if sale.member else None,
+        "card": card.record["id"] if card else None,
+        "card_type": card.card_type.get("id") if card else None,
+        "faults": list(card.faults) if card else [],
+        "spend_points": sale.spend_points,
+        "points_paid": plain(sale.points_paid),
+        "points": dict(sale.points),
+        "terms": sale.terms,
+        "lines": [
+            {
+                "line": line.position,
+                "product": line.goods.id,
+                "code": line.goods.code,
+                "quantity": plain(line.quantity),
+                "unit_price": plain(line.unit_price),
+                "list_amount": plain(line.list_amount),
+                "other_rate": str(line.other_rate),
+                "member_rate": plain(Decimal(1) if line.member_rate is None else line.member_rate),
+                "rule": dict(line.rule) if line.rule else None,
+                "amount_due": plain(line.amount_due),
+                "terms": line.terms,
+            }
+            for line in sale.lines
+        ],
+    }
+
+
+def hash_of(priced: str | bytes) -> str:
+    """Return the certificate of canonical JSON."""
+    return hashlib.sha256(priced.encode() if isinstance(priced, str) else priced).hexdigest()
+
+
+def canonical(body: Any) -> str:
+    """Return plain values as canonical JSON: keys in order, nothing between."""
+    return _encode(body).decode()
+
+
+def certificate_of(sale: Sale) -> str:
+    """Return the certificate of a sale as it is priced now."""
+    return hash_of(_encode(priced_body(sale)))
+
+
+def keep(ctx: Context, order_id: str, priced: Json, **made: Any) -> str:
+    """Store what reproduces an order, in the transaction that writes it; return its hash.
+
+    `made` is what is known of it beside what was priced, such as its instant and number.
+    """
+    text = canonical(priced)
+    names = tuple(column.key for column in certificate.c)
+    with ctx.writing() as connection:
+        inserting(certificate, connection.dialect, names).run(
+            connection,
+            {
+                "order_id": order_id,
+                "hash": hash_of(text),
+                "priced": text,
+                "made": canonical({"known_at": to_wire(ctx.now), **made}),
+            },
+        )
+    return hash_of(text)
+
+
+def find(ctx: Context, order_id: str) -> Json | None:
+    """Return what was priced for an order, with `hash` and `made` beside it; None without."""
+    dialect = ctx.db.engine.dialect
+    mine = sa.select(certificate.c.hash, certificate.c.priced, certificate.c.made).where(
+        certificate.c.order_id == sa.bindparam("order")
+    )
+    prebuilt = compiled(
+        ctx.registry, ("till.certificate", dialect.name), lambda: Prebuilt(mine, dialect)
+    )
+    with ctx.reading() as connection:
+        rows = prebuilt.rows(connection, {"order": order_id})
+    if not rows:
+        return None
+    known, priced, made = rows[0]
+    return {"hash": known, "priced": priced, "made": msgspec.json.decode(made)}
+
+
+def examine(ctx: Context, order_id: str) -> Json:
+    """Return an order's certificate and everything that no longer follows from it.
+
+    The hash is recomputed, and every plugin recomputes its part from the terms alone.
+
+    Raises:
+        NotFound: the order has none; it was not made at the till.
+    """
+    found = find(ctx, order_id)
+    if found is None:
+        raise NotFound
+    body = msgspec.json.decode(found["priced"])
+    problems = [] if hash_of(found["priced"]) == found["hash"] else ["hash"]
+    for plugin, differences in ctx.hooks.at_till(ctx, "guanxi_review_certificate", priced=body):
+        problems += [f"{plugin}: {one}" for one in differences or ()]
+    return {
+        "certificate": found["hash"],
+        "priced": body,
+        "made": found["made"],
+        "holds": not problems,
+        "problems": problems,
+    }

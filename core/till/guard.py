@@ -1,0 +1,92 @@
+"""An order of the till is evidence: only the till writes it, and nothing changes it later.
+
+It is core's own implementation of the plugins' hook, so that every door refuses alike.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from core.context import Context
+from core.errors import Invalid
+from core.extension.hooks import Hooks
+from core.extension.hookspecs import Change, hookimpl
+from core.records.loading import read_only
+from core.records.stored import whole_record
+from core.till import certificates
+from core.till.errors import OrderFixed
+
+#: What people may still write on an order of the till.
+_OPEN = frozenset({"remark"})
+
+
+@dataclass(slots=True)
+class Booking:
+    """What the till is writing in this thread.
+
+    Attributes:
+        priced: what its certificate is made of; `made` is kept beside it.
+        order_id: of the order, once it is written.
+    """
+
+    priced: dict[str, Any]
+    made: dict[str, Any]
+    order_id: str = ""
+
+
+_booking: ContextVar[Booking | None] = ContextVar("gx_till_booking", default=None)
+
+
+@contextmanager
+def booking(priced: dict[str, Any], made: dict[str, Any]) -> Iterator[Booking]:
+    """Let the block write one order with its certificate."""
+    own = Booking(priced, made)
+    token = _booking.set(own)
+    try:
+        yield own
+    finally:
+        _booking.reset(token)
+
+
+class TillGuard:
+    """Gives the till's orders their certificate and keeps them as they are."""
+
+    @hookimpl
+    def guanxi_before_save(self, ctx: Context, change: Change) -> None:
+        """Certify what the till writes; refuse what would change or imitate it."""
+        if change.record_type != "order":
+            return
+        own = _booking.get()
+        if change.action == "create" and own is not None:
+            own.order_id = change.record_id
+            change.values["certificate"] = certificates.keep(
+                ctx, change.record_id, own.priced, **own.made
+            )
+        elif (change.before or {}).get("certificate"):
+            if change.action == "delete" or set(change.values) - _OPEN:
+                raise OrderFixed
+        else:
+            _refuse_imitation(ctx, change)
+
+
+def _refuse_imitation(ctx: Context, change: Change) -> None:
+    """Refuse a certificate by hand, and a return by hand of what the till sold.
+
+    Raises:
+        Invalid: only the till certifies.
+        OrderFixed: money would go back twice.
+    """
+    if change.values.get("certificate"):
+        raise Invalid(problems=[read_only("certificate")])
+    sold = change.values.get("of")
+    if not sold or ctx.connection is None:
+        return
+    if whole_record(ctx.connection, ctx.registry, "order", sold).get("certificate"):
+        raise OrderFixed
+
+
+def register(hooks: Hooks) -> None:
+    """Have the till's orders guarded at every door."""
+    hooks.register_core("core.till", TillGuard())
