@@ -23,6 +23,7 @@ check: $(VENV)/check.stamp front-end
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/guanxi plugin check plugins/card_types
 	$(BIN)/guanxi plugin check plugins/discount_rules
+	$(BIN)/guanxi plugin check plugins/points_rules
 	$(BIN)/guanxi schema check schemas
 	$(BIN)/python -m tests.contract.documents --check
 	$(BIN)/python -m core.web.vendor types

@@ -36,6 +36,7 @@ class Setting(Model, frozen=True, kw_only=True):
     Attributes:
         type: a field type of the schema language, which also reads the values.
         default: in wire form; what holds until somebody changes it.
+        precision: digits after the point, where the type has any.
         since: the plugin's version that brought it.
     """
 
@@ -47,6 +48,7 @@ class Setting(Model, frozen=True, kw_only=True):
     help: Label
     min: str | None = None
     max: str | None = None
+    precision: int | None = None
     options: tuple[Option, ...] = ()
 
     def as_field(self) -> Field:
@@ -60,6 +62,7 @@ class Setting(Model, frozen=True, kw_only=True):
             required=True,
             min=self.min,
             max=self.max,
+            precision=self.precision,
             options=self.options,
         )
 

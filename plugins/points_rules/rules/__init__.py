@@ -1,0 +1,1 @@
+"""Points as pure functions: earning, spending, returning, lots that end, scenes."""
