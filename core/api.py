@@ -36,6 +36,7 @@ from core.schema.numbertypes import DecimalType, IntegerType
 from core.schema.texttypes import TextType
 from core.schema.writtentypes import matches as secret_matches
 from core.schema.writtentypes import result_kind
+from core.till.conditions import SaleConditions
 
 __all__ = [
     "DEFAULT",
@@ -67,6 +68,7 @@ __all__ = [
     "ReturnLine",
     "Review",
     "Sale",
+    "SaleConditions",
     "SaleLine",
     "Shown",
     "StoreFacts",

@@ -13,7 +13,7 @@ from core.schema.filetypes import FILE_TYPES, is_media_range, size_in_bytes
 from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType
 from core.schema.peopletypes import DEPARTMENTS, SINGLE_LINKS
 from core.schema.rowchecks import check_column
-from core.schema.scopes import column_scope, named_scope, row_scope, tables_of
+from core.schema.scopes import TILL_SCOPES, column_scope, named_scope, row_scope, tables_of
 from core.schema.texttypes import check_characters, compile_pattern
 from core.schema.writtentypes import UNMASKED
 from core.schema.yamlnodes import Node
@@ -327,7 +327,7 @@ def _check_scope(draft: Draft, field: Field, node: Node) -> None:
     if not field.scope:
         draft.add(node, "missing", N_("“{key}” is missing."), key="scope")
     elif named_scope(draft.types, field.scope) is None:
-        names = [*draft.types, *_table_scopes(draft)]
+        names = [*TILL_SCOPES, *draft.types, *_table_scopes(draft)]
         draft.add_unknown(node.at("scope"), "type", field.scope, names)
 
 

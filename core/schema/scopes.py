@@ -22,6 +22,18 @@ DOCUMENT_TYPES: Mapping[str, Type] = {"audited_at": DATETIME, "audit_seq": NUMBE
 
 VARIABLES: Mapping[str, Type] = {"current_user": TEXT}
 
+#: Scopes of a sale at the till, by name: what each of their names is a record or row of.
+TILL_SCOPES: Mapping[str, Mapping[str, str]] = {
+    "sale": {"sale": "order", "member": "member", "card": "card", "store": "store"},
+    "sale_line": {
+        "sale": "order",
+        "line": "order.lines",
+        "member": "member",
+        "card": "card",
+        "store": "store",
+    },
+}
+
 
 def is_resolved(field: Field) -> bool:
     """Return whether the type of a field is known; a formula's is found at publish."""
@@ -42,9 +54,18 @@ def expression_types(record_type: RecordType) -> dict[str, Type]:
 
 
 def types_of(types: Mapping[str, RecordType], name: str) -> Mapping[str, Type]:
-    """Return the expression types of the record type called `name`; none when there is none."""
-    found = types.get(name)
-    return {} if found is None or found.archived else expression_types(found)
+    """Return the expression types of the record type called `name`, none when there is none.
+
+    `TYPE.TABLE` gives those of one row of a table field.
+    """
+    type_name, _, path = name.partition(".")
+    found = types.get(type_name)
+    if found is None or found.archived:
+        return {}
+    if not path:
+        return expression_types(found)
+    table = table_at(found, path)
+    return {} if table is None else row_types(table)
 
 
 def scope_in(types: Mapping[str, RecordType], name: str) -> Scope:
@@ -60,9 +81,12 @@ def scope_in(types: Mapping[str, RecordType], name: str) -> Scope:
 def named_scope(types: Mapping[str, RecordType], name: str) -> Scope | None:
     """Return the scope called `TYPE`, or None; `TYPE.TABLE` is one row of a table field.
 
-    The rows inside those rows are `TYPE.TABLE.TABLE`.
+    The rows inside those rows are `TYPE.TABLE.TABLE`. `sale` and `sale_line` are a sale at
+    the till, where there are orders.
     """
     type_name, _, path = name.partition(".")
+    if name in TILL_SCOPES and "order" in types:
+        return till_scope(types, name)
     found = types.get(type_name)
     if found is None or found.archived:
         return None
@@ -71,6 +95,23 @@ def named_scope(types: Mapping[str, RecordType], name: str) -> Scope | None:
     table = table_at(found, path)
     owner = name.rpartition(".")[0]
     return row_scope(types, table, owner) if table is not None else None
+
+
+def till_scope(types: Mapping[str, RecordType], name: str) -> Scope:
+    """Return the scope of conditions over a sale at the till, with or without one of its lines.
+
+    Each name is a record, absent where the sale has none: `card.card_type.code`.
+    """
+    return Scope(
+        fields={
+            one: Type("record", target=target)
+            for one, target in TILL_SCOPES[name].items()
+            if types_of(types, target)
+        },
+        record_types=partial(types_of, types),
+        variables=VARIABLES,
+        name=name,
+    )
 
 
 def table_at(record_type: RecordType, path: str) -> Field | None:
@@ -117,14 +158,19 @@ def row_scope(types: Mapping[str, RecordType], table: Field, owner: str) -> Scop
 
     `owner` is its record type, or `TYPE.TABLE` where the table stands inside that one's rows.
     """
+    return Scope(
+        fields=row_types(table),
+        record_types=partial(types_of, types),
+        variables=VARIABLES,
+        name=f"{owner}.{table.name}",
+    )
+
+
+def row_types(table: Field) -> dict[str, Type]:
+    """Return the type of everything that an expression over a table field's row can name."""
     row = {
         one.name: field_type(one.type).expression_type(one)
         for one in table.fields
         if is_resolved(one)
     }
-    return Scope(
-        fields={"position": NUMBER} | row,
-        record_types=partial(types_of, types),
-        variables=VARIABLES,
-        name=f"{owner}.{table.name}",
-    )
+    return {"position": NUMBER} | row

@@ -1,7 +1,7 @@
 """The hooks of discount rules; what they do is in `operations` and `rules`."""
 
-from core.api import Change, Context, Document, hookimpl
-from plugins.discount_rules.operations import documents
+from core.api import Change, Context, Document, Sale, hookimpl
+from plugins.discount_rules.operations import documents, pricing
 
 
 @hookimpl
@@ -14,3 +14,9 @@ def guanxi_before_save(ctx: Context, change: Change) -> None:
 def guanxi_before_apply(ctx: Context, document: Document) -> None:
     """Refuse an approved document that can no longer take effect as it was shown."""
     documents.check_release(ctx, document)
+
+
+@hookimpl
+def guanxi_before_quote(ctx: Context, sale: Sale) -> None:
+    """Give every line its member rate and price, with the trace and the terms that prove it."""
+    pricing.price_sale(ctx, sale)

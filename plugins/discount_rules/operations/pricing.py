@@ -1,27 +1,93 @@
-"""The parameters that prices depend on, from card types and settings."""
+"""The price of each line of a sale at the till, with its trace and the terms that prove it."""
 
-import sqlalchemy as sa
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any
 
-from core.api import Context, NotFound, plugin_settings, query, table
-from plugins.discount_rules.rules.pricing import Stacking
+from core.api import Context, Sale, SaleConditions, SaleLine, Shown, plugin_settings
+from plugins.discount_rules.operations.index import rule_index
+from plugins.discount_rules.operations.tracing import (
+    PLUGIN,
+    Step,
+    price_steps,
+    rate_steps,
+    without_benefit,
+)
+from plugins.discount_rules.rules.certificate import line_terms
+from plugins.discount_rules.rules.pricing import WHOLE, Stacking, plain_rate, price
+from plugins.discount_rules.rules.resolution import Moment, Resolution
 
 
-def stacking_of(ctx: Context, card_type_id: str) -> Stacking:
-    """Return how the rates of a card type stack, by the settings and its live values.
+def price_sale(ctx: Context, sale: Sale) -> None:
+    """Give every line of a sale its member rate, amount due, trace and terms.
 
-    Raises:
-        NotFound: there is no such card type.
+    A card that is not good gives no benefit at all: other promotions alone lower the price.
     """
-    columns, settings = table(ctx, "card_type").c, plugin_settings(ctx, "discount_rules")
-    wanted = sa.select(columns.stack_start, columns.stack_rate).where(
-        columns.id == card_type_id, columns.deleted_at.is_(None)
-    )
-    found = query(ctx, wanted)
-    if not found:
-        raise NotFound
+    settings = plugin_settings(ctx, PLUGIN)
+    sale.terms[PLUGIN] = {**settings, "audit_seq": sale.audit_seq}
+    if sale.card is None or not sale.card.is_good:
+        stacking = Stacking(settings["stacking_mode"])
+        step = without_benefit(sale.card)
+        for line in sale.lines:
+            _price(line, Resolution(WHOLE, None, ()), stacking, [step], sale.store.digits)
+        return
+    stacking = stacking_of(settings, sale.card.card_type)
+    for line, found in zip(sale.lines, resolve_lines(ctx, sale, sale.card), strict=True):
+        _price(line, found, stacking, rate_steps(found), sale.store.digits)
+
+
+def stacking_of(settings: Mapping[str, Any], card_type: Mapping[str, Any]) -> Stacking:
+    """Return how the rates of a card type stack, by the settings and the type's values."""
     return Stacking(
         settings["stacking_mode"],
-        found[0].stack_start,
-        found[0].stack_rate,
+        card_type.get("stack_start"),
+        card_type.get("stack_rate"),
         settings["stack_needs_other"],
     )
+
+
+def resolve_lines(ctx: Context, sale: Sale, card: Shown) -> list[Resolution]:
+    """Return the member rate of each line, all found before any of them is priced."""
+    type_id, own = card.card_type["id"], card.card_type["default_rate"]
+    default = WHOLE if own is None else plain_rate(own)
+    moment = Moment(sale.on, sale.at, sale.audit_seq)
+    with ctx.reading() as connection:
+        index = rule_index(ctx, sale.audit_seq)
+        # Made when the first rule has a condition: most sales meet none.
+        conditions = cache(lambda: SaleConditions(ctx, connection, sale))
+        return [
+            index.resolve(
+                line.goods.scopes,
+                card_type=type_id,
+                default_rate=default,
+                moment=moment,
+                holds=partial(_why_not, conditions, line),
+            )
+            for line in sale.lines
+        ]
+
+
+def _why_not(conditions: Callable[[], SaleConditions], line: SaleLine, text: str) -> str | None:
+    return conditions().why_not(text, line)
+
+
+def _price(
+    line: SaleLine, found: Resolution, stacking: Stacking, steps: list[Step], digits: int
+) -> None:
+    rule, joins = found.rule, found.joins_stacking
+    made = price(
+        line.list_amount,
+        other_rate=line.other_rate,
+        member_rate=found.rate,
+        stacking=stacking,
+        joins_stacking=joins,
+        digits=digits,
+    )
+    line.amount_due, line.member_rate = made.amount_due, found.rate
+    if rule is not None:
+        line.rule = {"no": rule.no, "line": rule.line + 1, "audit_seq": rule.audit_seq}
+    line.terms[PLUGIN] = line_terms(
+        line.list_amount, line.other_rate, found, stacking, digits, line.rule
+    )
+    line.trace += steps
+    line.trace += price_steps(made, joins=joins or line.other_rate == 1)

@@ -1,16 +1,25 @@
 """How a member's rate meets other discounts on one line: pure functions.
 
 Amounts are exact until they are rounded once per line, half up, in the currency's
-digits; a rate is the fraction paid.
+digits; a rate is the fraction paid (domain §2.3). Inside, numbers are pairs of whole
+numbers, numerator and denominator: as exact as fractions, and many times faster.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 #: Control parameter E3: multiply always, or stack from a threshold on.
 MULTIPLY, THRESHOLD = 1, 2
+
+#: Numerator, denominator, and how people write it.
+Exact = tuple[int, int, str]
+
+_ONE: Exact = (1, 1, "1")
+
+#: The rate of whoever has no benefit.
+WHOLE = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +71,18 @@ def price(
     ...       stacking=stacking)
     Price(amount_due=Decimal('161.50'), formula='min(200 * 0.85 * 0.95, 200 * 0.9)')
     """
-    factors = _factors(Fraction(other_rate), member_rate, stacking, joins=joins_stacking)
-    # The smaller product of rates, not the smaller amount: a return's amounts are negative.
-    exact = Fraction(list_amount) * min(map(_product, factors))
-    texts = [" * ".join(map(_text, (list_amount, *each))) for each in factors]
-    formula = texts[0] if len(texts) == 1 else f"min({', '.join(texts)})"
-    return Price(round_half_up(exact, digits), formula)
+    products = _products(exact(other_rate), exact(member_rate), stacking, joins=joins_stacking)
+    above, below, text = products[0]
+    amount = f"{list_amount:f}"
+    formula = f"{amount} * {text}"
+    if len(products) > 1:
+        other_above, other_below, other_text = products[1]
+        formula = f"min({formula}, {amount} * {other_text})"
+        # The smaller product of rates, not the smaller amount: a return's amounts are negative.
+        if other_above * below < above * other_below:
+            above, below = other_above, other_below
+    amount_above, amount_below = list_amount.as_integer_ratio()
+    return Price(_half_up(amount_above * above, amount_below * below, digits), formula)
 
 
 def paid_fraction(
@@ -78,28 +93,65 @@ def paid_fraction(
     >>> paid_fraction(Fraction("0.85"), Decimal("0.9"), Stacking(MULTIPLY))
     Fraction(153, 200)
     """
-    return min(map(_product, _factors(Fraction(other), member, stacking, joins=joins)))
+    products = _products(exact(other), exact(member), stacking, joins=joins)
+    return min(Fraction(above, below) for above, below, _ in products)
 
 
-def _factors(
-    other: Fraction, member: Decimal, stacking: Stacking, *, joins: bool
-) -> list[tuple[Fraction | Decimal, ...]]:
+def _products(
+    other: Exact, member: Exact, stacking: Stacking, *, joins: bool
+) -> tuple[Exact, ...]:
     """Return the products of rates of which the smallest is paid."""
-    has_other = other != 1
+    has_other = other[0] != other[1]
     if not has_other and (stacking.needs_other or not joins or stacking.mode == MULTIPLY):
-        return [(member,)]
+        return (member,)
     if joins and stacking.mode == MULTIPLY:
-        return [(other, member)]
-    if joins and stacking.start is not None and other >= Fraction(stacking.start):
-        return [(other, Decimal(1) if stacking.rate is None else stacking.rate), (member,)]
-    return [(other,), (member,)]
+        return (_times(other, member),)
+    if joins and stacking.start is not None:
+        start_above, start_below, _ = exact(stacking.start)
+        if other[0] * start_below >= start_above * other[1]:
+            return (_times(other, _ONE if stacking.rate is None else exact(stacking.rate)), member)
+    return (other, member)
 
 
-def _product(rates: Iterable[Fraction | Decimal]) -> Fraction:
-    result = Fraction(1)
-    for rate in rates:
-        result *= Fraction(rate)
-    return result
+def _times(first: Exact, second: Exact) -> Exact:
+    return first[0] * second[0], first[1] * second[1], f"{first[2]} * {second[2]}"
+
+
+def exact(value: Fraction | Decimal) -> Exact:
+    """Return a number with how people write it: a decimal where it is one, else a fraction.
+
+    >>> exact(Decimal("0.9500")), exact(Fraction(1, 3))
+    ((19, 20, '0.95'), (1, 3, '1/3'))
+    """
+    return _exact(*value.as_integer_ratio())
+
+
+@lru_cache(maxsize=4096)
+def _exact(above: int, below: int) -> Exact:
+    return above, below, _text(above, below)
+
+
+@lru_cache(maxsize=4096)
+def plain_rate(rate: Decimal) -> Decimal:
+    """Return a rate as the certificate has it, whatever zeros it was stored with.
+
+    >>> plain_rate(Decimal("0.9000"))
+    Decimal('0.9')
+    """
+    return Decimal(exact(rate)[2])
+
+
+def _text(above: int, below: int) -> str:
+    left, places = below, 0
+    for prime in (2, 5):
+        power = 0
+        while left % prime == 0:
+            left //= prime
+            power += 1
+        places = max(places, power)
+    if left != 1:
+        return f"{above}/{below}"
+    return f"{Decimal(above * 10**places // below).scaleb(-places):f}"
 
 
 def round_half_up(value: Fraction, digits: int) -> Decimal:
@@ -108,22 +160,10 @@ def round_half_up(value: Fraction, digits: int) -> Decimal:
     >>> round_half_up(Fraction(45, 1000), 2), round_half_up(Fraction(-45, 1000), 2)
     (Decimal('0.05'), Decimal('-0.05'))
     """
-    scaled = abs(value) * 10**digits
-    whole = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
-    return Decimal(whole if value >= 0 else -whole).scaleb(-digits)
+    return _half_up(value.numerator, value.denominator, digits)
 
 
-def _text(value: Fraction | Decimal) -> str:
-    """Return a number as people write it: a decimal where it is one, else a fraction."""
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    left = value.denominator
-    for prime in (2, 5):
-        while left % prime == 0:
-            left //= prime
-    if left != 1:
-        return f"{value.numerator}/{value.denominator}"
-    places = 0
-    while (value * 10**places).denominator != 1:
-        places += 1
-    return f"{round_half_up(value, places):f}"
+def _half_up(above: int, below: int, digits: int) -> Decimal:
+    scaled = abs(above) * 10**digits
+    whole = (2 * scaled + below) // (2 * below)
+    return Decimal(whole if above >= 0 else -whole).scaleb(-digits)

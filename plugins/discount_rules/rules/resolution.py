@@ -3,20 +3,31 @@
 Levels rise from class to product; the highest level that matches wins whatever its
 age, and in one level the document that was audited later. A matching rule replaces
 the card type's own rate even when it is worse for the member. A rate is the fraction
-paid: 0.9 is ten per cent off.
+paid: 0.9 is ten per cent off (domain §2.2).
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
+
+from plugins.discount_rules.rules.cells import Cell
+from plugins.discount_rules.rules.pricing import plain_rate
 
 #: From the lowest to the highest.
 LEVELS = ("big_class", "mid_class", "small_class", "counter", "brand", "product")
 
+_FALLING = LEVELS[::-1]
+_HEIGHT = {level: height for height, level in enumerate(LEVELS)}
 
-@dataclass(frozen=True, slots=True)
+#: Rules that lost which a resolution names at most, the nearest to the one that won;
+#: at least so many of them that rank above it, where there are.
+MOST_LOST, LEAST_ABOVE = 20, 10
+
+
+@dataclass(slots=True, eq=False)
 class Rule:
     """One line of an audited discount document.
 
@@ -25,15 +36,18 @@ class Rule:
         line: the line's place in the document; of two that say the same, the later holds.
         effective_from: first store day it holds, `effective_to` the last, None without end.
         audited_at: from when it was known; `audit_seq` orders audits, also within a second.
-        voided_at: from when it was void again.
+        voided_at: from when it was known that it no longer holds, None while it does;
+            `end_seq` is that audit's number, and `is_replaced` that the document took effect
+            anew rather than being voided.
         condition: the stored expression that must hold for a sale and line; "" for every one.
+        record_id: the document's id.
     """
 
     no: str
     line: int
     level: str
-    targets: frozenset[str]
-    card_types: frozenset[str]
+    targets: Collection[str]
+    card_types: Collection[str]
     rate: Decimal
     joins_stacking: bool
     effective_from: date
@@ -42,11 +56,29 @@ class Rule:
     audit_seq: int
     voided_at: datetime | None = None
     condition: str = ""
+    end_seq: int | None = None
+    is_replaced: bool = False
+    record_id: str = ""
+    _facts: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Return what people are told of it, made once: number, line from 1 on, rate, days."""
+        if self._facts is None:
+            self._facts = {
+                "no": self.no,
+                "line": self.line + 1,
+                "level": self.level,
+                "rate": f"{self.rate:f}",
+                "from": self.effective_from.isoformat(),
+                "to": self.effective_to.isoformat() if self.effective_to else "",
+            }
+        return self._facts
 
     @property
     def rank(self) -> tuple[int, int, int]:
         """Return what decides between matching rules: level, then audit, then line."""
-        return LEVELS.index(self.level), self.audit_seq, self.line
+        return _HEIGHT[self.level], self.audit_seq, self.line
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +104,12 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The member rate of one product for one card type at one moment, with its grounds."""
+    """The member rate of one product for one card type at one moment, with its grounds.
+
+    Attributes:
+        rule: what gave it; None where it is the card type's own.
+        lost: the nearest of the other rules for the product, at most `MOST_LOST`, by rank.
+    """
 
     rate: Decimal
     rule: Rule | None
@@ -84,24 +121,87 @@ class Resolution:
         return self.rule is None or self.rule.joins_stacking
 
 
-class RuleIndex:
-    """Rules arranged so that a look-up costs six probes, however many documents there are."""
+#: Why the condition of a rule does not hold, such as `condition_not_met`; None when it holds.
+Holds = Callable[[str], str | None]
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        """Arrange `rules`; the index never changes afterwards."""
-        cells: defaultdict[tuple[str, str, str], list[Rule]] = defaultdict(list)
-        for rule in rules:
+
+def always(_condition: str) -> str | None:
+    """Return that a condition holds, for whoever asks without a sale."""
+    return None
+
+
+class RuleIndex:
+    """Rules arranged so that a look-up costs six probes, however many documents there are.
+
+    A document that takes effect or ends is added; whoever resolves at an earlier moment
+    still finds what held and was known then, so an index may be used while it grows.
+    """
+
+    __slots__ = ("_cells", "_live", "_shared")
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        """Arrange `rules`."""
+        self._cells: dict[tuple[str, str], dict[str, Cell[Rule]]] = {}
+        self._live: dict[str, list[Rule]] = {}
+        self._shared: dict[Any, Any] = {}
+        for rule in sorted(rules, key=lambda rule: (rule.audit_seq, rule.line)):
+            self.add(rule)
+
+    def add(self, rule: Rule) -> None:
+        """Add a rule that was audited after all the others."""
+        for card_type in rule.card_types:
+            cells = self._cells.setdefault((card_type, rule.level), {})
+            for target in rule.targets:
+                cell = cells.get(target)
+                if cell is None:
+                    cells[target] = cell = Cell()
+                cell.append(rule)
+        if rule.record_id:
+            self._live.setdefault(rule.record_id, []).append(rule)
+
+    def end(self, record_id: str, seq: int, at: datetime, *, is_replaced: bool) -> None:
+        """Note that what a document said until now ended with an audit."""
+        for rule in self._live.pop(record_id, ()):
+            rule.end_seq, rule.is_replaced, rule.voided_at = seq, is_replaced, at
             for card_type in rule.card_types:
+                cells = self._cells[card_type, rule.level]
                 for target in rule.targets:
-                    cells[card_type, rule.level, target].append(rule)
-        self._cells = {
-            key: tuple(sorted(found, key=lambda rule: rule.rank, reverse=True))
-            for key, found in cells.items()
-        }
+                    cells[target].ended(rule)
+
+    def take_effect(
+        self, record_id: str, seq: int, at: datetime, values: Mapping[str, Any]
+    ) -> None:
+        """Add a document that took effect, in the place of what it said until now.
+
+        `values` are its stored values; later audits have higher numbers.
+        """
+        self.end(record_id, seq, at, is_replaced=True)
+        share = self._shared.setdefault
+        card_types = share(found := tuple(values["card_types"]), found)
+        first, last = values["effective_from"], values.get("effective_to")
+        for number, line in enumerate(values["lines"]):
+            self.add(
+                Rule(
+                    no=values["no"],
+                    line=number,
+                    level=sys.intern(line["scope"]),
+                    targets=tuple(map(sys.intern, line["targets"])),
+                    card_types=card_types,
+                    rate=share(rate := plain_rate(line["rate"]), rate),
+                    joins_stacking=line["joins_stacking"] is not False,
+                    effective_from=share(first, first),
+                    effective_to=share(last, last),
+                    audited_at=at,
+                    audit_seq=seq,
+                    condition=line.get("condition") or "",
+                    record_id=record_id,
+                )
+            )
 
     def rules_at(self, card_type: str, level: str, target: str) -> tuple[Rule, ...]:
         """Return the rules of one cell, the highest rank first, whether they hold or not."""
-        return self._cells.get((card_type, level, target), ())
+        cell = self._cells.get((card_type, level), {}).get(target)
+        return tuple(reversed(cell.rules)) if cell else ()
 
     def resolve(
         self,
@@ -110,31 +210,112 @@ class RuleIndex:
         card_type: str,
         default_rate: Decimal,
         moment: Moment,
+        holds: Holds = always,
     ) -> Resolution:
-        """Return the rate of a product, given as level -> code; a missing level never matches."""
+        """Return the rate of a product, given as level -> code; a missing level never matches.
+
+        `holds` tells whether the condition of a rule does, for this sale and line.
+        """
+        cells: list[Cell[Rule]] = []
         winner: Rule | None = None
-        lost: list[Lost] = []
-        for level in reversed(LEVELS):
+        home, place = -1, -1
+        unmet: dict[int, str] = {}
+        for level in _FALLING:
+            found = self._cells.get((card_type, level))
             target = product.get(level)
-            for rule in self._cells.get((card_type, level, target), ()) if target else ():
-                why = not_in_force(rule, moment)
-                if why is None and winner is None:
-                    winner = rule
-                else:
-                    lost.append(Lost(rule, why or _beaten(rule, winner)))
-        return Resolution(winner.rate if winner else default_rate, winner, tuple(lost))
+            cell = found.get(target) if found and target else None
+            if cell is None:
+                continue
+            if winner is None:
+                winner, place = _highest(cell, moment, holds, unmet)
+                if winner is not None:
+                    home = len(cells)
+            cells.append(cell)
+        if winner is not None:
+            lost = _lost(cells, home, place, winner, moment, unmet) if _has_more(cells) else ()
+            return Resolution(winner.rate, winner, lost)
+        lost = _lost(cells, len(cells), -1, None, moment, unmet) if cells else ()
+        return Resolution(default_rate, None, lost)
+
+
+def _has_more(cells: list[Cell[Rule]]) -> bool:
+    return len(cells) > 1 or len(cells[0].rules) > 1
+
+
+def _highest(
+    cell: Cell[Rule], moment: Moment, holds: Holds, unmet: dict[int, str]
+) -> tuple[Rule | None, int]:
+    """Return the rule of a cell that ranks highest of those that hold, and its place."""
+    for place in cell.falling(moment.on.toordinal(), moment.audit_seq):
+        rule = cell.rules[place]
+        if not_in_force(rule, moment) is None:
+            why = holds(rule.condition) if rule.condition else None
+            if why is None:
+                return rule, place
+            unmet[id(rule)] = why
+    return None, -1
+
+
+def _lost(
+    cells: list[Cell[Rule]],
+    home: int,
+    place: int,
+    winner: Rule | None,
+    moment: Moment,
+    unmet: Mapping[int, str],
+) -> tuple[Lost, ...]:
+    """Return the losers nearest to the winner at `place` of `cells[home]`, by rank."""
+    below = _reading(cells, home, place, MOST_LOST)
+    above: list[Rule] = []
+    for number in range(home, -1, -1):
+        if number < len(cells) and len(above) < MOST_LOST:
+            rules = cells[number].rules
+            last = place if number == home else -1
+            above += rules[max(last + 1, len(rules) - MOST_LOST + len(above)) :][::-1]
+    above = above[: max(LEAST_ABOVE, MOST_LOST - len(below))]
+    below = below[: MOST_LOST - len(above)]
+    if len(cells) > 1:
+        above.sort(key=_rank, reverse=True)
+    return tuple(
+        [
+            Lost(rule, not_in_force(rule, moment) or unmet.get(id(rule)) or _beaten(rule, winner))
+            for rule in (*above, *below)
+        ]
+    )
+
+
+def _rank(rule: Rule) -> tuple[int, int, int]:
+    return rule.rank
+
+
+def _reading(cells: list[Cell[Rule]], home: int, place: int, most: int) -> list[Rule]:
+    """Return the rules that rank below a place, the highest first, at most so many."""
+    found: list[Rule] = []
+    for number in range(home, len(cells)):
+        rules = cells[number].rules
+        first = place if number == home else len(rules)
+        found += rules[max(0, first - (most - len(found))) : first][::-1]
+        if len(found) >= most:
+            break
+    return found
 
 
 def not_in_force(rule: Rule, moment: Moment) -> str | None:
     """Return why `rule` does not hold at a moment, or None when it holds.
 
-    One of `not_yet_audited`, `void`, `not_yet_effective`, `expired`.
+    One of `not_yet_audited`, `void`, `replaced`, `not_yet_effective`, `expired`; its
+    condition is another matter.
     """
-    unseen = moment.audit_seq is not None and rule.audit_seq > moment.audit_seq
-    if unseen or rule.audited_at > moment.at:
+    known = moment.audit_seq
+    if (known is not None and rule.audit_seq > known) or rule.audited_at > moment.at:
         return "not_yet_audited"
-    if rule.voided_at is not None and rule.voided_at <= moment.at:
-        return "void"
+    ended = rule.voided_at
+    if (
+        ended is not None
+        and ended <= moment.at
+        and (known is None or rule.end_seq is None or rule.end_seq <= known)
+    ):
+        return "replaced" if rule.is_replaced else "void"
     if rule.effective_from > moment.on:
         return "not_yet_effective"
     if rule.effective_to is not None and rule.effective_to < moment.on:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.api import Conflict, Document, Invalid, NotFound, new_id
+from core.api import Conflict, Document, Invalid, plugin_settings
 from plugins.discount_rules.operations import documents, pricing
 from plugins.discount_rules.rules.pricing import Stacking
 
@@ -127,13 +127,13 @@ def test_document_for_a_card_type_not_in_force_is_not_put_in_force(shipped):
     )  # fmt: skip
 
 
-def test_stacking_follows_the_settings_at_the_next_request(shipped, gold):
-    rates = (Decimal("0.8000"), Decimal("0.9500"))
-    assert pricing.stacking_of(shipped.context("cashier"), gold) == Stacking(2, *rates)
+def test_stacking_follows_the_settings_at_the_next_request(shipped):
+    values = {"stack_start": Decimal("0.8"), "stack_rate": Decimal("0.95")}
+    settings = plugin_settings(shipped.context("cashier"), "discount_rules")
+    assert pricing.stacking_of(settings, values) == Stacking(2, *values.values())
     answer = shipped.set("discount_rules", stacking_mode=1, stack_needs_other=False)
     assert answer == {"stacking_mode": 1, "stack_needs_other": False}
-    assert pricing.stacking_of(shipped.context("cashier"), gold) == Stacking(
-        1, *rates, needs_other=False
+    settings = plugin_settings(shipped.context("cashier"), "discount_rules")
+    assert pricing.stacking_of(settings, values) == Stacking(
+        1, *values.values(), needs_other=False
     )
-    with pytest.raises(NotFound):
-        pricing.stacking_of(shipped.context("cashier"), new_id())
