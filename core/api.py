@@ -26,6 +26,7 @@ from core.ledger.reading import (
     postings_of,
 )
 from core.ledger.reckoning import Lot
+from core.records.codes import draw_code, forget_codes, keep_codes, try_code, unlock_code
 from core.records.counters import next_number
 from core.records.inforce import Effect, audit_seq, in_force
 from core.records.plugin_settings import plugin_settings
@@ -78,8 +79,11 @@ __all__ = [
     "accounts_of",
     "audit_seq",
     "balance",
+    "draw_code",
+    "forget_codes",
     "hookimpl",
     "in_force",
+    "keep_codes",
     "lots_from",
     "lots_of",
     "new_id",
@@ -93,6 +97,8 @@ __all__ = [
     "stored_expression",
     "table",
     "translate",
+    "try_code",
+    "unlock_code",
 ]
 
 

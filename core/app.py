@@ -24,6 +24,7 @@ from core.files.store import FileStore
 from core.i18n import LOCALES
 from core.jobs import plugin_events
 from core.jobs.handlers import HANDLERS
+from core.keys import KeyRing
 from core.records import edits, uploads
 from core.records.people import PEOPLE
 from core.rest import errors, exchange, routes
@@ -113,6 +114,7 @@ def create_app(
 def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
     """Return the hooks of core's own parts and of every plugin, and the plugins found."""
     hooks, plugins = load_hooks(settings.plugins)
+    hooks.keys = KeyRing(settings.secret_key, settings.former_keys)
     guard.register(hooks)
     till_guard.register(hooks)
     uploads.register(FileStore(settings.files))

@@ -12,7 +12,9 @@ from sqlalchemy.engine import Connection
 from core.actor import Actor
 from core.clock import Clock
 from core.db import Database
-from core.errors import Forbidden, Problem, ReleaseChanged
+from core.errors import ConfigurationError, Forbidden, Problem, ReleaseChanged
+from core.i18n import N_
+from core.keys import KeyRing
 from core.tables.registry import Registries, Registry
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ class Context:
         client: from where and how surely the actor acts.
         warnings: what rules had to say without refusing; the edges show them.
         last: what is done at the end of the write transaction under way, within it.
+        ended: what is told, outside of it, whether the write transaction under way was
+            committed; what must hold after a refusal too is written there.
         cause: the automation's run that acts; events of its changes carry it on.
         time_zone: the store day's zone where no store is linked.
         is_presumed: the release and the actor's rights are those that this process saw
@@ -78,6 +82,7 @@ class Context:
     pending: "Pending | None" = None
     warnings: list[Problem] = field(default_factory=list)
     last: list[Callable[[], None]] = field(default_factory=list)
+    ended: list[Callable[[bool], None]] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -146,17 +151,33 @@ class Context:
         if self.is_writing and self.connection is not None:
             yield self.connection
             return
-        outer = self.connection
+        outer, is_committed = self.connection, False
         hold = self.registries.holding(self.registry, whole=self.is_presumed)
-        with self.db.write(durable=durable, opening=hold) as connection:
-            self.connection, self.is_writing, self.is_presumed = connection, True, False
-            try:
-                yield connection
-                while self.last:
-                    self.last.pop(0)()
-            finally:
-                self.connection, self.is_writing = outer, False
-                self.last.clear()
+        try:
+            with self.db.write(durable=durable, opening=hold) as connection:
+                self.connection, self.is_writing, self.is_presumed = connection, True, False
+                try:
+                    yield connection
+                    while self.last:
+                        self.last.pop(0)()
+                finally:
+                    self.connection, self.is_writing = outer, False
+                    self.last.clear()
+            is_committed = True
+        finally:
+            while self.ended:
+                self.ended.pop(0)(is_committed)
+
+    @property
+    def keys(self) -> KeyRing:
+        """Return the installation's keys, to sign and hash with.
+
+        Raises:
+            ConfigurationError: this process was given none.
+        """
+        if self.hooks.keys is None:
+            raise ConfigurationError(N_("This process was given no key to sign with."))
+        return self.hooks.keys
 
     def signature(self) -> dict[str, Any]:
         """Return who acts, when, through which door and on which release, as the history says."""

@@ -57,7 +57,8 @@ class Settings:
     Attributes:
         home: the instance folder: database, secret key, uploads, site schema.
         database_url: SQLite or PostgreSQL.
-        secret_key: signs sessions and tokens.
+        secret_key: signs sessions and tokens; keys of plugins are derived from it.
+        former_keys: secret keys of before, by which cards and codes made then are still known.
         is_production: refuses weak settings and sends cookies over HTTPS only.
         time_zone: the store day's zone where no store is linked.
         locale: the language of people who chose none; empty follows the browser.
@@ -81,6 +82,7 @@ class Settings:
     plugins: Path = ROOT / "plugins"
     mail: Mail | None = None
     webhook_hosts: tuple[str, ...] = ()
+    former_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def files(self) -> Path:
@@ -128,11 +130,8 @@ class Settings:
             secret_key=environ.get("GUANXI_SECRET_KEY") or kept_secret(home),
             is_production=is_production,
             locale=locale,
-            webhook_hosts=tuple(
-                one.strip().lower()
-                for one in (environ.get("GUANXI_WEBHOOK_HOSTS") or "").split(",")
-                if one.strip()
-            ),
+            former_keys=_listed(environ.get("GUANXI_FORMER_KEYS")),
+            webhook_hosts=_listed((environ.get("GUANXI_WEBHOOK_HOSTS") or "").lower()),
             base_url=(environ.get("GUANXI_BASE_URL") or "").rstrip("/"),
             **settings,  # type: ignore[arg-type]  # each value was checked above
         )
@@ -180,6 +179,11 @@ def is_weak_secret(key: str) -> bool:
         or len(set(key)) < _MIN_DISTINCT
         or any(known * 2 in lowered or lowered == known for known in _KNOWN_SECRETS)
     )
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    """Return what stands between commas."""
+    return tuple(one.strip() for one in (text or "").split(",") if one.strip())
 
 
 def _problem(variable: str, text: str, value: str) -> Problem:

@@ -31,6 +31,7 @@ from core.extension.hookspecs import PROJECT, Change, Document, Event
 if TYPE_CHECKING:
     from core.context import Context
     from core.extension.manifest import Manifest
+    from core.keys import KeyRing
     from core.schema.actiontypes import ActionCall, PluginAction
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ class Hooks:
         self._known: dict[str, tuple[str, ...]] = {}
         #: Name -> manifest of every plugin found, None for one whose manifest is broken.
         self.manifests: dict[str, Manifest | None] = {}
+        #: What plugins sign and hash with; None in a process that was given no key.
+        self.keys: KeyRing | None = None
         self._calls: dict[tuple[str, str], tuple[_Implementation, ...]] = {}
         self._failed: dict[str, tuple[int, str]] = {}
         self._notes: list[threading.Thread] = []

@@ -19,6 +19,7 @@ from core.db import Database
 from core.errors import Problem
 from core.extension.discovery import find_plugins, load_plugins, usable_sources
 from core.extension.hooks import Hooks
+from core.keys import KeyRing
 from core.migration.run import Publication, bootstrap, publish
 from core.records.history import record_history
 from core.records.operations import create_record, delete_record, update_record
@@ -114,6 +115,7 @@ def shipped_storage(
 ) -> Iterator[tuple[Prepared, Hooks]]:
     """Yield a database with the shipped schema published, and the plugins' hooks."""
     hooks, plugins = Hooks(), find_plugins(ROOT / "plugins")
+    hooks.keys = KeyRing("of tests alone")
     guard.register(hooks)
     till_guard.register(hooks)
     load_plugins(plugins, hooks)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from core.api import Change, Context, Document, Event, FieldType, hookimpl
-from plugins.card_types import operations
+from core.api import Change, Context, Document, Event, FieldType, Sale, hookimpl
 from plugins.card_types.fieldtypes import CardNumberType
+from plugins.card_types.operations import numbering, showing
 
 
 @hookimpl
@@ -16,17 +16,23 @@ def guanxi_register_field_types() -> Sequence[FieldType]:
 @hookimpl
 def guanxi_before_save(ctx: Context, change: Change) -> None:
     """Number and date cards; keep card types fit for the cards they have."""
-    operations.CHECKS[change.record_type](ctx, change)
+    numbering.CHECKS[change.record_type](ctx, change)
 
 
 @hookimpl
 def guanxi_before_apply(ctx: Context, document: Document) -> None:
     """Refuse a card type whose numbers collide with one in force by now."""
-    operations.check_release(ctx, document)
+    numbering.check_release(ctx, document)
+
+
+@hookimpl
+def guanxi_before_quote(ctx: Context, sale: Sale) -> None:
+    """Find the card that is shown and whether it is good."""
+    showing.show_card(ctx, sale)
 
 
 @hookimpl
 def guanxi_after_event(ctx: Context, event: Event) -> None:
     """Tell the people who run the server when a card type runs out of serials."""
     if event.topic == "record.created":
-        operations.report_low_stock(ctx, event.payload["id"])
+        numbering.report_low_stock(ctx, event.payload["id"])

@@ -12,9 +12,9 @@ NAMES = [
     "Posted", "Problem", "Return", "ReturnLine", "Review", "Sale", "SaleConditions",
     "SaleLine", "Shown",
     "StoreFacts", "Taken", "TextType", "UserError", "accounts_of", "audit_seq", "balance",
-    "hookimpl", "in_force", "lots_from", "lots_of", "new_id", "next_number", "option_label",
-    "plugin_settings", "post", "postings_of", "query", "secret_matches", "stored_expression",
-    "table", "translate",
+    "draw_code", "forget_codes", "hookimpl", "in_force", "keep_codes", "lots_from", "lots_of",
+    "new_id", "next_number", "option_label", "plugin_settings", "post", "postings_of", "query",
+    "secret_matches", "stored_expression", "table", "translate", "try_code", "unlock_code",
 ]  # fmt: skip
 
 HOOKS = {

@@ -6,25 +6,7 @@ from datetime import date
 import pytest
 
 from core.api import Change, Conflict, Event, Invalid, new_id
-
-
-@pytest.fixture
-def store(shipped):
-    return shipped.create("Admin", "store", code="01", name="Riverside")["id"]
-
-
-@pytest.fixture
-def member(shipped):
-    return shipped.create("clerk", "member", no="M1", name="Lin")["id"]
-
-
-def make_type(shipped, *, effective=True, **changes):
-    """Return the id of a card type, in force unless told otherwise."""
-    plain = {"code": "GOLD", "name": "Gold", "type_prefix": "01", "serial_length": 4}
-    made = shipped.create("clerk", "card_type", **(plain | changes))
-    if effective:
-        assert shipped.approve("card_type", made["id"])["status"] == "effective"
-    return made["id"]
+from plugins.card_types.tests.card_world import make_type
 
 
 def codes(caught):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.card_types import rules
-from plugins.card_types.rules import Numbering
+from plugins.card_types.rules import life, numbers
+from plugins.card_types.rules.numbers import Numbering
 
 CASES = [
     ("02", "88", 999999, 6, 1, "A", "02889999997A"),
@@ -43,34 +43,34 @@ numberings = st.builds(
 def test_printed_number_is_what_the_form_prescribes(case):
     store, prefix, serial, length, check, suffix, number = case
     numbering = Numbering(prefix, length, 0, None, check, suffix)
-    assert rules.printed_number(store, numbering, serial) == number
-    assert rules.serial_in(number, store, numbering) == serial
+    assert numbers.printed_number(store, numbering, serial) == number
+    assert numbers.serial_in(number, store, numbering) == serial
 
 
 def test_check_digits_skip_letters_of_the_store():
     numbering = make_numbering()
-    number = rules.printed_number("LON", numbering, 7)
-    assert number == "LON01" + "0007" + rules.luhn_digit("010007")
+    number = numbers.printed_number("LON", numbering, 7)
+    assert number == "LON01" + "0007" + numbers.luhn_digit("010007")
 
 
 @given(st.text("0123456789", min_size=1, max_size=20))
 def test_luhn_finds_every_single_wrong_digit(digits):
-    good = digits + rules.luhn_digit(digits)
+    good = digits + numbers.luhn_digit(digits)
     for position, char in enumerate(good):
         bad = good[:position] + str((int(char) + 1) % 10) + good[position + 1 :]
-        assert rules.luhn_digit(bad[:-1]) != bad[-1]
+        assert numbers.luhn_digit(bad[:-1]) != bad[-1]
 
 
 @given(st.text("0123456789", min_size=1, max_size=20))
 def test_mod97_completes_to_one(digits):
-    assert int(digits + rules.mod97_digits(digits)) % 97 == 1
+    assert int(digits + numbers.mod97_digits(digits)) % 97 == 1
 
 
 @pytest.mark.parametrize(
     "number", ["", "0101", "01010007", "0101000X3", "010100074", "9901000", "0101000\uff173"]
 )
 def test_serial_in_refuses_what_the_rules_did_not_print(number):
-    assert rules.serial_in(number, "01", make_numbering()) is None
+    assert numbers.serial_in(number, "01", make_numbering()) is None
 
 
 @pytest.mark.parametrize(
@@ -85,22 +85,22 @@ def test_range_ends_where_it_says_or_fills_its_digits(last, end, size, inside):
 
 
 def test_numbering_faults_name_the_bound_that_has_too_many_digits():
-    assert rules.numbering_faults(make_numbering(first=10000, last=10001)) == [
+    assert numbers.numbering_faults(make_numbering(first=10000, last=10001)) == [
         ("serial_from", "too_long"),
         ("serial_to", "too_long"),
     ]
-    assert rules.numbering_faults(make_numbering(first=9999)) == []
+    assert numbers.numbering_faults(make_numbering(first=9999)) == []
 
 
 @given(numberings, numberings)
 def test_overlaps_misses_no_collision(one, other):
     def printed(numbering):
         serials = {numbering.first, numbering.end, *range(numbering.first, numbering.end + 1)}
-        return {rules.printed_number("05", numbering, serial) for serial in serials}
+        return {numbers.printed_number("05", numbering, serial) for serial in serials}
 
     if printed(one) & printed(other):
-        assert rules.overlaps(one, other)
-    assert rules.overlaps(one, other) == rules.overlaps(other, one)
+        assert numbers.overlaps(one, other)
+    assert numbers.overlaps(one, other) == numbers.overlaps(other, one)
 
 
 @pytest.mark.parametrize(
@@ -119,14 +119,14 @@ def test_overlaps_misses_no_collision(one, other):
 )
 def test_overlaps_by_example(changes, expected):
     other = make_numbering(**({"last": 5} | changes))
-    assert rules.overlaps(make_numbering(last=5), other) is expected
+    assert numbers.overlaps(make_numbering(last=5), other) is expected
 
 
 @pytest.mark.parametrize(
     ("left", "size", "expected"), [(6, 100, False), (5, 100, True), (0, 100, True), (1, 19, False)]
 )
 def test_is_low_at_so_many_hundredths(left, size, expected):
-    assert rules.is_low(left, size, 5) is expected
+    assert numbers.is_low(left, size, 5) is expected
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_is_low_at_so_many_hundredths(left, size, expected):
     ],
 )
 def test_changed_format_allows_more_digits_only(changes, expected):
-    assert rules.changed_format(make_numbering(), make_numbering(**changes)) == expected
+    assert numbers.changed_format(make_numbering(), make_numbering(**changes)) == expected
 
 
 @pytest.mark.parametrize(
@@ -151,15 +151,15 @@ def test_changed_format_allows_more_digits_only(changes, expected):
      (4, 5, ["serial_from", "serial_to"])],
 )  # fmt: skip
 def test_bounds_inside_keeps_used_serials(first, last, expected):
-    assert rules.bounds_inside(make_numbering(first=first, last=last), 3, 7) == expected
+    assert numbers.bounds_inside(make_numbering(first=first, last=last), 3, 7) == expected
 
 
 def test_life_allows_found_cards_and_no_return_from_the_end():
-    assert rules.may_become("lost", "active")
-    assert rules.may_become("cancelled", "cancelled")
-    assert not rules.may_become("cancelled", "active")
-    assert not rules.may_become("active", "made")
-    assert {target for targets in rules.LIFE.values() for target in targets} < set(rules.LIFE)
+    assert life.may_become("lost", "active")
+    assert life.may_become("cancelled", "cancelled")
+    assert not life.may_become("cancelled", "active")
+    assert not life.may_become("active", "made")
+    assert {target for targets in life.LIFE.values() for target in targets} < set(life.LIFE)
 
 
 @pytest.mark.parametrize(
@@ -173,4 +173,4 @@ def test_life_allows_found_cards_and_no_return_from_the_end():
     ],
 )
 def test_valid_until_counts_whole_months(day, months, expected):
-    assert rules.valid_until(day, months) == expected
+    assert life.valid_until(day, months) == expected

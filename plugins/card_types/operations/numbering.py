@@ -20,8 +20,8 @@ from core.api import (
     query,
     table,
 )
-from plugins.card_types import rules
-from plugins.card_types.rules import Numbering
+from plugins.card_types.rules import life, numbers
+from plugins.card_types.rules.numbers import Numbering
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def report_low_stock(ctx: Context, card_id: str) -> None:
     if numbering is None:
         return
     left = max(0, numbering.end - found[0].serial)
-    if rules.is_low(left, numbering.size, hundredths):
+    if numbers.is_low(left, numbering.size, hundredths):
         log.warning(
             "card type %s has %d of %d serials left", card_type["name"], left, numbering.size
         )
@@ -161,7 +161,7 @@ def _number_card(ctx: Context, change: Change) -> None:
         serial = _next_serial(ctx, values["card_type"], card_type, numbering)
         _warn_when_low(ctx, change, numbering.end - serial, numbering.size)
     values["serial"] = serial
-    values["number"] = rules.printed_number(card_type["store_code"], numbering, serial)
+    values["number"] = numbers.printed_number(card_type["store_code"], numbering, serial)
     if values.get("status") in {"issued", "active"}:
         _date_card(ctx, change, card_type["validity_months"])
 
@@ -173,7 +173,7 @@ def _given_serial(values: Mapping[str, Any], store: str, numbering: Numbering) -
         Invalid: it is not.
     """
     number, serial = values.get("number"), values.get("serial")
-    found = rules.serial_in(number, store, numbering) if number else serial
+    found = numbers.serial_in(number, store, numbering) if number else serial
     if found is None:
         text = N_("This number does not follow from the card type and the store.")
         raise Invalid(problems=[Problem("number", "card_types.bad_number", text)])
@@ -199,7 +199,7 @@ def _next_serial(
     hint = numbering.first + turn - 1
     serial = hint if hint <= numbering.end else numbering.first
     for _ in range(MOST_SKIPPED):
-        number = rules.printed_number(card_type["store_code"], numbering, serial)
+        number = numbers.printed_number(card_type["store_code"], numbering, serial)
         if numbering.has(serial) and not _is_taken(ctx, type_id, serial, number):
             if serial > hint:
                 _take(ctx, _counter(type_id), serial - hint)
@@ -242,7 +242,7 @@ def _free_serial(ctx: Context, type_id: str, first: int, last: int) -> int | Non
 
 def _warn_when_low(ctx: Context, change: Change, left: int, size: int) -> None:
     hundredths = plugin_settings(ctx, "card_types")["low_hundredths"]
-    if rules.is_low(left, size, hundredths):
+    if numbers.is_low(left, size, hundredths):
         text = N_("The card type has few serials left: {left} of {size}.")
         params = {"left": left, "size": size}
         change.warnings.append(Problem("card_type", "card_types.low", text, params))
@@ -250,7 +250,7 @@ def _warn_when_low(ctx: Context, change: Change, left: int, size: int) -> None:
 
 def _check_life(ctx: Context, change: Change) -> None:
     wanted, status = change.values.get("status"), (change.before or {}).get("status")
-    if wanted and status and not rules.may_become(status, wanted):
+    if wanted and status and not life.may_become(status, wanted):
         text = N_("A card that is {status} cannot become {wanted}.")
         shown = {
             "status": option_label(ctx, "card", "status", status),
@@ -266,13 +266,13 @@ def _date_card(ctx: Context, change: Change, months: int | None) -> None:
     if after.get("issued_on") is None:
         change.values["issued_on"] = issued_on
     if after.get("valid_until") is None:
-        change.values["valid_until"] = rules.valid_until(issued_on, months)
+        change.values["valid_until"] = life.valid_until(issued_on, months)
 
 
 def _refuse_faults(
     ctx: Context, type_id: str, before: Mapping[str, Any] | None, numbering: Numbering
 ) -> None:
-    faults = rules.numbering_faults(numbering)
+    faults = numbers.numbering_faults(numbering)
     was = numbering_of(before) if before else None
     if was is not None:
         faults += _used_faults(ctx, type_id, was, numbering)
@@ -292,9 +292,10 @@ def _used_faults(
     used = query(ctx, bounds.where(card.card_type == type_id))[0]
     if used.lowest is None:
         return []
+    left_out = numbers.bounds_inside(numbering, used.lowest, used.highest)
     return [
-        *((field, "format") for field in rules.changed_format(was, numbering)),
-        *((field, "range") for field in rules.bounds_inside(numbering, used.lowest, used.highest)),
+        *((field, "format") for field in numbers.changed_format(was, numbering)),
+        *((field, "range") for field in left_out),
     ]
 
 
@@ -307,7 +308,7 @@ def _overlapping(ctx: Context, type_id: str, numbering: Numbering) -> str:
     names = []
     for row in query(ctx, in_force.order_by(columns.code)):
         other = numbering_of(row._asdict())
-        if other is not None and rules.overlaps(numbering, other):
+        if other is not None and numbers.overlaps(numbering, other):
             names.append(row.name)
     return ", ".join(names)
 

@@ -1,0 +1,1 @@
+"""What holds for cards and card types, as pure functions on values."""
