@@ -15,11 +15,16 @@ from core.extension.hookspecs import Change, Document, Event, Review, hookimpl
 from core.extension.sales import Goods, Return, ReturnLine, Sale, SaleLine, Shown, StoreFacts
 from core.i18n import N_, pick, translate
 from core.ids import new_id
+from core.ledger.errors import Insufficient
+from core.ledger.holding import Hold, find_hold, hold, post_hold, void_hold
 from core.ledger.moves import DEFAULT, Move, Moved, Posted, Taken
+from core.ledger.moving import reverse, transfer
 from core.ledger.posting import post
 from core.ledger.reading import (
     Balance,
+    Standing,
     accounts_of,
+    as_of,
     balance,
     lots_from,
     lots_of,
@@ -56,6 +61,8 @@ __all__ = [
     "FieldType",
     "Forbidden",
     "Goods",
+    "Hold",
+    "Insufficient",
     "IntegerType",
     "Invalid",
     "Lot",
@@ -72,15 +79,19 @@ __all__ = [
     "SaleConditions",
     "SaleLine",
     "Shown",
+    "Standing",
     "StoreFacts",
     "Taken",
     "TextType",
     "UserError",
     "accounts_of",
+    "as_of",
     "audit_seq",
     "balance",
     "draw_code",
+    "find_hold",
     "forget_codes",
+    "hold",
     "hookimpl",
     "in_force",
     "keep_codes",
@@ -91,14 +102,18 @@ __all__ = [
     "option_label",
     "plugin_settings",
     "post",
+    "post_hold",
     "postings_of",
     "query",
+    "reverse",
     "secret_matches",
     "stored_expression",
     "table",
+    "transfer",
     "translate",
     "try_code",
     "unlock_code",
+    "void_hold",
 ]
 
 

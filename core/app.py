@@ -25,6 +25,7 @@ from core.i18n import LOCALES
 from core.jobs import plugin_events
 from core.jobs.handlers import HANDLERS
 from core.keys import KeyRing
+from core.ledger import expiry
 from core.records import edits, uploads
 from core.records.people import PEOPLE
 from core.rest import errors, exchange, routes
@@ -129,6 +130,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
         bulk.register()
         holding.register()
         sweeping.register()
+        expiry.register()
         STAFF.register(load_staff)
         run_tests_with(run_tests)
         edits.register(active_user)

@@ -12,6 +12,7 @@ from core.appendonly import unguarded
 from core.audit import history
 from core.cli.console import NOT_INSTALLED, Refusal, open_services, refusing, system_context
 from core.files.evidence import content_problems, count_contents
+from core.ledger import proof
 from core.migration.verify import table_problems
 from core.records.history import history_problems
 from core.records.inforceproof import count_effects, in_force_problems
@@ -33,7 +34,7 @@ _NAMED = 50
 )
 @refusing
 def verify(roots: Path | None) -> None:
-    """Prove the histories, approvals, tables and files; exit with 1 on any break.
+    """Prove the histories, approvals, tables, ledger and files; exit with 1 on any break.
 
     Only exported roots can show that the last events of an approval, or all of it, are gone.
     """
@@ -53,6 +54,7 @@ def verify(roots: Path | None) -> None:
         breaks += _report(told, user_problems(connection))
         breaks += _approvals(connection)
         breaks += _roots(connection, roots)
+    breaks += _ledger(services)
     contents = count_contents(services.db)
     proved = f"contents of {contents:,} files are there, byte by byte"
     breaks += _report(proved, content_problems(services.db, services.files))
@@ -66,7 +68,7 @@ def verify(roots: Path | None) -> None:
 
 def _approvals(connection: Connection) -> int:
     """Prove each approval's chain and rows; return how many breaks were found."""
-    guarded = "the database refuses to change events and votes"
+    guarded = "the database refuses to change events, votes and postings"
     breaks = _report(guarded, (f"{name} has lost its trigger" for name in unguarded(connection)))
     instances = events = erased = 0
     problems: list[str] = []
@@ -90,6 +92,13 @@ def _roots(connection: Connection, exported: Path | None) -> int:
     files = root_files(exported)
     problems = (str(each) for one in files for each in file_problems(connection, one))
     return breaks + _report(f"approvals reach what {len(files):,} exported roots saw", problems)
+
+
+def _ledger(services: Services) -> int:
+    """Prove every posting, account, lot and hold at one moment; count the breaks."""
+    with proof.snapshot(services.db) as connection:
+        proved = f"{proof.count_postings(connection):,} postings prove every balance"
+        return _report(proved, proof.problems(connection))
 
 
 def _carry(services: Services, folder: Path) -> None:

@@ -85,20 +85,26 @@ def open_book(
         key: what may be posted already.
         spends: all lots with something left are read too.
         named: lots that are read even when they are empty.
+
+    Raises:
+        UnknownKind: the release in force has no such kind.
     """
     kinds = ctx.registry.release.account_kinds
+    for one in holders:
+        if one.kind not in kinds:
+            raise errors.UnknownKind(kind=one.kind, unit=one.unit)
     ids = list(dict.fromkeys(named))
     read = _read(connection, kinds, holders, key, spends=spends, named=ids)
-    missing = [one for one in holders if one not in read.accounts]
+    missing = [each for each in holders if each not in read.accounts]
     if missing and read.stored is None:
         _open(ctx, connection, kinds, missing)
         read = _read(connection, kinds, holders, key, spends=spends, named=ids)
-    for one in read.accounts.values():
-        if one.owed and not spends:
-            _take_lots(one, _lots(connection.dialect, 1).rows(connection, _of([_known(one)])))
-        for lot_id, amount in (held_lots(connection, one.id) if one.held else {}).items():
-            if lot_id in one.lots:
-                one.lots[lot_id].held = amount
+    for found in read.accounts.values():
+        if found.owed and not spends:
+            _take_lots(found, _lots(connection.dialect, 1).rows(connection, _of([_known(found)])))
+        for lot_id, amount in (held_lots(connection, found.id) if found.held else {}).items():
+            if lot_id in found.lots:
+                found.lots[lot_id].held = amount
     return read
 
 

@@ -6,7 +6,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,6 +29,9 @@ Ref = tuple[str, str]
 
 #: What a posting does to its locked accounts.
 Act = Callable[[Book, Reckoning], Sequence[Moved]]
+#: What is written with a posting: gets its id and when it was posted; the accounts' chains may
+#: go on in it.
+More = Callable[[str, str], Mapping[str, Rows]]
 
 _encode = msgspec.json.Encoder().encode
 _answer = msgspec.json.Decoder(tuple[tuple[Moved, ...], dict[str, int]])
@@ -103,9 +106,9 @@ def post(  # noqa: PLR0913  each is a part of the posting
 
 def perform(
     ctx: Context, header: Header, holders: Sequence[Holder], act: Act, *, spends: bool = True,
-    named: Sequence[str] = (),
+    named: Sequence[str] = (), more: More | None = None,
 ) -> Posted:  # fmt: skip
-    """Lock the accounts of `holders`, let `act` move them and write what came of it.
+    """Lock the accounts of `holders`, let `act` move them and write what came of it, if anything.
 
     Raises:
         LedgerKeyReused: the key was used for something else.
@@ -114,21 +117,20 @@ def perform(
         whose = list(dict.fromkeys(holders))
         book = open_book(ctx, connection, whose, header.key, spends=spends, named=named)
         if book.stored is not None:
-            return replayed(book.stored, header)
-        posting_id = new_id()
+            return _replayed(book.stored, header)
         reckoning = Reckoning(
-            posting_id, header.valid_at, header.zone or ctx.time_zone, may_owe=header.may_owe
+            new_id(), header.valid_at, header.zone or ctx.time_zone, may_owe=header.may_owe
         )
         moved = tuple(act(book, reckoning))
         reckoning.finish()
-        posted = Posted(
-            posting_id, moved, {key: one.balance for key, one in reckoning.accounts.items()}
-        )
-        store(ctx, connection, header, reckoning, posted)
+        sums = {key: one.balance for key, one in reckoning.accounts.items()}
+        posted = Posted(reckoning.posting_id, moved, sums)
+        if reckoning.entries:
+            _store(ctx, connection, header, reckoning, posted, more)
         return posted
 
 
-def replayed(stored: Sequence[Any], header: Header) -> Posted:
+def _replayed(stored: Sequence[Any], header: Header) -> Posted:
     """Return what was answered when the key was posted: of its id, body hash and answer.
 
     Raises:
@@ -140,13 +142,13 @@ def replayed(stored: Sequence[Any], header: Header) -> Posted:
     return Posted(posting_id, *_answer.decode(answer), replayed=True)
 
 
-def store(
+def _store(
     ctx: Context,
     connection: Connection,
     header: Header,
     reckoning: Reckoning,
     posted: Posted,
-    more: Mapping[str, Rows] | None = None,
+    more: More | None,
 ) -> None:
     """Write a posting with its entries, lots, remainders and the accounts' sums.
 
@@ -160,11 +162,12 @@ def store(
         one.seq += 1
         one.known_at = now
     entries = _entries(reckoning)
-    row = _row(ctx, header, posted, now)
+    may_owe = header.may_owe or any(one.kind.floor != 0 for one in accounts.values())
+    row = _row(ctx, replace(header, may_owe=may_owe), posted, now)
     lots = [
         (one.id, one.account_id, one.category, one.issued, one.issued_at, one.available_at,
          one.expires_at)
-        for one in reckoning.lots
+        for one in sorted(reckoning.lots, key=lambda one: one.id)
     ]  # fmt: skip
     digest = posting_hash(row, entries, lots)
     for one in accounts.values():
@@ -176,9 +179,9 @@ def store(
         ],
         "lots": [_lot_row(one) for one in reckoning.lots],
         "remainders": [(one.id, one.remaining) for one in reckoning.touched.values()],
-        "sums": [sums(one) for one in accounts.values()],
-        **(more or {}),
+        **(more(posted.id, now) if more else {}),
     }
+    rows["sums"] = [sums_of(one) for one in accounts.values()]
     try:
         write(connection, rows)
     except IntegrityError as error:
@@ -189,7 +192,7 @@ def store(
         raise
 
 
-def sums(one: Account) -> tuple[object, ...]:
+def sums_of(one: Account) -> tuple[object, ...]:
     """Return an account's row of `core.ledger.writing`'s `sums`."""
     totals = _encode(one.totals).decode()
     return (one.id, one.balance, one.held, one.owed, totals, one.seq, one.chain, one.known_at)

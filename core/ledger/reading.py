@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -149,6 +150,42 @@ def postings_of(ctx: Context, ref: tuple[str, str]) -> list[PostingRow]:
         )
         for row in rows
     ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an account held at two times; `totals` as in `Balance`."""
+
+    balance: int
+    totals: Mapping[str, int]
+
+
+def as_of(
+    ctx: Context,
+    account_id: str,
+    *,
+    valid_at: datetime | None = None,
+    known_at: datetime | None = None,
+) -> Standing:
+    """Return an account's balance at a business instant, as it was known at another.
+
+    What is posted later never changes what was known before; each account's postings are
+    known in the order of its events, even when the clock was set back.
+    """
+    wanted = (
+        sa.select(entry.c.category, sa.cast(sa.func.sum(entry.c.amount), sa.BigInteger))
+        .join(posting, posting.c.id == entry.c.posting_id)
+        .where(entry.c.account_id == account_id)
+        .group_by(entry.c.category)
+    )
+    for column, instant in ((posting.c.valid_at, valid_at), (posting.c.known_at, known_at)):
+        if instant is not None:
+            wanted = wanted.where(column <= to_wire(instant))
+    with ctx.reading() as connection:
+        sums = {category: int(total) for category, total in connection.execute(wanted)}
+        mine = sa.select(account.c.kind).where(account.c.id == account_id)
+        kind = ctx.registry.release.account_kinds.get(connection.execute(mine).scalar() or "")
+    return Standing(sum(sums.values()), _shown(sums, kind))
 
 
 _LOTS = sa.select(

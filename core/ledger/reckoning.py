@@ -115,6 +115,8 @@ class Reckoning:
     """The moves of one posting, taken in order.
 
     Attributes:
+        posting_id: of the posting.
+        at: the business instant, in wire form.
         entries: of the owners' accounts, in order.
         counter: (kind, unit) -> category of the programme's account -> amount.
         lots: those that were made.
@@ -126,7 +128,7 @@ class Reckoning:
         self, posting_id: str, valid_at: datetime, zone: ZoneInfo, *, may_owe: bool = False
     ) -> None:
         """Begin a posting that happened at `valid_at`; `zone` is where its store days are."""
-        self._posting_id = posting_id
+        self.posting_id = posting_id
         self._day = valid_at.astimezone(zone).date()
         self._zone = zone
         self._may_owe = may_owe
@@ -163,6 +165,21 @@ class Reckoning:
                 shown = -total if category.uses else total
                 if shown < 0 and not category.negative:
                     raise errors.NegativeCategory(category=category.name, total=shown)
+
+    def spend_held(self, account: Account, kept: Iterable[tuple[str, int]], move: Move) -> Moved:
+        """Take a debit from what a hold keeps, of lots that ended since too; free the rest."""
+        left = -move.amount
+        taken: list[Taken] = []
+        self.accounts[account.id] = account
+        for lot_id, amount in kept:
+            lot = account.lots[lot_id]
+            lot.held -= amount
+            part = min(left, amount)
+            if part:
+                self._book(account, move.category, lot, -part, move.against)
+                taken.append(Taken(lot.id, lot.category, part))
+                left -= part
+        return Moved(account.id, taken=tuple(taken))
 
     def expire(self, account: Account, lots: Iterable[Lot]) -> int:
         """Take what is left of lots that have ended, holds left alone; return how much."""
@@ -202,7 +219,7 @@ class Reckoning:
             new_id(),
             account.id,
             move.category,
-            self._posting_id,
+            self.posting_id,
             move.amount,
             self.at,
             max(pending, self.at),
@@ -285,7 +302,7 @@ class Reckoning:
             account.owed -= amount
             return
         lot.remaining += amount
-        if lot.posting_id != self._posting_id:
+        if lot.posting_id != self.posting_id:
             self.touched[lot.id] = lot
 
 

@@ -8,13 +8,14 @@ from core.extension import hookspecs
 NAMES = [
     "ActionCall", "Balance", "Change", "Conflict", "Context", "DEFAULT", "DecimalType",
     "Document", "Effect", "Event", "Field", "FieldError", "FieldType", "Forbidden", "Goods",
-    "IntegerType", "Invalid", "Lot", "Move", "Moved", "N_", "NotFound", "PluginAction",
-    "Posted", "Problem", "Return", "ReturnLine", "Review", "Sale", "SaleConditions",
-    "SaleLine", "Shown",
-    "StoreFacts", "Taken", "TextType", "UserError", "accounts_of", "audit_seq", "balance",
-    "draw_code", "forget_codes", "hookimpl", "in_force", "keep_codes", "lots_from", "lots_of",
-    "new_id", "next_number", "option_label", "plugin_settings", "post", "postings_of", "query",
-    "secret_matches", "stored_expression", "table", "translate", "try_code", "unlock_code",
+    "Hold", "Insufficient", "IntegerType", "Invalid", "Lot", "Move", "Moved", "N_", "NotFound",
+    "PluginAction", "Posted", "Problem", "Return", "ReturnLine", "Review", "Sale",
+    "SaleConditions", "SaleLine", "Shown", "Standing", "StoreFacts", "Taken", "TextType",
+    "UserError", "accounts_of", "as_of", "audit_seq", "balance", "draw_code", "find_hold",
+    "forget_codes", "hold", "hookimpl", "in_force", "keep_codes", "lots_from", "lots_of",
+    "new_id", "next_number", "option_label", "plugin_settings", "post", "post_hold",
+    "postings_of", "query", "reverse", "secret_matches", "stored_expression", "table",
+    "transfer", "translate", "try_code", "unlock_code", "void_hold",
 ]  # fmt: skip
 
 HOOKS = {
