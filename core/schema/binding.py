@@ -8,7 +8,7 @@ are where text is expected.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -91,7 +91,7 @@ SHAPES: Mapping[type, Shape] = {
 }
 
 
-@lru_cache(maxsize=64)
+@cache
 def keys_of(kind: type) -> Mapping[str, inspect.Type]:
     """Return the keys that YAML may have for a model, with what each holds."""
     shape = SHAPES.get(kind, Shape())
@@ -107,7 +107,7 @@ def keys_of(kind: type) -> Mapping[str, inspect.Type]:
     }
 
 
-@lru_cache(maxsize=64)
+@cache
 def required_keys(kind: type) -> frozenset[str]:
     """Return the keys that a model must have; a field's id is found when it is missing."""
     info = inspect.type_info(kind)
