@@ -249,10 +249,17 @@ def test_ids_of_a_broken_file_are_refused():
         add_ids("a: [")
 
 
+@pytest.fixture(scope="module")
+def validator():
+    """Return what checks documents against the JSON Schema, which is a valid one itself."""
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
 @pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.yaml")), ids=lambda path: path.name)
-def test_json_schema_accepts_the_shipped_files(path):
-    document = YAML(typ="safe", pure=True).load(path.read_text())
-    jsonschema.Draft202012Validator(json_schema()).validate(document)
+def test_json_schema_accepts_the_shipped_files(path, validator):
+    validator.validate(YAML(typ="safe", pure=True).load(path.read_text()))
 
 
 @pytest.mark.parametrize(
@@ -281,11 +288,8 @@ def test_json_schema_accepts_the_shipped_files(path):
         ("{account_kind: x, unit: EUR}", False),
     ],
 )
-def test_json_schema_says_what_the_loader_says(text, good):
-    schema = json_schema()
-    jsonschema.Draft202012Validator.check_schema(schema)
-    document = YAML(typ="safe", pure=True).load(text)
-    assert jsonschema.Draft202012Validator(schema).is_valid(document) is good
+def test_json_schema_says_what_the_loader_says(text, good, validator):
+    assert validator.is_valid(YAML(typ="safe", pure=True).load(text)) is good
 
 
 def test_json_schema_tells_editors_what_each_key_means():
