@@ -21,6 +21,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.db import Database
+from core.tables.registry import Registries, Registry
 from core.testing.firststate import FirstState, clear
 
 #: The two databases that everything runs on.
@@ -202,18 +203,23 @@ def release_file(db: Database) -> None:
 
 
 class Prepared:
-    """A database that is made ready once and put back before each use."""
+    """A database that is made ready once and put back before each use.
+
+    It is used through one `Database` and, of its first release, through the same tables, so
+    that statements compiled for one test are there for the next.
+    """
 
     def __init__(self, backend: str, folder: Path, prepare: Callable[[Database], object]) -> None:
         """Create it and let `prepare` fill it."""
         self._storage = Storage(backend, folder)
         self._prepare = prepare
+        self._db = Database(self._storage.text)
         self._kept = self._prepared()
+        self._built: Registry | None = None
 
     def _prepared(self) -> Kept:
-        db = Database(self._storage.text)
-        self._prepare(db)
-        release_file(db)
+        self._prepare(self._db)
+        release_file(self._db)
         return self._storage.keep()
 
     @contextlib.contextmanager
@@ -222,11 +228,16 @@ class Prepared:
         if not self._storage.restore(self._kept):
             self._storage.clear()
             self._kept = self._prepared()
-        db = Database(self._storage.text)
         try:
-            yield db
+            yield self._db
         finally:
-            db.dispose()
+            self._db.dispose()
+
+    def registries(self) -> Registries:
+        """Return what knows the release in force; call it while `fresh` lasts, before a change."""
+        if self._built is None:
+            self._built = Registries(self._db).current()
+        return Registries(self._db, self._built)
 
     def drop(self) -> None:
         """Remove the databases."""

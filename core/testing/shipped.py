@@ -145,5 +145,5 @@ def shipped(shipped_storage: tuple[Prepared, Hooks]) -> Iterator[Shipped]:
     # Another test's application may have told this process where its users are.
     asked = STAFF.asking(lambda _connection, _registry: Staff())
     with prepared.fresh() as db, asked:
-        yield Shipped(db, Registries(db), hooks, FixedClock(START))
+        yield Shipped(db, prepared.registries(), hooks, FixedClock(START))
         hooks.wait_for_notes()

@@ -123,9 +123,9 @@ def publish_shop(db: Database) -> None:
 class AutomationWorld:
     """A database with the shop's schema, a clock, and somebody to act."""
 
-    def __init__(self, db: Database, folder) -> None:
+    def __init__(self, db: Database, registries: Registries, folder) -> None:
         self.db = db
-        self.registries = Registries(db)
+        self.registries = registries
         self.hooks = Hooks()
         guard.register(self.hooks)
         self.clock = FixedClock(START)
@@ -206,7 +206,7 @@ def automation_database(backend, tmp_path_factory):
 def world(automation_database, tmp_path):
     asked = STAFF.asking(lambda _connection, _registry: Staff())
     with automation_database.fresh() as database, asked:
-        yield AutomationWorld(database, tmp_path)
+        yield AutomationWorld(database, automation_database.registries(), tmp_path)
 
 
 class Mailbox:

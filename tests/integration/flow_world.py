@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from core.actor import SYSTEM, Actor
 from core.clock import FixedClock
 from core.context import Context
-from core.db import Database, metadata
+from core.db import Database
 from core.extension.hooks import Hooks
 from core.jobs.handlers import Handlers
 from core.jobs.worker import Worker
@@ -22,8 +22,7 @@ from core.records.people import Person
 from core.schema.layers import effective
 from core.schema.yamlnodes import Source
 from core.tables.registry import Registries
-from core.tables.releases import release_table, revision_table
-from core.testing.databases import Storage
+from core.testing.databases import Prepared
 from core.workflow import guard
 from core.workflow.queue import notices
 from core.workflow.staff.people import STAFF
@@ -161,48 +160,41 @@ def publish_sources(db: Database, sources: dict[str, str]) -> None:
 
 
 @contextmanager
-def flows_on(backend: str, folder: Path, sources: dict[str, str]) -> Iterator[Database]:
+def flows_on(backend: str, folder: Path, sources: dict[str, str]) -> Iterator[Prepared]:
     """Yield a new database with the files published, for as long as the block lasts."""
-    storage = Storage(backend, folder)
-    db = Database(storage.text)
-    bootstrap(db)
-    publish_sources(db, sources)
-    yield db
-    db.dispose()
-    storage.drop()
+
+    def fill(db: Database) -> None:
+        bootstrap(db)
+        publish_sources(db, sources)
+
+    made = Prepared(backend, folder, fill)
+    yield made
+    made.drop()
 
 
 @pytest.fixture(scope="session")
-def flow_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Yield a database with the schema published, which tests share one after the other."""
-    with flows_on(backend, tmp_path_factory.mktemp("flows"), SOURCES) as db:
-        yield db
+def flow_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    """Yield a database with the schema published, put back before each test."""
+    with flows_on(backend, tmp_path_factory.mktemp("flows"), SOURCES) as made:
+        yield made
 
 
 @pytest.fixture
-def world(flow_database: Database) -> Iterator["World"]:
+def world(flow_database: Prepared) -> Iterator["World"]:
     """Yield a world without any record, as it was after the first release."""
-    empty(flow_database)
+    with fresh_world(flow_database) as made:
+        yield made
+
+
+@contextmanager
+def fresh_world(prepared: Prepared) -> Iterator["World"]:
+    """Yield a world in what the database was when it was ready."""
     # An application made by another test has told this process to ask for its users.
-    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
-        yield World(flow_database)
-
-
-def empty(db: Database) -> None:
-    """Remove every row but the first release's; making a new database takes far longer."""
-    records = [
-        table
-        for tables in Registries(db).current().tables.values()
-        for table in (*tables.links.values(), *tables.children.values(), tables.main)
-    ]
-    own = [
-        table for table in metadata.sorted_tables if table not in {release_table, revision_table}
-    ]
-    with db.write() as connection, unguarded(connection):
-        for table in (*records, *own):
-            connection.execute(table.delete())
-        connection.execute(release_table.delete().where(release_table.c.number > 1))
-        connection.execute(revision_table.update().values(schema=1))
+    with (
+        prepared.fresh() as db,
+        STAFF.asking(lambda _connection, _registry: EVERYBODY),
+    ):
+        yield World(db, prepared.registries())
 
 
 @contextmanager
@@ -227,12 +219,12 @@ class World:
     """A database with the schema published, one clock, and contexts for people."""
 
     db: Database
+    registries: Registries
     hooks: Hooks = field(default_factory=Hooks)
     clock: FixedClock = field(default_factory=lambda: FixedClock(START))
     handlers: Handlers = field(default_factory=Handlers)
 
     def __post_init__(self) -> None:
-        self.registries = Registries(self.db)
         guard.register(self.hooks)
         notices.register(self.handlers)
 

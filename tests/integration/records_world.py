@@ -13,7 +13,6 @@ from core.migration.run import Publication, bootstrap, publish
 from core.records import counters, idempotency, proposals  # noqa: F401  likewise
 from core.schema.layers import effective
 from core.schema.yamlnodes import Source
-from core.tables.registry import Registries
 from core.testing.databases import Prepared
 
 NOW = datetime(2026, 3, 9, 4, 5, 6, 789012, tzinfo=UTC)
@@ -228,9 +227,9 @@ def publish_shop(database):
 class World:
     """A database with the shop's schema in force."""
 
-    def __init__(self, database):
+    def __init__(self, database, registries):
         self.db = database
-        self.registries = Registries(database)
+        self.registries = registries
         self.hooks = Hooks()
         self.clock = FixedClock(NOW)
 
@@ -256,7 +255,7 @@ def shop_database(backend, tmp_path_factory):
 @pytest.fixture
 def world(shop_database):
     with shop_database.fresh() as database:
-        yield World(database)
+        yield World(database, shop_database.registries())
 
 
 def codes(error):

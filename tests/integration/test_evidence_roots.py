@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.actor import SYSTEM
+from core.testing.databases import Prepared
 from core.testing.processes import ran
 from core.workflow.evidence import roots
 from core.workflow.evidence.folding import FOLDED
@@ -21,7 +22,11 @@ from core.workflow.evidence.roots import Root, list_leaves, list_roots, make_roo
 from core.workflow.models import event, instance
 from tests.integration.evidence_world import approved
 from tests.integration.flow_steps import act, submitted
-from tests.integration.flow_world import APPROVER, World, empty, unguarded
+from tests.integration.flow_world import (
+    APPROVER,
+    World,
+    unguarded,
+)
 
 
 def stored(world: World) -> list[Root]:
@@ -106,13 +111,15 @@ def test_root_that_was_made_anew_does_not_match_its_file(world: World, tmp_path:
     assert found == ["root 1 is missing or was made anew"]
 
 
-def test_database_that_was_replaced_misses_every_approval(world: World, tmp_path: Path) -> None:
+def test_database_that_was_replaced_misses_every_approval(
+    world: World, flow_database: Prepared, tmp_path: Path
+) -> None:
     instance_id = approved(world)
     make_roots(world.ctx(SYSTEM))
     with world.db.read() as connection:
         export_roots(connection, tmp_path)
-    empty(world.db)
-    with world.db.read() as connection:
+    world.db.dispose()
+    with flow_database.fresh() as replaced, replaced.read() as connection:
         found = list(map(str, file_problems(connection, root_files(tmp_path)[0])))
     assert found[0] == "root 1 is missing or was made anew"
     assert found[1].startswith(f"{instance_id}: the 4 events that root 1 saw")

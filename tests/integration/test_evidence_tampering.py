@@ -12,16 +12,21 @@ from sqlalchemy.engine import Connection
 from core.actor import SYSTEM
 from core.db import Database
 from core.testing.campaigns import examples
+from core.testing.databases import Prepared
 from core.workflow.evidence.erasing import erase_person
 from core.workflow.evidence.events import hash_of, verify
 from core.workflow.evidence.folding import FOLDED
 from core.workflow.evidence.rootfiles import export_roots, file_problems, root_files
 from core.workflow.evidence.roots import leaf, make_roots, root, root_problems
 from core.workflow.models import event, instance
-from core.workflow.staff.people import STAFF
 from tests.integration.evidence_world import approved
 from tests.integration.flow_steps import act, submitted
-from tests.integration.flow_world import ADMIN, EVERYBODY, SECOND, World, empty, unguarded
+from tests.integration.flow_world import (
+    ADMIN,
+    SECOND,
+    fresh_world,
+    unguarded,
+)
 
 TRIALS = max(60, examples(25))
 
@@ -29,12 +34,10 @@ TABLES = (event, event, event, *FOLDED.values(), root, leaf)
 
 
 @pytest.fixture(scope="module")
-def evidence(flow_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def evidence(flow_database: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Yield a database with several approvals and two roots of them, and the roots' folder."""
     folder = tmp_path_factory.mktemp("roots")
-    empty(flow_database)
-    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
-        world = World(flow_database)
+    with fresh_world(flow_database) as world:
         for number in range(3):
             approved(world, code=f"A{number}")
         _, refused = submitted(world, code="B1")
@@ -44,11 +47,10 @@ def evidence(flow_database: Database, tmp_path_factory: pytest.TempPathFactory) 
         submitted(world, code="D1")
         erase_person(world.ctx(ADMIN), SECOND.id)
         make_roots(world.ctx(SYSTEM))
-    with flow_database.read() as connection:
-        assert export_roots(connection, folder) == 2
-        assert breaks(connection, folder) == []
-    yield flow_database, folder
-    empty(flow_database)
+        with world.db.read() as connection:
+            assert export_roots(connection, folder) == 2
+            assert breaks(connection, folder) == []
+        yield world.db, folder
 
 
 def breaks(connection: Connection, folder: Path) -> list[str]:

@@ -250,10 +250,12 @@ def test_idle_worker_looks_at_the_outbox_no_more_than_once_a_poll(
     worker.start()
     assert wait_for(lambda: worker.is_leading)
     looks: list[float] = []
-    sa.event.listen(db.engine.pool, "checkout", lambda *_: looks.append(time.monotonic()))
+    pool, looked = db.engine.pool, lambda *_: looks.append(time.monotonic())
+    sa.event.listen(pool, "checkout", looked)
     begin = time.monotonic()
     time.sleep(2)
     polls = (time.monotonic() - begin) / worker_module.POLL_SECONDS
+    sa.event.remove(pool, "checkout", looked)
     assert len(looks) <= polls + 2
 
 

@@ -119,8 +119,8 @@ def database(filled):
 
 
 @pytest.fixture
-def registry(database):
-    return Registries(database).current()
+def registry(database, filled):
+    return filled.registries().current()
 
 
 def matching(database, registry, type_name, text, user=""):

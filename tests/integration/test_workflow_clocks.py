@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from core.actor import SYSTEM
 from core.automation import flowsteps, registering
-from core.db import Database
 from core.errors import Conflict, Forbidden, NotFound
 from core.jobs.outbox import outbox
 from core.records.operations import create_record, update_record
 from core.records.queries import get_record
+from core.testing.databases import Prepared
 from core.workflow.deciding import decide
 from core.workflow.models import instance, seat, task, timer
 from core.workflow.operations import resume, submit, suspend
@@ -21,20 +21,18 @@ from core.workflow.queue.copies import mark_copy_read
 from core.workflow.queue.inbox import counts, list_tasks
 from core.workflow.queue.notices import list_notices
 from core.workflow.queue.pages import get_instance, get_task
-from core.workflow.staff.people import STAFF
 from core.workflow.timing import effects, sweeping
 from tests.integration.flow_world import (
     ADMIN,
     APPROVER,
-    EVERYBODY,
     FINANCE,
     LIN,
     MARKETING,
     SECOND,
     SOURCES,
     World,
-    empty,
     flows_on,
+    fresh_world,
 )
 
 REQUEST = """
@@ -74,20 +72,18 @@ steps:
 
 
 @pytest.fixture(scope="module")
-def clock_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def clock_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     with flows_on(
         backend,
         tmp_path_factory.mktemp("clocks"),
         SOURCES | {"request.yaml": REQUEST, "request_flow.yaml": REQUEST_FLOW},
-    ) as db:
-        yield db
+    ) as made:
+        yield made
 
 
 @pytest.fixture
-def world(clock_database: Database) -> Iterator[World]:
-    empty(clock_database)
-    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
-        made = World(clock_database)
+def world(clock_database: Prepared) -> Iterator[World]:
+    with fresh_world(clock_database) as made:
         sweeping.register(made.handlers)
         registering.register(made.handlers)
         yield made

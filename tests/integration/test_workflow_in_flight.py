@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from core.actor import SYSTEM
-from core.db import Database
 from core.errors import Conflict, Forbidden, SchemaError
-from core.migration.run import bootstrap
 from core.records.operations import create_record, delete_record, update_record
 from core.records.queries import get_record
 from core.testing.databases import Prepared
@@ -32,8 +30,8 @@ from tests.integration.flow_world import (
     ROLES,
     SECOND,
     World,
-    empty,
     flows_on,
+    fresh_world,
     publish_sources,
 )
 
@@ -102,16 +100,15 @@ SOURCES = {"a": OFFER, "b": FLOW, "c": NEW_ROUND, "d": AFFECTED, "e": ROLES}
 
 
 @pytest.fixture(scope="module")
-def offers(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with flows_on(backend, tmp_path_factory.mktemp("offers"), SOURCES) as db:
-        yield db
+def offers(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    with flows_on(backend, tmp_path_factory.mktemp("offers"), SOURCES) as made:
+        yield made
 
 
 @pytest.fixture
-def desk(offers: Database) -> Iterator[World]:
-    empty(offers)
-    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
-        yield World(offers)
+def desk(offers: Prepared) -> Iterator[World]:
+    with fresh_world(offers) as made:
+        yield made
 
 
 def offer(desk: World, **values: Any) -> str:
@@ -261,32 +258,7 @@ NEWER = FLOW.replace("version: 1", "version: 2").replace(
 )
 
 
-def published(db: Database) -> None:
-    """Fill a database with the first release."""
-    bootstrap(db)
-    publish_sources(db, SOURCES)
-
-
-@pytest.fixture(scope="module")
-def first_release(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
-    """Yield a database that tests may publish in, for it is put back before each."""
-    made = Prepared(backend, tmp_path_factory.mktemp("changing"), published)
-    yield made
-    made.drop()
-
-
-@pytest.fixture
-def changing(first_release: Prepared) -> Iterator[World]:
-    """Yield a world of its own, in which flows are published."""
-    with (
-        first_release.fresh() as db,
-        STAFF.asking(lambda _connection, _registry: EVERYBODY),
-    ):
-        yield World(db)
-
-
-def test_running_approval_stays_on_its_version_until_it_is_migrated(changing: World) -> None:
-    desk = changing
+def test_running_approval_stays_on_its_version_until_it_is_migrated(desk: World) -> None:
     stays, moves = (send(desk, offer(desk, shop=shop)) for shop in ("S1", "S2"))
     refusal(errors.NotMigratable, migrate, desk.ctx(ADMIN), moves["instance"], reason="x")
     publish_sources(desk.db, SOURCES | {"b": NEWER})
@@ -306,8 +278,7 @@ def test_running_approval_stays_on_its_version_until_it_is_migrated(changing: Wo
     sound(desk)
 
 
-def test_approval_whose_step_is_gone_is_not_migrated(changing: World) -> None:
-    desk = changing
+def test_approval_whose_step_is_gone_is_not_migrated(desk: World) -> None:
     sent = send(desk, offer(desk))
     publish_sources(desk.db, SOURCES | {"b": NEWER.replace("id: check", "id: look")})
     look = migrate(desk.ctx(ADMIN), sent["instance"], dry_run=True)
@@ -317,8 +288,7 @@ def test_approval_whose_step_is_gone_is_not_migrated(changing: World) -> None:
     assert act(desk, APPROVER, "approve", sent["task"])["state"] == "approved"
 
 
-def test_person_who_is_disabled_meanwhile_is_followed_by_their_manager(changing: World) -> None:
-    desk = changing
+def test_person_who_is_disabled_meanwhile_is_followed_by_their_manager(desk: World) -> None:
     named = FLOW.replace("version: 1", "version: 2").replace("{role: approver}", "{user: chen}")
     publish_sources(desk.db, SOURCES | {"b": named})
     sent = send(desk, offer(desk))
@@ -333,8 +303,7 @@ def test_person_who_is_disabled_meanwhile_is_followed_by_their_manager(changing:
     sound(desk)
 
 
-def test_nobody_left_to_decide_is_told_to_administrators_and_never_passes(changing: World) -> None:
-    desk = changing
+def test_nobody_left_to_decide_is_told_to_administrators_and_never_passes(desk: World) -> None:
     sent = send(desk, offer(desk))
     nobody = replace(EVERYBODY, roles={**EVERYBODY.roles, "approver": ()})
     with STAFF.asking(lambda _connection, _registry: nobody):
@@ -347,9 +316,8 @@ def test_nobody_left_to_decide_is_told_to_administrators_and_never_passes(changi
 
 
 def test_field_that_a_running_approval_decides_by_neither_goes_nor_changes(
-    changing: World,
+    desk: World,
 ) -> None:
-    desk = changing
     sent = send(desk, offer(desk))
     without = OFFER.replace("  - {name: shop, type: text}\n", "")
     retyped = OFFER.replace("{name: rate, type: rate}", "{name: rate, type: text}")

@@ -7,22 +7,20 @@ import pytest
 import sqlalchemy as sa
 
 from core.actor import SYSTEM
-from core.db import Database
-from core.migration.run import bootstrap
 from core.records.operations import create_record
-from core.testing.databases import Storage
+from core.testing.databases import Prepared
 from core.workflow.models import task, timer
 from core.workflow.operations import submit
 from core.workflow.queue.pages import get_instance
-from core.workflow.staff.people import STAFF
 from core.workflow.timing import sweeping
 from core.workflow.timing.reckoning import Follower
 from tests.integration.flow_world import (
     ADMIN,
-    EVERYBODY,
     LIN,
     SOURCES,
     World,
+    flows_on,
+    fresh_world,
     publish_sources,
 )
 
@@ -50,16 +48,18 @@ def sources(holidays: str, version: int) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="module")
+def reckoning_database(
+    backend: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prepared]:
+    with flows_on(backend, tmp_path_factory.mktemp("reckoning"), sources("", 1)) as made:
+        yield made
+
+
 @pytest.fixture
-def world(backend: str, tmp_path) -> Iterator[World]:
-    storage = Storage(backend, tmp_path)
-    db = Database(storage.text)
-    bootstrap(db)
-    publish_sources(db, sources("", 1))
-    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
-        yield World(db)
-    db.dispose()
-    storage.drop()
+def world(reckoning_database: Prepared) -> Iterator[World]:
+    with fresh_world(reckoning_database) as made:
+        yield made
 
 
 def turn(world: World, follower: Follower) -> int:

@@ -4,22 +4,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.db import Database
 from core.errors import Forbidden
 from core.records.operations import create_record
+from core.testing.databases import Prepared
 from core.workflow.deciding import decide
 from core.workflow.operations import submit
 from core.workflow.queue.inbox import list_tasks
-from core.workflow.staff.people import STAFF
 from tests.integration.flow_world import (
     APPROVER,
-    EVERYBODY,
     FINANCE,
     LIN,
     MARKETING,
     SOURCES,
     World,
     flows_on,
+    fresh_world,
     publish_sources,
 )
 
@@ -48,41 +47,43 @@ def sources(small: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def tables_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with flows_on(backend, tmp_path_factory.mktemp("tables"), sources("marketing")) as db:
-        yield db
+def tables_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    with flows_on(backend, tmp_path_factory.mktemp("tables"), sources("marketing")) as made:
+        yield made
 
 
-def test_table_names_the_approvers_and_stays_as_it_was_at_the_submit(tables_database) -> None:
-    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
-        world = World(tables_database)
-        sent = {}
-        for name, amount in (("small", 999), ("large", 1000)):
-            values = {"name": name, "amount": amount}
-            record_id = create_record(world.ctx(LIN), "budget", values)["id"]
-            sent[name] = submit(world.ctx(LIN), "budget", record_id)
-        publish_sources(world.db, sources("clerk"))
-        for row in list_tasks(world.ctx(APPROVER))["items"]:
-            decide(world.ctx(APPROVER), row["id"], "approve", subject_hash=row["subject_hash"])
-        assert [one["title"] for one in list_tasks(world.ctx(MARKETING))["items"]] == ["small"]
-        assert [one["title"] for one in list_tasks(world.ctx(FINANCE))["items"]] == ["large"]
+@pytest.fixture
+def world(tables_database: Prepared) -> Iterator[World]:
+    with fresh_world(tables_database) as made:
+        yield made
 
 
-def test_nobody_decides_a_document_that_they_may_not_see(tables_database) -> None:
-    with STAFF.asking(lambda _connection, _registry: EVERYBODY):
-        world = World(tables_database)
-        hidden = SOURCES["budget.yaml"].replace("finance, marketing, Admin", "finance, Admin")
-        publish_sources(world.db, sources("marketing") | {"budget.yaml": hidden})
-        record_id = create_record(world.ctx(LIN), "budget", {"name": "B", "amount": 1})["id"]
-        first = submit(world.ctx(LIN), "budget", record_id)
-        shown = list_tasks(world.ctx(APPROVER))["items"][-1]
-        made = decide(
-            world.ctx(APPROVER), first["task"], "approve", subject_hash=shown["subject_hash"]
-        )
-        for verb in ("approve", "reject"):
-            with pytest.raises(Forbidden):
-                decide(
-                    world.ctx(MARKETING), made["next_task"], verb,
-                    subject_hash=shown["subject_hash"], opinion="Blindly.",
-                )  # fmt: skip
-        assert list_tasks(world.ctx(MARKETING))["items"][-1]["progress"]["approved"] == 0
+def test_table_names_the_approvers_and_stays_as_it_was_at_the_submit(world: World) -> None:
+    sent = {}
+    for name, amount in (("small", 999), ("large", 1000)):
+        values = {"name": name, "amount": amount}
+        record_id = create_record(world.ctx(LIN), "budget", values)["id"]
+        sent[name] = submit(world.ctx(LIN), "budget", record_id)
+    publish_sources(world.db, sources("clerk"))
+    for row in list_tasks(world.ctx(APPROVER))["items"]:
+        decide(world.ctx(APPROVER), row["id"], "approve", subject_hash=row["subject_hash"])
+    assert [one["title"] for one in list_tasks(world.ctx(MARKETING))["items"]] == ["small"]
+    assert [one["title"] for one in list_tasks(world.ctx(FINANCE))["items"]] == ["large"]
+
+
+def test_nobody_decides_a_document_that_they_may_not_see(world: World) -> None:
+    hidden = SOURCES["budget.yaml"].replace("finance, marketing, Admin", "finance, Admin")
+    publish_sources(world.db, sources("marketing") | {"budget.yaml": hidden})
+    record_id = create_record(world.ctx(LIN), "budget", {"name": "B", "amount": 1})["id"]
+    first = submit(world.ctx(LIN), "budget", record_id)
+    shown = list_tasks(world.ctx(APPROVER))["items"][-1]
+    made = decide(
+        world.ctx(APPROVER), first["task"], "approve", subject_hash=shown["subject_hash"]
+    )
+    for verb in ("approve", "reject"):
+        with pytest.raises(Forbidden):
+            decide(
+                world.ctx(MARKETING), made["next_task"], verb,
+                subject_hash=shown["subject_hash"], opinion="Blindly.",
+            )  # fmt: skip
+    assert list_tasks(world.ctx(MARKETING))["items"][-1]["progress"]["approved"] == 0
