@@ -110,6 +110,32 @@ class Program:
             raise
 
 
+class Talking(Program):
+    """A program that is told lines and says lines while it runs.
+
+    Attributes:
+        told: where to write what it reads; closing it is the end of its input.
+        heard: where to read what it says.
+    """
+
+    def __init__(self, function: Callable[..., None], *arguments: str) -> None:
+        """Start it in this process's environment."""
+        theirs, told = os.pipe()
+        heard, out = os.pipe()
+        self.told, self.heard = os.fdopen(told, "w"), os.fdopen(heard)
+        try:
+            super().__init__(function, *arguments, streams=(theirs, out, 2))
+        finally:
+            os.close(theirs)
+            os.close(out)
+
+    def close(self) -> None:
+        """Kill it if it still runs."""
+        self.kill()
+        self.told.close()
+        self.heard.close()
+
+
 class Recorded(Program):
     """A program that reads a text and whose output and errors are kept."""
 

@@ -90,7 +90,3 @@ def main(url, mode):
     sender.start()
     sys.stdin.read()
     say("stopped" if worker.stop() and sender.stop() else "hanging")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])

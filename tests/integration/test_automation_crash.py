@@ -1,11 +1,7 @@
 """Whenever a process is killed, an event has its effects once and nothing is lost."""
 
-import signal
-import subprocess
-import sys
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -13,36 +9,30 @@ import sqlalchemy as sa
 from core.automation.models import run, switch
 from core.clock import Clock, to_wire
 from core.records.queries import Query, list_records
+from core.testing.processes import Talking
+from tests.integration import automation_process
 from tests.integration.automation_world import *  # noqa: F403
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def start(world):
     world.clock = Clock()
-    processes = []
+    processes, url = [], world.db.url.render_as_string(hide_password=False)
 
     def begin(mode):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.automation_process",
-             world.db.url.render_as_string(hide_password=False), mode],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        process = Talking(automation_process.main, url, mode)
         processes.append(process)
-        assert process.stdout.readline().startswith("started")
+        assert process.heard.readline().startswith("started")
         return process
 
     yield begin
     for process in processes:
-        process.kill()
-        process.communicate()
+        process.close()
 
 
 def kill_inside(process):
-    assert process.stdout.readline().strip() == "inside"
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    assert process.heard.readline().strip() == "inside"
+    process.kill()
 
 
 def until(holds, seconds=30):

@@ -1,6 +1,5 @@
 """Nothing acknowledged is lost and nothing happens twice, whenever the process dies."""
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -11,41 +10,21 @@ import sqlalchemy as sa
 from core.db import Database
 from core.jobs import delivery
 from core.jobs.outbox import emit_many, outbox
-from core.testing.processes import Program
+from core.testing.processes import Talking
 from tests.integration import worker_process
 from tests.integration.jobs_world import db, jobs_database  # noqa: F401  fixtures
 from tests.integration.worker_process import effect
 
-Start = Callable[[str], "Worker"]
-
-
-class Worker(Program):
-    """A worker process, and what it says."""
-
-    def __init__(self, db: Database, mode: str) -> None:
-        theirs, told = os.pipe()
-        heard, out = os.pipe()
-        self.told, self.heard = os.fdopen(told, "w"), os.fdopen(heard)
-        url = db.url.render_as_string(hide_password=False)
-        try:
-            super().__init__(worker_process.main, url, mode, streams=(theirs, out, 2))
-        finally:
-            os.close(theirs)
-            os.close(out)
-
-    def close(self) -> None:
-        """Kill it if it still runs."""
-        self.kill()
-        self.told.close()
-        self.heard.close()
+Start = Callable[[str], Talking]
 
 
 @pytest.fixture
 def start(db: Database) -> Iterator[Start]:
-    workers: list[Worker] = []
+    workers: list[Talking] = []
+    url = db.url.render_as_string(hide_password=False)
 
-    def _start(mode: str) -> Worker:
-        workers.append(Worker(db, mode))
+    def _start(mode: str) -> Talking:
+        workers.append(Talking(worker_process.main, url, mode))
         return workers[-1]
 
     yield _start
@@ -53,7 +32,7 @@ def start(db: Database) -> Iterator[Start]:
         worker.close()
 
 
-def said(worker: Worker, text: str) -> None:
+def said(worker: Talking, text: str) -> None:
     assert worker.heard.readline().strip() == text
 
 
