@@ -50,7 +50,7 @@ def picker(data: st.DataObject) -> Any:
 
 TestModel = Model.TestCase
 TestModel.settings = settings(
-    max_examples=2_000 if IS_NIGHTLY else 200,
+    max_examples=2_000 if IS_NIGHTLY else 60,
     stateful_step_count=50 if IS_NIGHTLY else 30,
     # A walk is told by its log; making it shorter takes minutes for each of its draws.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
