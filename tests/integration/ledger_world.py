@@ -55,7 +55,7 @@ def points(category: str, amount: int, owner: str = "m1", **rest: Any) -> Move:
 @contextmanager
 def opened(prepared: Prepared) -> Iterator[Ledger]:
     with prepared.fresh() as db:
-        registries = Registries(db)
+        registries = prepared.registries()
         current = registries.current()
         release = Release(number=0, account_kinds=KINDS)
         registry = Registry(release, current.revision, current.dialect)

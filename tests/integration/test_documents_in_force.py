@@ -14,16 +14,15 @@ from core.records.inforce import backfill_in_force, in_force_table
 from core.records.inforceproof import in_force_problems
 from core.records.operations import update_record
 from core.workflow.operations import submit
-from core.workflow.staff.people import STAFF
 from tests.integration.flow_steps import act, effective, make_rule, rule, sound, submitted
 from tests.integration.flow_world import (
     APPROVER,
-    EVERYBODY,
     LIN,
     RULE,
     SOURCES,
     World,
     flows_on,
+    fresh_world,
     publish_sources,
     unguarded,
 )
@@ -193,11 +192,8 @@ RENAMED = (
     ids=["renamed", "renamed-and-retyped"],
 )
 def test_fields_are_followed_through_releases(backend: str, tmp_path: Path, renamed: str) -> None:
-    with (
-        flows_on(backend, tmp_path, SOURCES) as db,
-        STAFF.asking(lambda _connection, _registry: EVERYBODY),
-    ):
-        follow(World(db), renamed)
+    with flows_on(backend, tmp_path, SOURCES) as made, fresh_world(made) as world:
+        follow(world, renamed)
 
 
 def follow(world: World, renamed: str) -> None:
