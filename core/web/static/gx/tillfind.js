@@ -1,0 +1,159 @@
+// Finding: the product that was scanned or typed, and the member or card that was shown.
+import { ask, element, t } from "./core.js";
+import { add, changed, field, one, onQuote, sale, say, state } from "./tillsale.js";
+
+const MOST = 12;
+const FAULTS = /** @type {Record<string, string>} */ ({
+  lost: t("The card is lost"), frozen: t("The card is frozen"), expired: t("The card has expired"),
+  cancelled: t("The card is cancelled"), not_verified: t("The code is missing"), wrong_code: t("The code is wrong"),
+});
+
+/** @param {string} text a text as expressions write it */
+const quoted = (text) => `'${text.replace(/\\/g, "\\\\").replace(/'/g, "\\'")}'`;
+
+/**
+ * @param {string} type
+ * @param {Record<string, string>} query
+ * @returns {Promise<any[]>}
+ */
+async function records(type, query) {
+  const answer = await ask(`/api/v1/records/${type}?${new URLSearchParams({ limit: String(MOST), ...query })}`);
+  return answer.ok ? answer.body.items : [];
+}
+
+/**
+ * Offer what was found; the first is one Enter away.
+ * @param {HTMLElement} list
+ * @param {{title: string, note: string, choose: () => void}[]} found
+ */
+function offer(list, found) {
+  list.hidden = found.length === 0;
+  list.replaceChildren(...found.map(({ title, note, choose }) => {
+    const button = element("button", { type: "button" }, element("strong", { class: "gx-grow" }, title), element("span", { class: "gx-muted" }, note));
+    button.addEventListener("click", () => {
+      list.hidden = true;
+      choose();
+    });
+    button.addEventListener("keydown", (event) => {
+      const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+      const buttons = [...list.querySelectorAll("button")];
+      if (by) {
+        event.preventDefault();
+        buttons[buttons.indexOf(/** @type {HTMLButtonElement} */ (button)) + by]?.focus();
+      }
+    });
+    return element("li", {}, button);
+  }));
+  list.querySelector("button")?.focus();
+}
+
+/** Add what was scanned, or offer what is called like it. */
+export async function scan() {
+  const input = field("till-scan");
+  const typed = input.value.trim();
+  if (!typed) return;
+  const parts = /^(\d+(?:\.\d{1,3})?)\s*[*×xX]\s*(.+)$/.exec(typed);
+  const [quantity, text] = parts ? [parts[1], parts[2]] : ["1", typed];
+  const fields = "code,name,list_price";
+  const exact = await records("product", { filter: `code == ${quoted(text)} or barcode == ${quoted(text)}`, fields });
+  const found = exact.length ? exact : await records("product", { search: text, fields });
+  say("");
+  if (exact.length === 1) {
+    taken(exact[0], quantity);
+    return;
+  }
+  if (!found.length) {
+    say(t("Nothing is found for “{text}”.", { text }));
+    input.select();
+    return;
+  }
+  say(t("Choose one: {count} are found.", { count: found.length }));
+  offer(one("[data-found]"), found.map((product) => ({
+    title: product.name, note: `${product.code} · ${product.list_price ?? ""}`, choose: () => taken(product, quantity),
+  })));
+}
+
+/** @param {any} product @param {string} quantity */
+function taken(product, quantity) {
+  say("");
+  const input = field("till-scan");
+  input.value = "";
+  input.focus();
+  add(product, quantity);
+}
+
+/** Find the card or member that was typed. */
+export async function who() {
+  const text = field("till-card").value.trim();
+  if (!text) return;
+  const cards = await records("card", { filter: `number == ${quoted(text)}`, fields: "number,member" });
+  if (cards.length) {
+    shown({ card: text }, text, "");
+    return;
+  }
+  const people = await records("member", { search: text, fields: "no,name,phone" });
+  if (!people.length) {
+    // A track string is no number; the server knows it.
+    shown({ card: text }, text, "");
+    return;
+  }
+  offer(one("[data-people]"), people.map((member) => ({
+    title: member.name ?? member.no, note: [member.no, member.phone].filter(Boolean).join(" · "),
+    choose: () => shown({ member: member.id }, member.name ?? member.no, member.no ?? ""),
+  })));
+}
+
+/**
+ * @param {{card?: string, member?: string}} whose
+ * @param {string} name
+ * @param {string} note
+ */
+function shown(whose, name, note) {
+  Object.assign(sale, { card: "", member: "", code: "", points: "" }, whose);
+  one("[data-member]").hidden = false;
+  one("[data-member-name]").textContent = name;
+  one("[data-member-note]").textContent = note || t("no card");
+  field("till-card").value = "";
+  field("till-scan").focus();
+  changed();
+  if (!sale.lines.length && whose.member) tellAccount(whose.member);
+}
+
+/** Sell to nobody in particular. */
+export function nobody() {
+  Object.assign(sale, { card: "", member: "", code: "", points: "" });
+  one("[data-member]").hidden = true;
+  one('[data-form="points"]').hidden = true;
+  one('[data-form="code"]').hidden = true;
+  one("[data-fault]").hidden = true;
+  changed();
+}
+
+let known = "";
+
+/** @param {string} member */
+async function tellAccount(member) {
+  if (known === member) return;
+  known = member;
+  const answer = await ask(`/api/v1/members/${member}/accounts`);
+  const points = (answer.body.accounts ?? []).find((/** @type {any} */ each) => each.kind === "points");
+  if (known !== member) return;
+  one('[data-form="points"]').hidden = !points;
+  if (points) one("[data-member-note]").textContent += ` · ${t("points: {points}", { points: points.available })}`;
+}
+
+onQuote(() => {
+  const quote = state.quote;
+  const faults = quote?.card?.faults ?? [];
+  const fault = one("[data-fault]");
+  fault.hidden = faults.length === 0;
+  fault.textContent = faults.length
+    ? t("The card gives no benefits: {why}", { why: faults.map((/** @type {string} */ each) => FAULTS[each] ?? each).join(" · ") })
+    : "";
+  one('[data-form="code"]').hidden = !faults.some((/** @type {string} */ each) => each === "not_verified" || each === "wrong_code");
+  if (quote?.card) one("[data-member-note]").textContent = [quote.card.card_type, quote.card.number].filter(Boolean).join(" · ");
+  if (quote?.member) {
+    known = "";
+    tellAccount(quote.member);
+  }
+});

@@ -1,0 +1,124 @@
+// Returns: the receipt's lines, what giving them back does, and then doing it.
+import { ask, element, t, toast } from "./core.js";
+import { field, one, post, problems } from "./tillsale.js";
+
+const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("till-returns"));
+const form = /** @type {HTMLFormElement} */ (dialog.querySelector('[data-form="return"]'));
+const rows = /** @type {HTMLElement} */ (dialog.querySelector("[data-return-lines]"));
+const shown = /** @type {HTMLElement} */ (dialog.querySelector("[data-preview]"));
+const refused = /** @type {HTMLElement} */ (dialog.querySelector("[data-refused]"));
+const commit = /** @type {HTMLButtonElement} */ (dialog.querySelector('[data-do="give-back"]'));
+let sale = "";
+let key = "";
+let timer = 0;
+
+export function open() {
+  sale = "";
+  form.hidden = true;
+  refused.hidden = true;
+  commit.disabled = true;
+  dialog.showModal();
+  field("till-receipt").select();
+}
+
+/** @param {string} text */
+function tell(text) {
+  refused.textContent = text;
+  refused.hidden = !text;
+}
+
+/** Find the sale of a receipt number and show its lines. */
+export async function find() {
+  const no = field("till-receipt").value.trim();
+  if (!no) return;
+  const filter = `no == '${no.replace(/\\/g, "\\\\").replace(/'/g, "\\'")}' and kind == 'sale'`;
+  const list = await ask(`/api/v1/records/order?${new URLSearchParams({ filter, fields: "no" })}`);
+  const found = list.ok ? list.body.items[0] : null;
+  const order = found ? await ask(`/api/v1/records/order/${found.id}?expand=member`) : null;
+  if (!order?.ok) {
+    form.hidden = true;
+    commit.disabled = true;
+    tell(list.ok ? t("There is no sale {no}.", { no }) : problems(list));
+    return;
+  }
+  tell("");
+  sale = order.body.id;
+  const names = await products(order.body.lines.map((/** @type {any} */ line) => line.product));
+  rows.replaceChildren(...order.body.lines.map((/** @type {any} */ line, /** @type {number} */ at) => {
+    const name = names.get(line.product) ?? line.product;
+    const input = element("input", { class: "form-control", inputmode: "decimal", value: "0", "data-back": String(at + 1), "aria-label": t("Quantity of {name}", { name }) });
+    return element("tr", {}, element("td", {}, element("strong", {}, name), element("div", { class: "gx-muted gx-small" }, t("sold {sold}", { sold: line.quantity }))),
+      element("td", { class: "gx-number" }, line.amount_due ?? ""), element("td", { class: "gx-number" }, input));
+  }));
+  form.hidden = false;
+  const first = /** @type {HTMLInputElement | null} */ (rows.querySelector("input"));
+  first?.focus();
+  first?.select();
+  preview();
+}
+
+/** @param {string[]} ids @returns {Promise<Map<string, string>>} */
+async function products(ids) {
+  const wanted = [...new Set(ids)].slice(0, 200).map((id) => `id == '${id}'`).join(" or ");
+  const answer = await ask(`/api/v1/records/product?${new URLSearchParams({ filter: wanted, fields: "name", limit: "200" })}`);
+  return new Map((answer.body.items ?? []).map((/** @type {any} */ each) => [each.id, each.name]));
+}
+
+function lines() {
+  const all = [...rows.querySelectorAll("input")];
+  return all.filter((input) => Number(input.value) > 0).map((input) => ({ line: Number(input.dataset.back), quantity: input.value.trim() }));
+}
+
+/** Ask what would come back, a moment after the last key. */
+export function later() {
+  commit.disabled = true;
+  clearTimeout(timer);
+  timer = setTimeout(preview, 120);
+}
+
+async function preview() {
+  const back = lines();
+  key = crypto.randomUUID();
+  if (!back.length) {
+    shown.replaceChildren(element("span", { class: "gx-muted" }, t("Nothing comes back yet.")));
+    commit.disabled = true;
+    return;
+  }
+  const answer = await post(`/till/orders/${sale}/returns`, { lines: back, preview: true });
+  commit.disabled = !answer.ok;
+  tell(answer.ok ? "" : problems(answer));
+  if (answer.ok) draw(answer.body);
+}
+
+/** @param {any} body */
+function draw(body) {
+  const amount = Number(body.refund);
+  const told = amount < 0 ? t("The member pays {amount}", { amount: body.refund.slice(1) }) : t("Give back {amount}", { amount: body.refund });
+  const taken = Object.entries(body.claw_back).filter(([, points]) => Number(points) !== 0).map(([name, points]) => `${name} ${points}`);
+  /** @type {HTMLElement[]} */
+  const parts = [element("strong", {}, told)];
+  if (taken.length) parts.push(element("div", {}, `${t("Points taken back")}: ${taken.join(", ")}`));
+  if (body.F) parts.push(element("div", {}, `${t("Points to buy (F)")}: ${body.F} ${t("for {price}", { price: body.F_price })}`));
+  for (const lot of body.lots) {
+    const until = lot.expires_on ? ` · ${t("expires {date}", { date: lot.expires_on })}` : "";
+    parts.push(element("div", {}, `${t("Back to its lot")}: ${lot.category ?? ""} ${lot.points ?? lot.amount ?? ""}${until}`));
+  }
+  shown.replaceChildren(...parts);
+}
+
+export async function giveBack() {
+  if (commit.disabled) return;
+  commit.disabled = true;
+  const answer = await post(`/till/orders/${sale}/returns`, { lines: lines() }, { key });
+  if (!answer.ok) {
+    commit.disabled = false;
+    tell(problems(answer));
+    return;
+  }
+  dialog.close();
+  toast([t("Returned: {no}", { no: answer.body.no }), t("Give back {amount}", { amount: answer.body.refund })].join(" · "), "good");
+  one("[data-said]").dataset.returned = answer.body.no;
+  field("till-scan").focus();
+}
+
+rows.addEventListener("input", later);
