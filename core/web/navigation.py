@@ -137,6 +137,8 @@ def _groups(ctx: Context) -> list[Group]:
         )
     ]
     by_menu: dict[str, list[Item]] = {}
+    if _sells(ctx):
+        by_menu["sales"] = [Item("till", text(N_("Till")), "/till/", "cash-register")]
     for record_type in visible_types(ctx):
         item = Item(
             record_type.name,
@@ -152,6 +154,12 @@ def _groups(ctx: Context) -> list[Group]:
     if admin:
         groups.append(Group(text(N_("Administration")), tuple(admin)))
     return groups
+
+
+def _sells(ctx: Context) -> bool:
+    """Return whether the actor may sell."""
+    has_orders = ctx.registry.release.type("order") is not None
+    return has_orders and access(ctx, "order").may("create")
 
 
 def _place(name: str) -> tuple[int, str]:

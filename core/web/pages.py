@@ -43,6 +43,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     sheets,
     taskbulk,
     tasks,
+    till,
     unmasking,
     unsaved,
     versions,

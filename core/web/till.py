@@ -54,6 +54,10 @@ TEXTS = (
     N_("There is no sale {no}."),
     N_("New sale"),
     N_("Total"),
+    N_("Other discount"),
+    N_("Member discount"),
+    N_("Paid with points"),
+    N_("Earns {points}"),
 )
 
 

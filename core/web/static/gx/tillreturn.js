@@ -47,7 +47,7 @@ export async function find() {
   rows.replaceChildren(...order.body.lines.map((/** @type {any} */ line, /** @type {number} */ at) => {
     const name = names.get(line.product) ?? line.product;
     const input = element("input", { class: "form-control", inputmode: "decimal", value: "0", "data-back": String(at + 1), "aria-label": t("Quantity of {name}", { name }) });
-    return element("tr", {}, element("td", {}, element("strong", {}, name), element("div", { class: "gx-muted gx-small" }, t("sold {sold}", { sold: line.quantity }))),
+    return element("tr", {}, element("td", {}, element("strong", {}, name), element("div", { class: "gx-muted gx-small" }, t("sold {sold}", { sold: String(Number(line.quantity)) }))),
       element("td", { class: "gx-number" }, line.amount_due ?? ""), element("td", { class: "gx-number" }, input));
   }));
   form.hidden = false;
