@@ -173,6 +173,7 @@ class Return:
         sale_id: the order that was sold; `certificate` its stored body.
         lines: what comes back; `is_whole` when nothing of the sale is left with the customer.
         refund: money that goes back; plugins lower it by what they keep, such as points bought.
+        method: how it goes back, such as `cash`.
         clawed: category -> points taken back; `bought` points that the member must buy (F)
             for `bought_price` in money; `restored` what each lot gets back.
         notes: plugin -> JSON values that the answer shows.
@@ -189,6 +190,7 @@ class Return:
     is_whole: bool
     is_preview: bool
     refund: Decimal
+    method: str = "cash"
     clawed: dict[str, int] = field(default_factory=dict)
     bought: int = 0
     bought_price: Decimal = Decimal(0)

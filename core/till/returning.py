@@ -168,6 +168,7 @@ def _begin(ctx: Context, sale_id: str, asked: AskedReturn) -> Return:
         is_whole=not any(left.values()),
         is_preview=asked.preview,
         refund=sum((line.refund for line in lines), Decimal(0)),
+        method=asked.method,
     )
 
 

@@ -2,9 +2,16 @@
 
 from collections.abc import Sequence
 
-from core.api import Change, Context, Document, Event, FieldType, Sale, hookimpl
+from core.api import Change, Context, Document, Event, FieldType, Return, Sale, hookimpl
 from plugins.card_types.fieldtypes import CardNumberType
-from plugins.card_types.operations import numbering, showing
+from plugins.card_types.operations import numbering, operating, receipts, showing, smallchange
+
+#: Record type -> what is done before one of its records is saved.
+CHECKS = {
+    "card": numbering.check_card,
+    "card_operation": operating.do_operation,
+    "card_type": numbering.check_card_type,
+}
 
 
 @hookimpl
@@ -16,7 +23,7 @@ def guanxi_register_field_types() -> Sequence[FieldType]:
 @hookimpl
 def guanxi_before_save(ctx: Context, change: Change) -> None:
     """Number and date cards; keep card types fit for the cards they have."""
-    numbering.CHECKS[change.record_type](ctx, change)
+    CHECKS[change.record_type](ctx, change)
 
 
 @hookimpl
@@ -29,6 +36,19 @@ def guanxi_before_apply(ctx: Context, document: Document) -> None:
 def guanxi_before_quote(ctx: Context, sale: Sale) -> None:
     """Find the card that is shown and whether it is good."""
     showing.show_card(ctx, sale)
+
+
+@hookimpl
+def guanxi_before_sale(ctx: Context, sale: Sale, order_id: str) -> None:
+    """Look at the card under lock; take and keep small change."""
+    smallchange.book_change(ctx, sale, order_id)
+
+
+@hookimpl
+def guanxi_before_return(ctx: Context, giving_back: Return) -> None:
+    """Put refunds onto the card; mark a card whose receipt comes back."""
+    smallchange.refund_change(ctx, giving_back)
+    receipts.flag_card(ctx, giving_back)
 
 
 @hookimpl

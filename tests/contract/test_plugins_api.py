@@ -11,11 +11,12 @@ NAMES = [
     "Hold", "Insufficient", "IntegerType", "Invalid", "Lot", "Move", "Moved", "N_", "NotFound",
     "PluginAction", "Posted", "Problem", "Return", "ReturnLine", "Review", "Sale",
     "SaleConditions", "SaleLine", "Shown", "Standing", "StoreFacts", "Taken", "TextType",
-    "UserError", "accounts_of", "as_of", "audit_seq", "balance", "draw_code", "find_hold",
-    "forget_codes", "hold", "hookimpl", "in_force", "keep_codes", "lots_from", "lots_of",
-    "new_id", "next_number", "option_label", "plugin_settings", "post", "post_hold",
-    "postings_of", "query", "reverse", "secret_matches", "stored_expression", "table",
-    "transfer", "translate", "try_code", "unlock_code", "void_hold",
+    "UserError", "accounts_of", "as_of", "audit_seq", "balance", "create_many", "create_record",
+    "draw_code", "find_hold", "forget_codes", "get_record", "hold", "hookimpl", "in_force",
+    "keep_codes", "lots_from", "lots_of", "new_id", "next_number", "on_behalf", "option_label",
+    "plugin_settings", "post", "post_hold", "postings_of", "query", "reverse", "secret_matches",
+    "stored_expression", "table", "transfer", "translate", "try_code", "unlock_code",
+    "update_record", "void_hold",
 ]  # fmt: skip
 
 HOOKS = {

@@ -1,7 +1,7 @@
 """What the rules need from the database, and what they write into a change."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from core.api import (
 )
 from plugins.card_types.rules import life, numbers
 from plugins.card_types.rules.numbers import Numbering
+from plugins.card_types.rules.operating import BY_OPERATION
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,8 @@ def check_card(ctx: Context, change: Change) -> None:
         Invalid: the number does not follow from the card type, or the status cannot follow.
         Exhausted: the card type has no serial left.
     """
+    if ctx.door != "plugin":
+        _leave_to_operations(change)
     if change.action == "create":
         _number_card(ctx, change)
     elif change.action == "update":
@@ -136,13 +139,6 @@ def report_low_stock(ctx: Context, card_id: str) -> None:
         log.warning(
             "card type %s has %d of %d serials left", card_type["name"], left, numbering.size
         )
-
-
-#: Record type -> what is done before one of its records is saved.
-CHECKS: dict[str, Callable[[Context, Change], None]] = {
-    "card": check_card,
-    "card_type": check_card_type,
-}
 
 
 def _number_card(ctx: Context, change: Change) -> None:
@@ -246,6 +242,28 @@ def _warn_when_low(ctx: Context, change: Change, left: int, size: int) -> None:
         text = N_("The card type has few serials left: {left} of {size}.")
         params = {"left": left, "size": size}
         change.warnings.append(Problem("card_type", "card_types.low", text, params))
+
+
+def _leave_to_operations(change: Change) -> None:
+    """Refuse what only a card operation does, since more follows from it.
+
+    Raises:
+        Invalid: it was given.
+    """
+    plain = {"issue_version": 1, "replaces": None, "review_reason": None, "batch": None}
+    before = {**plain, **(change.before or {})}
+    named = [
+        name
+        for name in plain
+        if name in change.values and change.values[name] not in {before[name], None}
+    ]
+    if change.values.get("status") in BY_OPERATION - {before.get("status")}:
+        named.append("status")
+    if named:
+        text = N_("Only a card operation does this.")
+        raise Invalid(
+            problems=[Problem(name, "card_types.needs_operation", text) for name in named]
+        )
 
 
 def _check_life(ctx: Context, change: Change) -> None:

@@ -6,12 +6,23 @@ from datetime import date
 #: From which state a card may go to which; a card is never un-made.
 LIFE: dict[str, frozenset[str]] = {
     "made": frozenset({"issued", "active", "cancelled"}),
-    "issued": frozenset({"active", "lost", "frozen", "expired", "cancelled"}),
-    "active": frozenset({"lost", "frozen", "expired", "reissued", "cancelled"}),
+    "issued": frozenset(
+        {
+            "active",
+            "lost",
+            "frozen",
+            "expired",
+            "reissued",
+            "changed",
+            "cancelled",
+        }
+    ),
+    "active": frozenset({"lost", "frozen", "expired", "reissued", "changed", "cancelled"}),
     "lost": frozenset({"issued", "active", "reissued", "cancelled"}),
     "frozen": frozenset({"issued", "active", "lost", "expired", "cancelled"}),
-    "expired": frozenset({"active", "reissued", "cancelled"}),
+    "expired": frozenset({"active", "reissued", "changed", "cancelled"}),
     "reissued": frozenset(),
+    "changed": frozenset(),
     "cancelled": frozenset(),
 }
 

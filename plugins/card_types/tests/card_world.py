@@ -26,6 +26,15 @@ def coded(code):
     return lambda error: error.code == code
 
 
+def make_receipt(shipped, store, member=None, total="300.00", kind="sale", **changes):
+    """Return a sale of one line, as it is stored."""
+    product = shipped.create("Admin", "product", code=f"P{changes.get('no', 'R1')}", name="Tea")
+    line = {"product": product["id"], "quantity": "1", "unit_price": total, "amount_due": total}
+    given = {"no": "R1", "kind": kind, "store": store, "member": member, "lines": [line]}
+    at = changes.pop("at", shipped.clock.now())
+    return shipped.create("Admin", "order", **(given | changes), ordered_at=at.isoformat())
+
+
 def row_of(ctx, record_type, record_id):
     """Return the stored values of a record."""
     found = table(ctx, record_type)
