@@ -1,6 +1,6 @@
 """The price of each line of a sale at the till, with its trace and the terms that prove it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -29,7 +29,7 @@ def price_sale(ctx: Context, sale: Sale) -> None:
         stacking = Stacking(settings["stacking_mode"])
         step = without_benefit(sale.card)
         for line in sale.lines:
-            _price(line, Resolution(WHOLE, None, ()), stacking, [step], sale.store.digits)
+            _price(line, Resolution(WHOLE, None, ()), stacking, (step,), sale.store.digits)
         return
     stacking = stacking_of(settings, sale.card.card_type)
     for line, found in zip(sale.lines, resolve_lines(ctx, sale, sale.card), strict=True):
@@ -72,7 +72,7 @@ def _why_not(conditions: Callable[[], SaleConditions], line: SaleLine, text: str
 
 
 def _price(
-    line: SaleLine, found: Resolution, stacking: Stacking, steps: list[Step], digits: int
+    line: SaleLine, found: Resolution, stacking: Stacking, steps: Sequence[Step], digits: int
 ) -> None:
     rule, joins = found.rule, found.joins_stacking
     made = price(

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.api import N_, Shown
 from plugins.discount_rules.rules.pricing import Price, exact
-from plugins.discount_rules.rules.resolution import Resolution
+from plugins.discount_rules.rules.resolution import Lost, Resolution
 
 PLUGIN = "discount_rules"
 
@@ -64,19 +64,21 @@ def without_benefit(card: Shown | None) -> Step:
     return {"code": f"{PLUGIN}.card.{fault}", "text": text, "params": {"fault": fault}}
 
 
-def rate_steps(found: Resolution) -> list[Step]:
-    """Return what gave a rate, and why the nearest of the others did not."""
-    if found.rule is None:
-        params: Mapping[str, Any] = {"rate": exact(found.rate)[2]}
-        steps: list[Step] = [
-            {"code": f"{PLUGIN}.default_rate", "text": BY_DEFAULT, "params": params}
-        ]
-    else:
-        steps = [{"code": f"{PLUGIN}.rule", "text": BY_RULE, "params": found.rule.facts}]
-    for each in found.lost:
-        code, text = _LOST[each.why]
-        steps.append({"code": code, "text": text, "params": each.rule.facts})
-    return steps
+def rate_steps(found: Resolution) -> tuple[Step, ...]:
+    """Return what gave a rate, and why the nearest of the others did not; made once."""
+    if found.told is None:
+        if found.rule is None:
+            params: Mapping[str, Any] = {"rate": exact(found.rate)[2]}
+            first = {"code": f"{PLUGIN}.default_rate", "text": BY_DEFAULT, "params": params}
+        else:
+            first = {"code": f"{PLUGIN}.rule", "text": BY_RULE, "params": found.rule.facts}
+        found.told = (first, *map(_lost_step, found.lost))
+    return found.told
+
+
+def _lost_step(lost: Lost) -> Step:
+    code, text = _LOST[lost.why]
+    return {"code": code, "text": text, "params": lost.rule.facts}
 
 
 def price_steps(made: Price, *, joins: bool) -> list[Step]:

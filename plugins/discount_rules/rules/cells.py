@@ -59,18 +59,18 @@ class Cell(Generic[R]):
             if place | _LAST < len(self.rules):
                 self._measure(place | _LAST)
 
-    def falling(self, day: int, known: int | None) -> Iterator[int]:
+    def falling(self, day: date, known: int | None) -> Iterator[int]:
         """Yield the places of rules that may hold on a day, the highest rank first.
 
         Args:
-            day: the store day's ordinal.
+            day: the store day.
             known: the highest audit that is known, None for all of them.
         """
         last = _NEVER if known is None else known
         place = self._count_known(last) - 1
         while place >= 0:
             if place & _LAST == _LAST:
-                step = self._over(place, day, last)
+                step = self._over(place, day.toordinal(), last)
                 if step:
                     place -= step
                     continue

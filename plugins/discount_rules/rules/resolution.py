@@ -7,11 +7,11 @@ paid: 0.9 is ten per cent off (domain §2.2).
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from plugins.discount_rules.rules.cells import Cell
 from plugins.discount_rules.rules.pricing import plain_rate
@@ -25,6 +25,9 @@ _HEIGHT = {level: height for height, level in enumerate(LEVELS)}
 #: Rules that lost which a resolution names at most, the nearest to the one that won;
 #: at least so many of them that rank above it, where there are.
 MOST_LOST, LEAST_ABOVE = 20, 10
+
+#: Products whose rate of the day is kept, for each card type.
+_MOST_ANSWERS = 10_000
 
 
 @dataclass(slots=True, eq=False)
@@ -94,26 +97,27 @@ class Moment:
     audit_seq: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """A rule for this product and card type that does not apply, and why."""
 
     rule: Rule
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Resolution:
     """The member rate of one product for one card type at one moment, with its grounds.
 
     Attributes:
         rule: what gave it; None where it is the card type's own.
         lost: the nearest of the other rules for the product, at most `MOST_LOST`, by rank.
+        told: what was made of it for people, kept as long as it is; never changed.
     """
 
     rate: Decimal
     rule: Rule | None
     lost: tuple[Lost, ...]
+    told: tuple[Any, ...] | None = field(default=None, compare=False, repr=False)
 
     @property
     def joins_stacking(self) -> bool:
@@ -134,39 +138,23 @@ class RuleIndex:
     """Rules arranged so that a look-up costs six probes, however many documents there are.
 
     A document that takes effect or ends is added; whoever resolves at an earlier moment
-    still finds what held and was known then, so an index may be used while it grows.
+    still finds what held and was known then, so an index may be used while it grows. What
+    a product's rate is today is found once: the same goods are sold again and again.
     """
 
-    __slots__ = ("_cells", "_live", "_shared")
+    __slots__ = ("_cells", "_last_at", "_last_seq", "_live", "_shared", "_today")
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         """Arrange `rules`."""
         self._cells: dict[tuple[str, str], dict[str, Cell[Rule]]] = {}
         self._live: dict[str, list[Rule]] = {}
         self._shared: dict[Any, Any] = {}
+        self._last_seq = 0
+        self._last_at = datetime.min.replace(tzinfo=UTC)
+        self._today: tuple[date, dict[Any, Any]] = (date.min, {})
         for rule in sorted(rules, key=lambda rule: (rule.audit_seq, rule.line)):
-            self.add(rule)
-
-    def add(self, rule: Rule) -> None:
-        """Add a rule that was audited after all the others."""
-        for card_type in rule.card_types:
-            cells = self._cells.setdefault((card_type, rule.level), {})
-            for target in rule.targets:
-                cell = cells.get(target)
-                if cell is None:
-                    cells[target] = cell = Cell()
-                cell.append(rule)
-        if rule.record_id:
-            self._live.setdefault(rule.record_id, []).append(rule)
-
-    def end(self, record_id: str, seq: int, at: datetime, *, is_replaced: bool) -> None:
-        """Note that what a document said until now ended with an audit."""
-        for rule in self._live.pop(record_id, ()):
-            rule.end_seq, rule.is_replaced, rule.voided_at = seq, is_replaced, at
-            for card_type in rule.card_types:
-                cells = self._cells[card_type, rule.level]
-                for target in rule.targets:
-                    cells[target].ended(rule)
+            self._knows(rule.audit_seq, max(rule.audited_at, rule.voided_at or rule.audited_at))
+            self._add(rule)
 
     def take_effect(
         self, record_id: str, seq: int, at: datetime, values: Mapping[str, Any]
@@ -180,7 +168,7 @@ class RuleIndex:
         card_types = share(found := tuple(values["card_types"]), found)
         first, last = values["effective_from"], values.get("effective_to")
         for number, line in enumerate(values["lines"]):
-            self.add(
+            self._add(
                 Rule(
                     no=values["no"],
                     line=number,
@@ -197,6 +185,35 @@ class RuleIndex:
                     record_id=record_id,
                 )
             )
+        self._today = (date.min, {})
+
+    def end(self, record_id: str, seq: int, at: datetime, *, is_replaced: bool) -> None:
+        """Note that what a document said until now ended with an audit."""
+        self._knows(seq, at)
+        for rule in self._live.pop(record_id, ()):
+            rule.end_seq, rule.is_replaced, rule.voided_at = seq, is_replaced, at
+            for card_type in rule.card_types:
+                cells = self._cells[card_type, rule.level]
+                for target in rule.targets:
+                    cells[target].ended(rule)
+        self._today = (date.min, {})
+
+    def _knows(self, seq: int, at: datetime) -> None:
+        # Before the rules come: who finds them must not take the day's answers for whole.
+        self._last_seq = max(self._last_seq, seq)
+        self._last_at = max(self._last_at, at)
+
+    def _add(self, rule: Rule) -> None:
+        """Add a rule that was audited after all the others."""
+        for card_type in rule.card_types:
+            cells = self._cells.setdefault((card_type, rule.level), {})
+            for target in rule.targets:
+                cell = cells.get(target)
+                if cell is None:
+                    cells[target] = cell = Cell()
+                cell.append(rule)
+        if rule.record_id:
+            self._live.setdefault(rule.record_id, []).append(rule)
 
     def rules_at(self, card_type: str, level: str, target: str) -> tuple[Rule, ...]:
         """Return the rules of one cell, the highest rank first, whether they hold or not."""
@@ -216,7 +233,33 @@ class RuleIndex:
 
         `holds` tells whether the condition of a rule does, for this sale and line.
         """
-        cells: list[Cell[Rule]] = []
+        known = moment.audit_seq
+        if moment.at < self._last_at or (known is not None and known < self._last_seq):
+            return self._resolved(product, card_type, default_rate, moment, holds)[0]
+        day, answers = self._today
+        if day != moment.on:
+            self._today = _, answers = moment.on, {}
+        key = card_type, product.get("product")
+        answer = answers.get(key)
+        if answer is not None and answer[0] == default_rate and answer[1] == product:
+            return answer[2]  # type: ignore[no-any-return]
+        found, is_conditional = self._resolved(product, card_type, default_rate, moment, holds)
+        if not is_conditional:
+            if len(answers) >= _MOST_ANSWERS:
+                answers.clear()
+            answers[key] = default_rate, dict(product), found
+        return found
+
+    def _resolved(
+        self,
+        product: Mapping[str, str | None],
+        card_type: str,
+        default_rate: Decimal,
+        moment: Moment,
+        holds: Holds,
+    ) -> tuple[Resolution, bool]:
+        """Return the rate, and whether it hung on a condition."""
+        cells: list[list[Rule]] = []
         winner: Rule | None = None
         home, place = -1, -1
         unmet: dict[int, str] = {}
@@ -230,24 +273,21 @@ class RuleIndex:
                 winner, place = _highest(cell, moment, holds, unmet)
                 if winner is not None:
                     home = len(cells)
-            cells.append(cell)
-        if winner is not None:
-            lost = _lost(cells, home, place, winner, moment, unmet) if _has_more(cells) else ()
-            return Resolution(winner.rate, winner, lost)
-        lost = _lost(cells, len(cells), -1, None, moment, unmet) if cells else ()
-        return Resolution(default_rate, None, lost)
-
-
-def _has_more(cells: list[Cell[Rule]]) -> bool:
-    return len(cells) > 1 or len(cells[0].rules) > 1
+            cells.append(cell.rules)
+        if winner is None:
+            lost = _lost(cells, len(cells), 0, None, moment, unmet) if cells else ()
+            return Resolution(default_rate, None, lost), bool(unmet)
+        lost = _lost(cells, home, place, winner, moment, unmet)
+        return Resolution(winner.rate, winner, lost), bool(unmet or winner.condition)
 
 
 def _highest(
     cell: Cell[Rule], moment: Moment, holds: Holds, unmet: dict[int, str]
 ) -> tuple[Rule | None, int]:
     """Return the rule of a cell that ranks highest of those that hold, and its place."""
-    for place in cell.falling(moment.on.toordinal(), moment.audit_seq):
-        rule = cell.rules[place]
+    rules = cell.rules
+    for place in cell.falling(moment.on, moment.audit_seq):
+        rule = rules[place]
         if not_in_force(rule, moment) is None:
             why = holds(rule.condition) if rule.condition else None
             if why is None:
@@ -257,47 +297,35 @@ def _highest(
 
 
 def _lost(
-    cells: list[Cell[Rule]],
+    cells: Sequence[list[Rule]],
     home: int,
     place: int,
     winner: Rule | None,
     moment: Moment,
     unmet: Mapping[int, str],
 ) -> tuple[Lost, ...]:
-    """Return the losers nearest to the winner at `place` of `cells[home]`, by rank."""
-    below = _reading(cells, home, place, MOST_LOST)
-    above: list[Rule] = []
-    for number in range(home, -1, -1):
-        if number < len(cells) and len(above) < MOST_LOST:
-            rules = cells[number].rules
-            last = place if number == home else -1
-            above += rules[max(last + 1, len(rules) - MOST_LOST + len(above)) :][::-1]
-    above = above[: max(LEAST_ABOVE, MOST_LOST - len(below))]
-    below = below[: MOST_LOST - len(above)]
-    if len(cells) > 1:
-        above.sort(key=_rank, reverse=True)
-    return tuple(
-        [
-            Lost(rule, not_in_force(rule, moment) or unmet.get(id(rule)) or _beaten(rule, winner))
-            for rule in (*above, *below)
-        ]
-    )
+    """Return the losers nearest to the winner at `place` of `cells[home]`, by rank.
 
-
-def _rank(rule: Rule) -> tuple[int, int, int]:
-    return rule.rank
-
-
-def _reading(cells: list[Cell[Rule]], home: int, place: int, most: int) -> list[Rule]:
-    """Return the rules that rank below a place, the highest first, at most so many."""
-    found: list[Rule] = []
+    Cells go from the highest level down, the rules in each rise in rank.
+    """
+    below: list[Rule] = []
     for number in range(home, len(cells)):
-        rules = cells[number].rules
-        first = place if number == home else len(rules)
-        found += rules[max(0, first - (most - len(found))) : first][::-1]
-        if len(found) >= most:
+        rules = cells[number][:place] if number == home else cells[number]
+        below += rules[max(0, len(rules) - MOST_LOST + len(below)) :][::-1]
+        if len(below) >= MOST_LOST:
             break
-    return found
+    left = max(LEAST_ABOVE, MOST_LOST - len(below))
+    above: list[Rule] = []
+    for number in range(min(home, len(cells) - 1), -1, -1):
+        rules = cells[number][place + 1 :] if number == home else cells[number]
+        above[:0] = rules[max(0, len(rules) - left + len(above)) :][::-1]
+        if len(above) >= left:
+            break
+    found = []
+    for rule in above + below[: MOST_LOST - len(above)]:
+        why = not_in_force(rule, moment) or (unmet.get(id(rule)) if unmet else None)
+        found.append(Lost(rule, why or _beaten(rule, winner)))
+    return tuple(found)
 
 
 def not_in_force(rule: Rule, moment: Moment) -> str | None:
