@@ -59,18 +59,20 @@ class Cell(Generic[R]):
             if place | _LAST < len(self.rules):
                 self._measure(place | _LAST)
 
-    def falling(self, day: date, known: int | None) -> Iterator[int]:
+    def falling(self, day: date, known: int | None, *, is_now: bool) -> Iterator[int]:
         """Yield the places of rules that may hold on a day, the highest rank first.
 
         Args:
             day: the store day.
             known: the highest audit that is known, None for all of them.
+            is_now: every end up to that audit holds; it may not at an earlier instant.
         """
         last = _NEVER if known is None else known
+        over = last if is_now else 0
         place = self._count_known(last) - 1
         while place >= 0:
             if place & _LAST == _LAST:
-                step = self._over(place, day.toordinal(), last)
+                step = self._over(place, day.toordinal(), over)
                 if step:
                     place -= step
                     continue
@@ -91,7 +93,7 @@ class Cell(Generic[R]):
                 high = middle
         return low
 
-    def _over(self, place: int, day: int, last: int) -> int:
+    def _over(self, place: int, day: int, over: int) -> int:
         """Return the size of the largest block ending at `place` in which nothing holds, or 0."""
         step, number = 0, place
         for size, blocks in enumerate(self._blocks or (), 1):
@@ -99,7 +101,7 @@ class Cell(Generic[R]):
                 break
             number >>= _SHIFT
             first_day, last_day, last_audit = blocks[number]
-            if first_day <= day <= last_day and last_audit > last:
+            if first_day <= day <= last_day and last_audit > over:
                 break
             step = 1 << (_SHIFT * size)
         return step

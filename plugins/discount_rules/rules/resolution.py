@@ -234,8 +234,11 @@ class RuleIndex:
         `holds` tells whether the condition of a rule does, for this sale and line.
         """
         known = moment.audit_seq
-        if moment.at < self._last_at or (known is not None and known < self._last_seq):
-            return self._resolved(product, card_type, default_rate, moment, holds)[0]
+        is_now = moment.at >= self._last_at
+        if not is_now or (known is not None and known < self._last_seq):
+            return self._resolved(product, card_type, default_rate, moment, holds, is_now=is_now)[
+                0
+            ]
         day, answers = self._today
         if day != moment.on:
             self._today = _, answers = moment.on, {}
@@ -243,7 +246,9 @@ class RuleIndex:
         answer = answers.get(key)
         if answer is not None and answer[0] == default_rate and answer[1] == product:
             return answer[2]  # type: ignore[no-any-return]
-        found, is_conditional = self._resolved(product, card_type, default_rate, moment, holds)
+        found, is_conditional = self._resolved(
+            product, card_type, default_rate, moment, holds, is_now=True
+        )
         if not is_conditional:
             if len(answers) >= _MOST_ANSWERS:
                 answers.clear()
@@ -257,6 +262,8 @@ class RuleIndex:
         default_rate: Decimal,
         moment: Moment,
         holds: Holds,
+        *,
+        is_now: bool,
     ) -> tuple[Resolution, bool]:
         """Return the rate, and whether it hung on a condition."""
         cells: list[list[Rule]] = []
@@ -270,7 +277,7 @@ class RuleIndex:
             if cell is None:
                 continue
             if winner is None:
-                winner, place = _highest(cell, moment, holds, unmet)
+                winner, place = _highest(cell, moment, holds, unmet, is_now=is_now)
                 if winner is not None:
                     home = len(cells)
             cells.append(cell.rules)
@@ -282,11 +289,11 @@ class RuleIndex:
 
 
 def _highest(
-    cell: Cell[Rule], moment: Moment, holds: Holds, unmet: dict[int, str]
+    cell: Cell[Rule], moment: Moment, holds: Holds, unmet: dict[int, str], *, is_now: bool
 ) -> tuple[Rule | None, int]:
     """Return the rule of a cell that ranks highest of those that hold, and its place."""
     rules = cell.rules
-    for place in cell.falling(moment.on, moment.audit_seq):
+    for place in cell.falling(moment.on, moment.audit_seq, is_now=is_now):
         rule = rules[place]
         if not_in_force(rule, moment) is None:
             why = holds(rule.condition) if rule.condition else None
