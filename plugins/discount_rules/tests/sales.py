@@ -6,6 +6,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from core.api import Goods, Sale, SaleLine, Shown, StoreFacts, audit_seq
+from plugins.discount_rules import hooks
 
 ZONE = "Asia/Shanghai"
 
@@ -85,9 +86,9 @@ class Shop:
         return SaleLine(number, goods, Decimal(1), amount, amount, Fraction(other))
 
     def quote(self, *lines, **changes):
-        """Return a sale as the till quotes it."""
-        sale, ctx = self.sale(*lines, **changes), self.shipped.context("cashier")
-        self.shipped.hooks.at_till(ctx, "guanxi_before_quote", sale=sale)
+        """Return a sale as it is quoted, once the cards' plugin found the card."""
+        sale = self.sale(*lines, **changes)
+        hooks.guanxi_before_quote(self.shipped.context("cashier"), sale)
         return sale
 
     def rates(self, *codes, **changes):
