@@ -27,7 +27,7 @@ from core.ledger.models import account, hold_end
 from core.ledger.models import hold as holds
 from core.ledger.moves import BOUND, Move, Moved, Posted
 from core.ledger.posting import Header, perform, sums_of
-from core.ledger.reckoning import Account, Reckoning, spend_order
+from core.ledger.reckoning import Account, Reckoning, known_after, spend_order
 from core.ledger.writing import write
 
 #: So many holds are timed out in one go.
@@ -90,10 +90,10 @@ def hold(
                 raise errors.LedgerKeyReused(key=key)
             return _hold(before, replayed=True)
         one = book.accounts[whose]
-        now = max(to_wire(ctx.now), one.known_at)
-        if to_wire(expires_at) <= now:
+        at = to_wire(ctx.now)
+        if to_wire(expires_at) <= at:
             raise errors.HoldEnded(how="timed_out")
-        kept = _kept(one, amount, now)
+        kept, now = _kept(one, amount, at), known_after(at, one.known_at)
         one.seq, one.held, one.known_at = one.seq + 1, one.held + amount, now
         row: dict[str, Any] = {
             "id": new_id(),
@@ -227,7 +227,7 @@ def _end_hold(ctx: Context, connection: Connection, hold_id: str, how: str) -> d
         row = _required(connection, hold_id)  # as it is now that the account is locked
         if row["how"] is None:
             one.held -= row["amount"]
-            now = one.known_at = max(to_wire(ctx.now), one.known_at)
+            now = one.known_at = known_after(to_wire(ctx.now), one.known_at)
             end = _end(ctx, row, one, how, now, None)
             write(connection, {"ends": [end], "sums": [sums_of(one)]})
             row["how"] = how

@@ -22,7 +22,7 @@ from core.ledger import errors
 from core.ledger.book import Book, Holder, holder_of, open_book, programme_id
 from core.ledger.chaining import chained, posting_hash
 from core.ledger.moves import Move, Moved, Posted
-from core.ledger.reckoning import Account, Lot, Reckoning
+from core.ledger.reckoning import Account, Lot, Reckoning, known_after
 from core.ledger.writing import Rows, write
 
 Ref = tuple[str, str]
@@ -157,7 +157,7 @@ def _store(
         AlreadyReversed: somebody took the same posting back.
     """
     accounts = reckoning.accounts
-    now = max(to_wire(ctx.now), *(one.known_at for one in accounts.values()))
+    now = known_after(to_wire(ctx.now), max(one.known_at for one in accounts.values()))
     for one in accounts.values():
         one.seq += 1
         one.known_at = now

@@ -207,7 +207,7 @@ class _Fold:
         first = rows[0]
         self._chain = chained(self._chain, first["hash"])
         owed = self._owed
-        if first["known_at"] < self._known_at:
+        if first["known_at"] <= self._known_at:
             return f"posting {first['posting_id']} was known before the event before it"
         self._known_at = first["known_at"]
         for one in rows:

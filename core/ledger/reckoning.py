@@ -8,7 +8,7 @@ and the next credit settles it. Every entry has its counter-entry on the program
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from core.clock import to_wire
@@ -63,9 +63,25 @@ class Lot:
         return self.available_at <= at and not self.has_ended(at)
 
 
-def spend_order(one: Lot) -> tuple[str, str, str]:
-    """Return what sorts lots as they are spent: what ends soonest, then what came first."""
-    return (one.expires_at or _NEVER, one.issued_at, one.id)
+def known_after(now: str, known_at: str) -> str:
+    """Return when an event is known: now, but later than the event before it.
+
+    A clock that stands or is set back does not bring it into what was known already.
+
+    >>> known_after("2026-03-10T04:00:00.000000Z", "2026-03-10T05:00:00.000000Z")
+    '2026-03-10T05:00:00.000001Z'
+    """
+    if now > known_at:
+        return now
+    return to_wire(datetime.fromisoformat(known_at) + timedelta(microseconds=1))
+
+
+def spend_order(one: Lot) -> tuple[str, str, str, str]:
+    """Return what sorts lots as they are spent: what ends soonest, then what came first.
+
+    Of what came in one posting the category decides, so that it is the same on every run.
+    """
+    return (one.expires_at or _NEVER, one.issued_at, one.category, one.id)
 
 
 @dataclass(slots=True)
@@ -138,6 +154,7 @@ class Reckoning:
         self.lots: list[Lot] = []
         self.touched: dict[str, Lot] = {}
         self.accounts: dict[str, Account] = {}
+        self._before: dict[str, dict[str, int]] = {}
 
     def move(self, account: Account, move: Move) -> Moved:
         """Take one move; raises the ledger's errors."""
@@ -145,7 +162,7 @@ class Reckoning:
             raise errors.UnknownCategory(kind=account.kind.name, category=move.category)
         if not 0 < abs(move.amount) < BOUND:
             raise errors.NotPositive if not move.amount else errors.TooMuch(bound=BOUND)
-        self.accounts[account.id] = account
+        self._touch(account)
         moved = (self._credit if move.amount > 0 else self._debit)(account, move)
         if abs(account.balance) >= BOUND:
             raise errors.TooMuch(bound=BOUND)
@@ -155,22 +172,24 @@ class Reckoning:
         """Look at what only the whole posting shows.
 
         Raises:
-            NegativeCategory: a category's total would fall below zero.
+            NegativeCategory: a category's total falls below zero.
         """
         if self._may_owe:
             return
         for account in self.accounts.values():
             for category in account.kind.categories:
                 total = account.totals.get(category.name, 0)
+                before = self._before[account.id].get(category.name, 0)
+                fell = total > before if category.uses else total < before
                 shown = -total if category.uses else total
-                if shown < 0 and not category.negative:
+                if fell and shown < 0 and not category.negative:
                     raise errors.NegativeCategory(category=category.name, total=shown)
 
     def spend_held(self, account: Account, kept: Iterable[tuple[str, int]], move: Move) -> Moved:
         """Take a debit from what a hold keeps, of lots that ended since too; free the rest."""
         left = -move.amount
         taken: list[Taken] = []
-        self.accounts[account.id] = account
+        self._touch(account)
         for lot_id, amount in kept:
             lot = account.lots[lot_id]
             lot.held -= amount
@@ -184,11 +203,16 @@ class Reckoning:
     def expire(self, account: Account, lots: Iterable[Lot]) -> int:
         """Take what is left of lots that have ended, holds left alone; return how much."""
         taken = 0
-        self.accounts[account.id] = account
+        self._touch(account)
         for one in lots:
             if one.has_ended(self.at) and one.free:
                 taken += self._lapse(account, one, one.free)
         return taken
+
+    def _touch(self, account: Account) -> None:
+        if account.id not in self.accounts:
+            self.accounts[account.id] = account
+            self._before[account.id] = dict(account.totals)
 
     def _credit(self, account: Account, move: Move) -> Moved:
         amount = move.amount

@@ -1,0 +1,131 @@
+"""The proof of the ledger names what was changed behind the product's back (domain §6 I13)."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from core.appendonly import unguarded
+from core.ledger import proof
+from core.ledger.holding import hold, post_hold
+from core.ledger.models import account, entry, lot, posting
+from core.ledger.models import hold as holds
+from core.testing.databases import Prepared
+from tests.integration.ledger_world import install, opened, points
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def storage(backend, tmp_path_factory):
+    prepared = Prepared(backend, tmp_path_factory.mktemp("ledger"), install)
+    yield prepared
+    prepared.drop()
+
+
+def fill(ledger):
+    """Post a little of everything."""
+    ledger.post(points("A", 100), points("B", 50))
+    ledger.post(points("R", -30, against="spent"), points("A", 5, "m2"), memo="two owners")
+    until = ledger.clock.now() + DAY
+    said = {"key": "h1", "ref": ("reservation", "r1"), "expires_at": until}
+    one = hold(ledger.context(), "points", "m1", 20, **said)
+    told = {"category": "R", "what": "redeem", "ref": ("reservation", "r1"), "amount": 15}
+    post_hold(ledger.context(), one.id, **told)
+    hold(ledger.context(), "points", "m2", 5, **(said | {"key": "h2"}))
+
+
+def found(ledger):
+    with proof.snapshot(ledger.db) as connection:
+        return list(proof.problems(connection))
+
+
+def tamper(ledger, change):
+    """Change rows as somebody who owns the tables can, triggers and checks out of the way."""
+    with ledger.db.write() as connection:
+        if ledger.db.is_sqlite:
+            query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+            triggers = connection.exec_driver_sql(query).all()
+            for name, _ in triggers:
+                connection.exec_driver_sql(f"DROP TRIGGER {name}")
+            connection.execute(change)
+            for _, sql in triggers:
+                connection.exec_driver_sql(sql)
+        else:
+            connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+            connection.execute(change)
+
+
+MINE = account.c.owner_id == "m1"
+OF_MINE = sa.select(account.c.id).where(MINE).scalar_subquery()
+
+#: What is changed, and words of what is found.
+CHANGES = {
+    "amount": (
+        entry.update().where(entry.c.category == "B").values(amount=entry.c.amount + 1),
+        ["sum to 1, not to 0", "an entry or a lot of it was altered", "balance is 105"],
+    ),
+    "entry_gone": (
+        entry.delete().where(entry.c.category == "B"),
+        ["sum to -50, not to 0", "balance is"],
+    ),
+    "memo": (
+        posting.update().where(posting.c.memo == "two owners").values(memo="two 0wners"),
+        ["an entry or a lot of it was altered"],
+    ),
+    "posting_gone": (posting.delete().where(posting.c.memo == "two owners"), ["no gx_posting"]),
+    "lot_end": (
+        lot.update().where(lot.c.category == "B").values(expires_at=None),
+        ["an entry or a lot of it was altered"],
+    ),
+    "lot_remaining": (
+        lot.update().where(lot.c.category == "B").values(remaining=lot.c.remaining - 1),
+        ["its entries give 50"],
+    ),
+    "balance": (
+        account.update().where(MINE).values(balance=account.c.balance + 1),
+        ["balance is 106, its events give 105", "the programme owes"],
+    ),
+    "held": (
+        account.update().where(account.c.owner_id == "m2").values(held=4),
+        ["held is 4, its events give 5"],
+    ),
+    "totals": (account.update().where(MINE).values(totals='{"A":105}'), ["totals is"]),
+    "owner": (
+        account.update().where(MINE).values(owner_id="m3"),
+        ["event 1: the chain is broken"],
+    ),
+    "hold": (
+        holds.update().where(holds.c.key == "h2").values(amount=4),
+        ["was altered"],
+    ),
+    "hold_gone": (holds.delete().where(holds.c.key == "h2"), ["held is 5, its events give 0"]),
+    "last_event": (
+        account.update().where(MINE).values(seq=account.c.seq - 1),
+        ["number of events is"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_tampering_is_located(storage, name):
+    change, words = CHANGES[name]
+    with opened(storage) as ledger:
+        fill(ledger)
+        assert found(ledger) == []
+        tamper(ledger, change)
+        told = "\n".join(found(ledger))
+        assert all(word in told for word in words), told
+        with ledger.db.read() as connection:
+            assert unguarded(connection) == []
+
+
+def test_a_trigger_that_is_gone_is_told(storage):
+    drop = {
+        "sqlite": "DROP TRIGGER gx_entry_kept",
+        "postgresql": "DROP TRIGGER gx_entry_kept ON gx_entry",
+    }
+    with opened(storage) as ledger, ledger.db.write() as connection:
+        connection.exec_driver_sql(drop[ledger.db.dialect])
+        assert unguarded(connection) == ["gx_entry"]
+        connection.rollback()
