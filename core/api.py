@@ -18,12 +18,16 @@ from core.extension.sales import Goods, Return, ReturnLine, Sale, SaleLine, Show
 from core.i18n import N_, pick, translate
 from core.ids import new_id
 from core.ledger.errors import Insufficient
+from core.ledger.expiring import last_day
+from core.ledger.expiry import write_off
 from core.ledger.holding import Hold, find_hold, hold, post_hold, void_hold
 from core.ledger.moves import DEFAULT, Move, Moved, Posted, Taken
 from core.ledger.moving import reverse, transfer
 from core.ledger.posting import post
 from core.ledger.reading import (
     Balance,
+    EntryRow,
+    PostingRow,
     Standing,
     accounts_of,
     as_of,
@@ -33,12 +37,14 @@ from core.ledger.reading import (
     postings_of,
 )
 from core.ledger.reckoning import Lot
+from core.ledger.tracing import lapsed, lock_account, named_lots
 from core.records.codes import draw_code, forget_codes, keep_codes, try_code, unlock_code
 from core.records.counters import next_number
 from core.records.inforce import Effect, audit_seq, in_force
 from core.records.operations import create_many, create_record, update_record
 from core.records.plugin_settings import plugin_settings
 from core.records.queries import get_record
+from core.schema.accountkinds import Lots
 from core.schema.actiontypes import ActionCall, PluginAction
 from core.schema.fieldtypes import FieldError, FieldType
 from core.schema.model import Field
@@ -59,6 +65,7 @@ __all__ = [
     "DecimalType",
     "Document",
     "Effect",
+    "EntryRow",
     "Event",
     "Field",
     "FieldError",
@@ -70,11 +77,13 @@ __all__ = [
     "IntegerType",
     "Invalid",
     "Lot",
+    "Lots",
     "Move",
     "Moved",
     "NotFound",
     "PluginAction",
     "Posted",
+    "PostingRow",
     "Problem",
     "Return",
     "ReturnLine",
@@ -102,8 +111,12 @@ __all__ = [
     "hookimpl",
     "in_force",
     "keep_codes",
+    "lapsed",
+    "last_day",
+    "lock_account",
     "lots_from",
     "lots_of",
+    "named_lots",
     "new_id",
     "next_number",
     "on_behalf",
@@ -123,6 +136,7 @@ __all__ = [
     "unlock_code",
     "update_record",
     "void_hold",
+    "write_off",
 ]
 
 

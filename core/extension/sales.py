@@ -172,6 +172,7 @@ class Return:
     Attributes:
         sale_id: the order that was sold; `certificate` its stored body.
         lines: what comes back; `is_whole` when nothing of the sale is left with the customer.
+        refunded: position -> money that went back earlier, of every line of the sale.
         refund: money that goes back; plugins lower it by what they keep, such as points bought.
         method: how it goes back, such as `cash`.
         clawed: category -> points taken back; `bought` points that the member must buy (F)
@@ -191,6 +192,7 @@ class Return:
     is_preview: bool
     refund: Decimal
     method: str = "cash"
+    refunded: Mapping[int, Decimal] = field(default_factory=dict)
     clawed: dict[str, int] = field(default_factory=dict)
     bought: int = 0
     bought_price: Decimal = Decimal(0)

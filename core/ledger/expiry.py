@@ -17,7 +17,7 @@ from core.clock import to_wire
 from core.context import Context
 from core.ids import new_id
 from core.jobs.handlers import HANDLERS, Chore, Handlers
-from core.ledger.book import Book, Holder
+from core.ledger.book import Book, Holder, holder_of
 from core.ledger.holding import time_out_holds
 from core.ledger.models import account, lot
 from core.ledger.moves import Moved
@@ -62,6 +62,33 @@ def expire(ctx: Context, until: datetime | None = None, *, most: int | None = No
             break
         most = None if most is None else most - len(found)
     return done
+
+
+def write_off(ctx: Context, kind: str, owner: str, unit: str = "", *, until: datetime) -> int:
+    """Write off what ended by then on one owner's account, as `expire` does; return how many lots.
+
+    Whoever reckons with expired points finds them all booked afterwards.
+
+    Raises:
+        UnknownKind: there is no such kind, or money without its currency.
+    """
+    whose = holder_of(ctx, kind, owner, unit)
+    ends = (
+        sa.select(lot.c.expires_at)
+        .distinct()
+        .join(account, account.c.id == lot.c.account_id)
+        .where(
+            account.c.kind == whose.kind,
+            account.c.unit == whose.unit,
+            account.c.owner_id == whose.owner,
+            lot.c.remaining > sa.literal_column("0"),
+            lot.c.expires_at <= to_wire(until),
+        )
+        .order_by(lot.c.expires_at)
+    )
+    with ctx.reading() as connection:
+        found = connection.execute(ends).scalars().all()
+    return sum(_write_off(ctx, whose, end) for end in found)
 
 
 def _ended(

@@ -51,7 +51,11 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """One entry as it is stored; `owner` is empty on the programme's account."""
+    """One entry as it is stored; `owner` is empty on the programme's account.
+
+    Attributes:
+        why: category of the counter-entry, such as issued, spent, expired.
+    """
 
     position: int
     account_id: str
@@ -60,6 +64,7 @@ class EntryRow:
     category: str
     lot: str | None
     amount: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ def postings_of(ctx: Context, ref: tuple[str, str]) -> list[PostingRow]:
         by_posting.setdefault(one.posting_id, []).append(
             EntryRow(
                 one.position, one.account_id, one.kind, one.owner_id, one.category, one.lot_id,
-                one.amount,
+                one.amount, one.why,
             )
         )  # fmt: skip
     return [

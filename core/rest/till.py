@@ -10,6 +10,7 @@ from core.i18n import N_
 from core.policies.access import access
 from core.records.idempotency import Answer, body_hash
 from core.records.queries import get_record
+from core.rest.errors import problems_body
 from core.rest.exchange import body_object, etag, query_keys, respond, route
 from core.till.certificates import examine
 from core.till.quoting import answer, quote
@@ -33,7 +34,8 @@ def _sellers(ctx: Context, _parts: dict[str, Any]) -> None:
 def quoted(ctx: Context) -> Any:
     """Answer with what a sale would cost and earn, and why; nothing is written."""
     query_keys()
-    return answer(quote(ctx, read_sale(body_object(), is_order=False)), ctx.locale)
+    body = answer(quote(ctx, read_sale(body_object(), is_order=False)), ctx.locale)
+    return {**body, "warnings": problems_body(ctx.warnings)} if ctx.warnings else body
 
 
 @route("/till/orders", "POST", guard=_sellers)

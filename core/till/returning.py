@@ -169,6 +169,7 @@ def _begin(ctx: Context, sale_id: str, asked: AskedReturn) -> Return:
         is_preview=asked.preview,
         refund=sum((line.refund for line in lines), Decimal(0)),
         method=asked.method,
+        refunded={one.position: one.refunded for one in sold},
     )
 
 

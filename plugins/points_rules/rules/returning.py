@@ -97,6 +97,24 @@ def given_back(spent: Sequence[tuple[str, int]], before: int, now: int) -> list[
     return found
 
 
+def claim(due: Mapping[str, int], reversed_before: Mapping[str, int]) -> dict[str, int]:
+    """Return category -> points to take back now: what is due in all less what went before.
+
+    What was taken before as used (R), because its category had been transferred away, counts
+    for the categories in their order.
+
+    >>> claim({"A": 40, "E": 40}, {"A": 10, "R": 15})
+    {'A': 15, 'E': 40}
+    """
+    used, found = reversed_before.get("R", 0), {}
+    for category, points in due.items():
+        left = max(0, points - reversed_before.get(category, 0))
+        part = min(left, used)
+        used -= part
+        found[category] = left - part
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Own:
     """A lot that the receipt itself earned.

@@ -18,30 +18,33 @@ FORM = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """Points that a scene gave, with what it asked for.
+class SceneTerm:
+    """A scene that held for the sale, with what it asked for.
 
     Attributes:
         scene: the document's id, `no` its number; `audit_seq` says which version.
+        points: the fixed number that it gave; 0 where it multiplied.
+        multiplier: of the purchase points; 0 where it gave points.
         condition: the stored expression over the sale; "" for every sale.
-        key: marks what a member gets once only; "" where it is once per receipt.
+        key: marks what a member gets once only; "" where every receipt may have it.
     """
 
     scene: str
     no: str
     audit_seq: int
-    points: int
+    points: int = 0
+    multiplier: Decimal = Decimal(0)
     condition: str = ""
     key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TermLine:
-    """What one line brought in: money due, its rate and the multipliers in force for it."""
+    """What one line brought in: money due, its rate and the multiplier of its rule, if any."""
 
     due: Decimal
     rate: Decimal
-    multipliers: tuple[Decimal, ...] = ()
+    multiplier: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,6 @@ class Terms:
         digits: places of the currency.
         spent: points that paid for a part, worth `point_value` each.
         earns_on_paid: whether what points paid earns points too.
-        grants: scenes that gave a fixed number.
-        scenes: numbers of the scenes whose multipliers stand in the lines.
     """
 
     lines: tuple[TermLine, ...]
@@ -63,8 +64,7 @@ class Terms:
     spent: int = 0
     point_value: Decimal = Decimal(0)
     earns_on_paid: bool = False
-    grants: tuple[Grant, ...] = ()
-    scenes: tuple[str, ...] = ()
+    scenes: tuple[SceneTerm, ...] = ()
 
     @property
     def paid(self) -> Decimal:
@@ -77,8 +77,9 @@ class Terms:
         due = [line.due for line in self.lines]
         paid = Decimal(0) if self.earns_on_paid else self.paid
         bases = spending.bases(due, paid, self.digits)
+        for_all = tuple(each.multiplier for each in self.scenes if each.multiplier)
         return [
-            EarningLine(base, line.rate, line.multipliers)
+            EarningLine(base, line.rate, (*for_all, line.multiplier))
             for base, line in zip(bases, self.lines, strict=True)
         ]
 
@@ -87,7 +88,7 @@ class Terms:
         return earn(
             self.earning_lines,
             identity=self.identity,
-            grants=[each.points for each in self.grants],
+            grants=[each.points for each in self.scenes],
             combine=self.combine,
         )
 
@@ -99,7 +100,7 @@ class Terms:
         return [line.weight * extra_of(line.multipliers, self.combine) for line in lines]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the values to stamp."""
+        """Return the values to stamp; what is not there has its default."""
         return {
             "form": FORM,
             "lines": [_line_json(line) for line in self.lines],
@@ -109,8 +110,7 @@ class Terms:
             "spent": self.spent,
             "point_value": _text(self.point_value),
             "earns_on_paid": self.earns_on_paid,
-            "grants": [_grant_json(each) for each in self.grants],
-            "scenes": list(self.scenes),
+            "scenes": [_scene_json(each) for each in self.scenes],
         }
 
 
@@ -126,9 +126,7 @@ def read_terms(stamped: Mapping[str, Any]) -> Terms:
     return Terms(
         lines=tuple(
             TermLine(
-                Decimal(line["due"]),
-                Decimal(line["rate"]),
-                tuple(map(Decimal, line.get("multipliers", ()))),
+                Decimal(line["due"]), Decimal(line["rate"]), Decimal(line.get("multiplier", 0))
             )
             for line in stamped["lines"]
         ),
@@ -138,8 +136,10 @@ def read_terms(stamped: Mapping[str, Any]) -> Terms:
         spent=stamped["spent"],
         point_value=Decimal(stamped["point_value"]),
         earns_on_paid=stamped["earns_on_paid"],
-        grants=tuple(Grant(**each) for each in stamped["grants"]),
-        scenes=tuple(stamped["scenes"]),
+        scenes=tuple(
+            SceneTerm(**{**each, "multiplier": Decimal(each["multiplier"])})
+            for each in stamped["scenes"]
+        ),
     )
 
 
@@ -147,10 +147,33 @@ def reproduce(stamped: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return `points` and `points_paid` of a sale from what was stamped on it, and nothing else.
 
     >>> reproduce(Terms((TermLine(Decimal("1000.00"), Decimal("0.1")),)).as_json())
-    {'points': {'A': 100, 'B': 0, 'C': 0, 'D': 0, 'E': 0}, 'points_paid': '0.00'}
+    {'points': {'A': 100, 'B': 0, 'C': 0, 'D': 0, 'E': 0}, 'points_paid': Decimal('0.00')}
     """
     terms = read_terms(stamped) if stamped else Terms(())
-    return {"points": terms.earned().points, "points_paid": _text(terms.paid)}
+    return {"points": terms.earned().points, "points_paid": terms.paid}
+
+
+def differences(priced: Mapping[str, Any]) -> list[str]:
+    """Return the names of results in a sale's certificate that its terms do not give.
+
+    What the lines cost stands in the terms too and must be what was priced.
+    """
+    stamped = priced.get("terms", {}).get("points_rules")
+    found = reproduce(stamped)
+    known = {
+        "points": dict(priced["points"]) or Terms(()).earned().points,
+        "points_paid": Decimal(priced["points_paid"]),
+    }
+    wrong = [name for name in found if found[name] != known[name]]
+    due = [Decimal(line["amount_due"]) for line in priced["lines"]]
+    if stamped and [line.due for line in read_terms(stamped).lines] != due:
+        wrong.append("amount_due")
+    return wrong
+
+
+def total_due(lines: Sequence[TermLine]) -> Decimal:
+    """Return what all lines cost together."""
+    return sum((line.due for line in lines), Decimal(0))
 
 
 def _text(value: Decimal) -> str:
@@ -159,15 +182,11 @@ def _text(value: Decimal) -> str:
 
 def _line_json(line: TermLine) -> dict[str, Any]:
     plain: dict[str, Any] = {"due": _text(line.due), "rate": _text(line.rate)}
-    if line.multipliers:
-        plain["multipliers"] = [_text(each) for each in line.multipliers]
+    if line.multiplier:
+        plain["multiplier"] = _text(line.multiplier)
     return plain
 
 
-def _grant_json(grant: Grant) -> dict[str, Any]:
-    return {name: getattr(grant, name) for name in Grant.__slots__}
-
-
-def total_due(lines: Sequence[TermLine]) -> Decimal:
-    """Return what all lines cost together."""
-    return sum((line.due for line in lines), Decimal(0))
+def _scene_json(term: SceneTerm) -> dict[str, Any]:
+    plain = {name: getattr(term, name) for name in SceneTerm.__slots__}
+    return plain | {"multiplier": _text(term.multiplier)}

@@ -120,13 +120,13 @@ def test_quote_earns_by_the_card_type_and_reproduces_from_its_terms(till):
     ],
 )
 def test_quote_earns_only_on_cards_that_may(till, faults, purpose, earns):
-    card = Shown({}, till.card_type | {"purpose": purpose}, faults)
+    card = Shown({"id": "c-1"}, till.card_type | {"purpose": purpose}, faults)
     assert bool(till.quote("100.00", card=card).points["A"]) is earns
 
 
 def test_doubtful_card_earns_nothing_where_the_setting_says_so(till):
     till.shipped.set("points_rules", doubtful_card_earns=False)
-    card = Shown({}, till.card_type, ("not_verified",))
+    card = Shown({"id": "c-1"}, till.card_type, ("not_verified",))
     assert till.quote("100.00", card=card).points["A"] == 0
 
 

@@ -1,7 +1,6 @@
 """Earning, spending and returning against the acceptance cases and properties."""
 
 import json
-from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -11,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.testing.campaigns import examples
-from plugins.points_rules.rules import earning, expiring, returning, spending
+from plugins.points_rules.rules import earning, returning, spending
 from plugins.points_rules.rules.earning import EarningLine
 from plugins.points_rules.rules.returning import Own
-from plugins.points_rules.rules.terms import Grant, TermLine, Terms, read_terms, reproduce
+from plugins.points_rules.rules.terms import SceneTerm, TermLine, Terms, read_terms, reproduce
 
 HERE = Path(__file__).parent
 
@@ -28,8 +27,7 @@ def in_words(case):
 
 
 def one_line(net, rate, multiplier=1, **rest):
-    multipliers = () if multiplier == 1 else (Decimal(multiplier),)
-    return Terms((TermLine(Decimal(net), Decimal(rate), multipliers),), **rest)
+    return Terms((TermLine(Decimal(net), Decimal(rate), Decimal(multiplier)),), **rest)
 
 
 @pytest.mark.parametrize("case", read_cases("earned.json"), ids=in_words)
@@ -39,7 +37,7 @@ def test_earn_gives_the_points_of_the_acceptance_cases(case):
         case["points_rate"],
         case["activity_multiplier"],
         identity=Decimal(case["identity_multiple"]),
-        grants=(Grant("s", "C1", 1, case["scene_grant"]),) if case["scene_grant"] else (),
+        scenes=(SceneTerm("s", "C1", 1, case["scene_grant"]),),
     )
     earned = terms.earned()
     assert ({**case["earned"], "D": 0}, case["balance_change"]) == (earned.points, earned.total)
@@ -112,7 +110,7 @@ lines_of = st.lists(
         TermLine,
         money,
         tenths(0, 2),
-        st.lists(tenths(1, 5), max_size=2).map(tuple),
+        st.just(Decimal(0)) | tenths(1, 5),
     ),
     min_size=1,
     max_size=5,
@@ -124,14 +122,15 @@ def sold(draw):
     lines = tuple(draw(lines_of))
     point_value = draw(st.sampled_from([Decimal("0.01"), Decimal("0.015"), Decimal(1)]))
     most = spending.most_for(sum((line.due for line in lines), Decimal(0)), point_value)
-    grants = draw(st.lists(st.integers(1, 99), max_size=2))
+    gives = st.tuples(st.integers(1, 99), st.just(Decimal(0)))
+    scenes = draw(st.lists(gives | st.tuples(st.just(0), tenths(1, 4)), max_size=3))
     return Terms(
         lines,
         identity=draw(tenths(0, 3)),
         combine=draw(st.sampled_from(["max", "sum"])),
         spent=draw(st.integers(0, most)),
         point_value=point_value,
-        grants=tuple(Grant("s", "WX1", 1, points) for points in grants),
+        scenes=tuple(SceneTerm("s", "WX1", 1, *scene) for scene in scenes),
     )
 
 
@@ -141,7 +140,7 @@ def test_stamped_terms_reproduce_the_points(terms):
     stamped = json.loads(json.dumps(terms.as_json()))
     assert read_terms(stamped) == terms
     assert reproduce(stamped) == {
-        "points": terms.earned().points, "points_paid": f"{terms.paid:f}",
+        "points": terms.earned().points, "points_paid": terms.paid,
     }  # fmt: skip
 
 
@@ -184,7 +183,7 @@ def partitions(draw):
 @given(partitions())
 def test_shares_only_rise_and_end_with_all_that_was_earned_and_spent(case):
     terms, steps = case
-    lost = sum(each.points for each in terms.grants)
+    lost = sum(each.points for each in terms.scenes)
     found = [returning.shares(terms, back) for back in steps[:-1]]
     found.append(returning.shares(terms, steps[-1], lost))
     earned = terms.earned().points
@@ -254,18 +253,3 @@ def test_points_never_cost_less_than_they_pay(points, ten_thousandths):
     paid = spending.worth(points, value, 2)
     assert paid <= spending.price_of(points, value, 2)
     assert spending.most_for(paid, value) <= points
-
-
-@pytest.mark.parametrize(
-    ("mode", "after", "expected"),
-    [
-        ("none", 3, None),
-        ("declared", 3, None),
-        ("months", 12, date(2027, 3, 31)),
-        ("months", 11, date(2027, 2, 28)),
-        ("end_of_month", 1, date(2026, 4, 30)),
-        ("end_of_year", 0, date(2026, 12, 31)),
-    ],
-)
-def test_last_day_follows_the_calendar(mode, after, expected):
-    assert expiring.last_day(date(2026, 3, 31), mode, after) == expected
