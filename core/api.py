@@ -17,6 +17,7 @@ from core.extension.hookspecs import Change, Document, Event, Review, hookimpl
 from core.extension.sales import Goods, Return, ReturnLine, Sale, SaleLine, Shown, StoreFacts
 from core.i18n import N_, pick, translate
 from core.ids import new_id
+from core.jobs.outbox import emit as emit_event
 from core.ledger.errors import Insufficient
 from core.ledger.expiring import last_day
 from core.ledger.expiry import write_off
@@ -104,6 +105,7 @@ __all__ = [
     "create_many",
     "create_record",
     "draw_code",
+    "emit_event",
     "find_hold",
     "forget_codes",
     "get_record",

@@ -61,12 +61,14 @@ class Document:
     Attributes:
         before: its values in force until now; None when it never was effective.
         values: the whole document as it will be in force.
+        sets: what a plugin has to say in the document when it takes effect, as Python values.
     """
 
     record_type: str
     record_id: str
     before: Mapping[str, Any] | None
     values: Mapping[str, Any]
+    sets: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,9 +90,12 @@ class Shipped:
         """Submit a document as a clerk."""
         submit(self.context("clerk"), record_type, record_id)
 
-    def decide(self, record_type: str, record_id: str, verb: str = "approve") -> str:
-        """Submit a document, decide it as an approver and return the approval's state."""
-        self.submit(record_type, record_id)
+    def decide(
+        self, record_type: str, record_id: str, verb: str = "approve", *, waits: bool = False
+    ) -> str:
+        """Submit a document, or `waits` it already, decide it and return the approval's state."""
+        if not waits:
+            self.submit(record_type, record_id)
         ctx = self.context("approver")
         tasks = list_tasks(ctx, box="todo")["items"]
         task = next(each for each in tasks if each["record"]["id"] == record_id)

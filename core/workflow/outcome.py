@@ -97,17 +97,16 @@ def _take_effect(run: Run) -> int:
     found = run.subject.proposal
     changes = with_proposal(run.ctx, type_name, record, found)
     status = _outcome_values(run, "approved")
-    run.ctx.hooks.before_apply(
-        run.as_system,
-        Document(
-            record_type=type_name,
-            record_id=record_id,
-            before=record if found is not None else None,
-            values={**record, **changes, **status},
-        ),
+    document = Document(
+        record_type=type_name,
+        record_id=record_id,
+        before=record if found is not None else None,
+        values={**record, **changes, **status},
     )
+    run.ctx.hooks.before_apply(run.as_system, document)
     number = next_number(run.connection, AUDIT_SEQ)
-    put(run, {**changes, **status, "audited_at": run.ctx.now, "audit_seq": number})
+    stamp = {"audited_at": run.ctx.now, "audit_seq": number}
+    put(run, {**changes, **document.sets, **status, **stamp})
     if found is not None:
         set_proposal_status(run.connection, found.id, APPLIED)
         run.forget()

@@ -4,14 +4,25 @@ from collections.abc import Sequence
 
 from core.api import Change, Context, Document, Event, FieldType, Return, Sale, hookimpl
 from plugins.card_types.fieldtypes import CardNumberType
-from plugins.card_types.operations import numbering, operating, receipts, showing, smallchange
+from plugins.card_types.operations import (
+    batches,
+    numbering,
+    operating,
+    receipts,
+    showing,
+    smallchange,
+)
 
 #: Record type -> what is done before one of its records is saved.
 CHECKS = {
     "card": numbering.check_card,
+    "card_batch": batches.check_draft,
     "card_operation": operating.do_operation,
     "card_type": numbering.check_card_type,
 }
+
+#: Record type -> what is done at the moment one of its documents takes effect.
+APPLIES = {"card_batch": batches.reserve_serials, "card_type": numbering.check_release}
 
 
 @hookimpl
@@ -28,8 +39,14 @@ def guanxi_before_save(ctx: Context, change: Change) -> None:
 
 @hookimpl
 def guanxi_before_apply(ctx: Context, document: Document) -> None:
-    """Refuse a card type whose numbers collide with one in force by now."""
-    numbering.check_release(ctx, document)
+    """Refuse a card type that collides with one in force by now; reserve a batch's serials."""
+    APPLIES[document.record_type](ctx, document)
+
+
+@hookimpl
+def guanxi_before_submit(ctx: Context, document: Document) -> None:
+    """Refuse a batch for which too few serials are left."""
+    batches.check_batch(ctx, document)
 
 
 @hookimpl
@@ -53,6 +70,8 @@ def guanxi_before_return(ctx: Context, giving_back: Return) -> None:
 
 @hookimpl
 def guanxi_after_event(ctx: Context, event: Event) -> None:
-    """Tell the people who run the server when a card type runs out of serials."""
-    if event.topic == "record.created":
+    """Make the cards of an approved batch; tell when a card type runs out of serials."""
+    if event.payload["type"] == "card_batch":
+        batches.go_on(ctx, event)
+    elif event.topic == "record.created":
         numbering.report_low_stock(ctx, event.payload["id"])

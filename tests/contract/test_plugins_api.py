@@ -7,17 +7,17 @@ from core.extension import hookspecs
 
 NAMES = [
     "ActionCall", "Balance", "Change", "Conflict", "Context", "DEFAULT", "DecimalType",
-    "Document", "Effect", "EntryRow", "Event", "Field", "FieldError", "FieldType",
-    "Forbidden", "Goods", "Hold", "Insufficient", "IntegerType", "Invalid", "Lot", "Lots",
-    "Move", "Moved", "N_", "NotFound", "PluginAction", "Posted", "PostingRow", "Problem",
-    "Return", "ReturnLine", "Review", "Sale", "SaleConditions", "SaleLine", "Shown",
-    "Standing", "StoreFacts", "Taken", "TextType", "UserError", "accounts_of", "as_of",
-    "audit_seq", "balance", "create_many", "create_record", "draw_code", "find_hold",
-    "forget_codes", "get_record", "hold", "hookimpl", "in_force", "keep_codes", "lapsed",
-    "last_day", "lock_account", "lots_from", "lots_of", "named_lots", "new_id", "next_number",
-    "on_behalf", "option_label", "plugin_settings", "post", "post_hold", "postings_of",
-    "query", "reverse", "secret_matches", "stored_expression", "table", "transfer",
-    "translate", "try_code", "unlock_code", "update_record", "void_hold", "write_off",
+    "Document", "Effect", "EntryRow", "Event", "Field", "FieldError", "FieldType", "Forbidden",
+    "Goods", "Hold", "Insufficient", "IntegerType", "Invalid", "Lot", "Lots", "Move", "Moved",
+    "N_", "NotFound", "PluginAction", "Posted", "PostingRow", "Problem", "Return", "ReturnLine",
+    "Review", "Sale", "SaleConditions", "SaleLine", "Shown", "Standing", "StoreFacts", "Taken",
+    "TextType", "UserError", "accounts_of", "as_of", "audit_seq", "balance", "create_many",
+    "create_record", "draw_code", "emit_event", "find_hold", "forget_codes", "get_record",
+    "hold", "hookimpl", "in_force", "keep_codes", "lapsed", "last_day", "lock_account",
+    "lots_from", "lots_of", "named_lots", "new_id", "next_number", "on_behalf", "option_label",
+    "plugin_settings", "post", "post_hold", "postings_of", "query", "reverse", "secret_matches",
+    "stored_expression", "table", "transfer", "translate", "try_code", "unlock_code",
+    "update_record", "void_hold", "write_off",
 ]  # fmt: skip
 
 HOOKS = {

@@ -20,6 +20,7 @@ from core.api import (
     query,
     table,
 )
+from plugins.card_types.operations.reserving import reserved_until
 from plugins.card_types.rules import life, numbers
 from plugins.card_types.rules.numbers import Numbering
 from plugins.card_types.rules.operating import BY_OPERATION
@@ -98,7 +99,7 @@ def check_release(ctx: Context, document: Document) -> None:
     if numbering is None:
         return
     _lock(ctx, RANGES)
-    _lock(ctx, _counter(document.record_id))
+    _lock(ctx, counter_of(document.record_id))
     _refuse_faults(ctx, document.record_id, document.before, numbering)
     names = _overlapping(ctx, document.record_id, numbering)
     if names:
@@ -119,17 +120,19 @@ def check_card(ctx: Context, change: Change) -> None:
     elif change.action == "update":
         _check_life(ctx, change)
         if change.values.get("status") in {"issued", "active"}:
-            _date_card(ctx, change, _card_type(ctx, change.after)["validity_months"])
+            _date_card(ctx, change, live_type(ctx, change.after)["validity_months"])
 
 
 def report_low_stock(ctx: Context, card_id: str) -> None:
     """Write to the server's log when the type of a card just made has few serials left."""
     card = table(ctx, "card").c
-    wanted = sa.select(card.card_type, card.store, card.serial).where(card.id == card_id)
+    wanted = sa.select(card.card_type, card.store, card.serial).where(
+        card.id == card_id, card.batch.is_(None)
+    )
     found = query(ctx, wanted)
     if not found:
         return
-    card_type = _card_type(ctx, found[0]._asdict())
+    card_type = live_type(ctx, found[0]._asdict())
     numbering = numbering_of(card_type)
     hundredths = plugin_settings(ctx, "card_types")["low_hundredths"]
     if numbering is None:
@@ -145,14 +148,17 @@ def _number_card(ctx: Context, change: Change) -> None:
     values = change.values
     if not values.get("card_type") or not values.get("store"):
         return  # core refuses it: both are required
-    _lock(ctx, _counter(values["card_type"]))
-    card_type = _card_type(ctx, values)
+    _lock(ctx, counter_of(values["card_type"]))
+    card_type = live_type(ctx, values)
     numbering = numbering_of(card_type)
     if card_type.get("status") != "effective" or numbering is None:
         text = N_("Cards can be made from an effective card type only.")
         raise Invalid(problems=[Problem("card_type", "card_types.not_effective", text)])
     if values.get("number") or values.get("serial") is not None:
         serial = _given_serial(values, card_type["store_code"], numbering)
+        if not values.get("batch") and reserved_until(ctx, values["card_type"], serial):
+            text = N_("This serial is reserved by a card batch.")
+            raise Invalid(problems=[Problem("serial", "card_types.reserved", text)])
     else:
         serial = _next_serial(ctx, values["card_type"], card_type, numbering)
         _warn_when_low(ctx, change, numbering.end - serial, numbering.size)
@@ -191,16 +197,18 @@ def _next_serial(
     Raises:
         Exhausted: there is none.
     """
-    turn = _take(ctx, _counter(type_id), 1)
+    turn = _take(ctx, counter_of(type_id), 1)
     hint = numbering.first + turn - 1
     serial = hint if hint <= numbering.end else numbering.first
     for _ in range(MOST_SKIPPED):
         number = numbers.printed_number(card_type["store_code"], numbering, serial)
-        if numbering.has(serial) and not _is_taken(ctx, type_id, serial, number):
+        batch_end = reserved_until(ctx, type_id, serial)
+        is_free = numbering.has(serial) and batch_end is None
+        if is_free and not _is_taken(ctx, type_id, serial, number):
             if serial > hint:
-                _take(ctx, _counter(type_id), serial - hint)
+                _take(ctx, counter_of(type_id), serial - hint)
             return serial
-        free = _free_serial(ctx, type_id, serial + 1, numbering.end)
+        free = _free_serial(ctx, type_id, (batch_end or serial) + 1, numbering.end)
         if free is None and serial >= hint:
             # Behind the counter are gaps that a changed range or given numbers left.
             free = _free_serial(ctx, type_id, numbering.first, hint - 1)
@@ -331,7 +339,7 @@ def _overlapping(ctx: Context, type_id: str, numbering: Numbering) -> str:
     return ", ".join(names)
 
 
-def _card_type(ctx: Context, values: Mapping[str, Any]) -> Mapping[str, Any]:
+def live_type(ctx: Context, values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the live values of a card's type, with its store's code; empty if not there."""
     card_type, store = table(ctx, "card_type"), table(ctx, "store")
     columns = [card_type.c[name] for name in ("name", "status", "validity_months")]
@@ -344,7 +352,8 @@ def _card_type(ctx: Context, values: Mapping[str, Any]) -> Mapping[str, Any]:
     return found[0]._asdict() if found else {}
 
 
-def _counter(type_id: str) -> str:
+def counter_of(type_id: str) -> str:
+    """Return the counter of a card type's serials."""
     return f"card_types.serial:{type_id}"
 
 
