@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from core.actor import SYSTEM
 from core.context import Context
-from core.errors import InUse, Problem
+from core.errors import Conflict, InUse, Problem
 from core.expression.sql import sql_clause
 from core.extension.hookspecs import Change
 from core.i18n import N_, pick
@@ -31,6 +31,14 @@ from core.records.wire import wire_of
 from core.schema.model import RecordType
 
 Record = dict[str, Any]
+
+
+class InForce(Conflict):
+    """What took effect by approval ends by approval."""
+
+    code = "conflict.in_force"
+    text = N_("This document is in force and cannot be deleted.")
+    hint = N_("Void it instead.")
 
 
 class DeleteRefused(InUse):
@@ -68,6 +76,8 @@ def _remove(
 ) -> None:
     if record_type.document:
         check_open(values)
+        if values["status"] == "effective":
+            raise InForce
         proposal = find_proposal(connection, record_type.name, values["id"])
         if proposal is not None:
             set_proposal_status(connection, proposal.id, DROPPED)

@@ -21,6 +21,9 @@ from core.prebuilt import Prebuilt
 #: States of a proposal; the first two are the living ones, of which a record has one at most.
 OPEN, SUBMITTED, APPLIED, REJECTED, DROPPED = "open", "submitted", "applied", "rejected", "dropped"
 
+#: The status of a document that is no longer in force, and never again.
+VOID = "void"
+
 proposal = sa.Table(
     "gx_proposal",
     metadata,
@@ -72,6 +75,11 @@ class Proposal:
     status: str
     created_by: str
     updated_by: str
+
+    @property
+    def voids(self) -> bool:
+        """Return whether it proposes that the document be void, and nothing else."""
+        return self.values.get("status") == VOID
 
     def wire(self) -> dict[str, Any]:
         """Return what an answer shows of it."""

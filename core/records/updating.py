@@ -71,6 +71,14 @@ def change_record(
         return update.apply(changes, action, reason)
 
 
+class VoidProposed(Conflict):
+    """What shall no longer be in force is not changed meanwhile."""
+
+    code = "conflict.void_proposed"
+    text = N_("It is proposed to void this document, so it cannot be changed.")
+    hint = N_("Withdraw it first.")
+
+
 class Update:
     """One change of one record, within a write transaction."""
 
@@ -91,6 +99,8 @@ class Update:
         if self._type.document:
             self._proposal = find_proposal(self._connection, self._type.name, record_id)
             check_open(self._stored.values)
+            if self._proposal is not None and self._proposal.voids:
+                raise VoidProposed
         return self._stored.values
 
     def apply(self, changes: Any, action: str, reason: str) -> Record | None:

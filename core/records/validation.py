@@ -185,8 +185,9 @@ class Validator:
         for one in self.record_type.fields:
             if one.name not in values or field_type(one.type).computed:
                 continue
-            if one.type == "secret":
-                kept[one.name] = values[one.name]  # its hash, which no loader takes
+            if one.type == "secret" or (one.name == "status" and self.record_type.document):
+                # The hash of a secret and the status of a document, which no loader takes.
+                kept[one.name] = values[one.name]
                 continue
             given[one.name] = value = values[one.name]
             if one.type == "table" and value:

@@ -18,7 +18,7 @@ from core.rest.exchange import (
     query_keys,
     route,
 )
-from core.workflow import deciding, migrating, operations
+from core.workflow import deciding, migrating, operations, voiding
 from core.workflow.queue import holding, inbox, pages
 from core.workflow.staff.people import may_administer
 from core.workflow.timing import reminding
@@ -175,6 +175,22 @@ def submit(ctx: Context, type_name: str, record_id: str) -> Any:
     chosen = _chosen(body_keys({"chosen": dict}))
     key = request.headers.get("Idempotency-Key")
     answer = operations.submit(ctx, type_name, record_id, chosen=chosen, key=key)
+    return _flow_answer(ctx, answer)
+
+
+@route("/records/<type_name>/<record_id>/void", "POST", guard=needing("submit"))
+def void(ctx: Context, type_name: str, record_id: str) -> Any:
+    """Propose that a document in force be void, and send that to its approvers."""
+    query_keys()
+    body = body_keys({"reason": str, "chosen": dict}, required=["reason"])
+    answer = voiding.void(
+        ctx,
+        type_name,
+        record_id,
+        reason=body["reason"],
+        chosen=_chosen(body),
+        key=request.headers.get("Idempotency-Key"),
+    )
     return _flow_answer(ctx, answer)
 
 

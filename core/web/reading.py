@@ -49,6 +49,7 @@ ACTION_TEXTS = {
     "remind": N_("reminded the approvers"),
     "terminate": N_("ended the approval"),
     "effective": N_("put it into effect"),
+    "void": N_("voided it"),
     "finish": N_("ended the approval"),
     "comment": N_("wrote"),
     "unmask": N_("had a masked value shown"),

@@ -24,6 +24,7 @@ from core.web.recordview import RecordPage, load_page, new_page
 from core.web.unsaved import drop_saved, typed_before, unsaved_lines
 from core.workflow.operations import submit, withdraw
 from core.workflow.timing.reminding import remind
+from core.workflow.voiding import void
 
 #: Field types whose values no address fills in.
 NOT_PREFILLED = FILE_TYPES | {"table", "multi_select"}
@@ -251,6 +252,15 @@ def submit_record(ctx: Context, type_name: str, record_id: str) -> ResponseRetur
     """Send a document, or its proposed change, into approval."""
     record = ctx, type_name, record_id
     return done_to(record, lambda: submit(*record), N_("Submitted for approval."))
+
+
+@pages.post("/records/<type_name>/<record_id>/void")
+@page
+def void_record(ctx: Context, type_name: str, record_id: str) -> ResponseReturnValue:
+    """Propose that a document in force be void, and send that into approval."""
+    reason = request.form.get("reason", "").replace("\r\n", "\n")
+    record = ctx, type_name, record_id
+    return done_to(record, lambda: void(*record, reason=reason), N_("Submitted for approval."))
 
 
 @pages.post("/records/<type_name>/<record_id>/withdraw")

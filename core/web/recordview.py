@@ -242,7 +242,13 @@ def _may(
     return {
         "submit": record_type.document and rights.may("submit") and bool(submittable),
         "withdraw": record_type.document and rights.may("submit") and bool(submitted),
-        "delete": rights.may("delete") and not submitted,
+        "void": record_type.document
+        and rights.may("submit")
+        and state == "effective"
+        and not proposal,
+        "delete": rights.may("delete")
+        and not submitted
+        and not (record_type.document and state in {"effective", "void"}),
         "create": rights.may("create"),
         "history": rights.may("history"),
         "print": rights.may("print"),

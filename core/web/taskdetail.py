@@ -131,7 +131,8 @@ def load_detail(ctx: Context, task_id: str) -> Detail:
             line=line,
             subject_hash=found["subject_hash"],
             is_new=all(value is None for value in before.values()),
-            changes=_told(ctx, record_type, before, _side(changes, "after")),
+            changes=_told(ctx, record_type, before, _side(changes, "after"))
+            + _reason(ctx, found["void_reason"]),
             since=since,
             since_label=since_label,
             unchanged=_told(ctx, record_type, {}, same),
@@ -319,6 +320,11 @@ def _controls(ctx: Context, record_type: RecordType, found: Mapping[str, Any]) -
         for each in record_type.fields
         if each.name in editable
     ]
+
+
+def _reason(ctx: Context, text: str) -> list[Difference]:
+    """Return why a document shall be void as a line below what changes."""
+    return [Difference("", translate(N_("Reason"), ctx.locale), "", text)] if text else []
 
 
 def _told(

@@ -50,8 +50,10 @@ def _world(
     )
 
 
-def require_start(ctx: Context, world: LiveWorld, flow: Flow) -> None:
+def require_start(ctx: Context, world: LiveWorld, flow: Flow, *, is_void: bool = False) -> None:
     """Refuse whoever may not start a flow, and what does not meet its condition.
+
+    What shall be void need not meet it.
 
     Raises:
         SubmitDenied: the flow lets others submit.
@@ -65,5 +67,5 @@ def require_start(ctx: Context, world: LiveWorld, flow: Flow) -> None:
         ]
         if not any(one in mine for pool in pools for one in pool.members):
             raise SubmitDenied
-    if start.require and not world.holds(start.require):
+    if start.require and not is_void and not world.holds(start.require):
         errors.refuse(errors.RequireFailed, require=start.require)

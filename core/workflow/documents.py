@@ -3,8 +3,9 @@
 from typing import Any
 
 from core.context import Context
+from core.extension.hookspecs import Document
 from core.policies.access import access
-from core.records.proposals import Proposal
+from core.records.proposals import VOID, Proposal
 from core.records.stored import whole_record
 from core.records.updating import lay_over
 from core.records.validation import compile_validator
@@ -36,6 +37,20 @@ def with_proposal(ctx: Context, type_name: str, record: Record, found: Proposal 
         for name in found.values
         if name in whole and whole[name] != record.get(name)
     }
+
+
+def as_it_would_be(
+    ctx: Context, type_name: str, record: Record, found: Proposal | None
+) -> Document:
+    """Return a document as it would be in force, or void, with what it says now."""
+    changes = with_proposal(ctx, type_name, record, found)
+    status = VOID if found is not None and found.voids else "effective"
+    return Document(
+        record_type=ctx.registry.record_type(type_name).name,
+        record_id=record["id"],
+        before=record if found is not None else None,
+        values={**record, **changes, "status": status},
+    )
 
 
 def shows_title(ctx: Context, type_name: str) -> bool:

@@ -82,6 +82,20 @@ class NothingToSubmit(Conflict):
     text = N_("There is no change to submit.")
 
 
+class NotInForce(Conflict):
+    """Only what is in force is voided."""
+
+    code = "flow.not_in_force"
+    text = N_("Only a document in force can be voided.")
+
+
+class ProposalOpen(Conflict):
+    """A change of the document waits to be submitted."""
+
+    code = "flow.proposal_open"
+    text = N_("A change of this document waits. Submit it or take it back before you void it.")
+
+
 class NoFlow(Conflict):
     """No approval flow is published for the record type."""
 

@@ -28,7 +28,7 @@ from core.schema.flowtexts import flows_in_order, subflows_of
 from core.schema.model import encode
 from core.workflow import errors
 from core.workflow.choosing import choose_flow, require_start
-from core.workflow.documents import Record, load_document, shows_title
+from core.workflow.documents import Record, as_it_would_be, load_document, shows_title
 from core.workflow.engine.state import Command
 from core.workflow.models import instance
 from core.workflow.opinion import read_opinion
@@ -129,30 +129,43 @@ def _submit(
     # The instance is locked before the record, as everywhere.
     former = open_instance(connection, type_name, record_id, lock=True)
     record = load_document(ctx, type_name, record_id, lock=True)
-    _require_submit(ctx, connection, type_name, record)
+    require_submit(ctx, connection, type_name, record)
     # Somebody may have submitted while this waited for the record.
     former = open_instance(connection, type_name, record_id) or former
     if former is not None and former["state"] == "returned":
         return _submit_again(lock_instance(ctx, connection, former["id"]), record, chosen)
     if former is not None:
-        _supersede(ctx, connection, former)
+        supersede(ctx, connection, former)
+    return begin_round(ctx, type_name, record, chosen)
+
+
+def begin_round(
+    ctx: Context,
+    type_name: str,
+    record: Record,
+    chosen: dict[str, tuple[str, ...]],
+    *,
+    reason: str = "",
+) -> Answer:
+    """Send a document that is locked and in no approval on its way, for a `reason` if given."""
+    connection = transaction(ctx)
     flow = choose_flow(ctx, connection, type_name, record)
-    found = find_proposal(connection, type_name, record_id)
+    found = find_proposal(connection, type_name, record["id"])
     record = _mark_submitted(ctx, connection, type_name, record=record, found=found)
     subject = read_subject(ctx, connection, type_name, flow=flow, record=record)
     run = _begin(ctx, connection, flow, (type_name, record, subject))
-    require_start(ctx, run.world, flow)
+    require_start(ctx, run.world, flow, is_void=found is not None and found.voids)
     run.perform(Command("submit", chosen=chosen))
-    _tell_submit(run)
+    _tell_submit(run, reason)
     settle(run)
     return answer_of(run)
 
 
-def _tell_submit(run: Run) -> None:
-    """Say in the first event by which flow it goes."""
+def _tell_submit(run: Run, reason: str = "") -> None:
+    """Say in the first event by which flow it goes, and why where that was asked for."""
     first = run.events[0]
     detail = {"flow": run.flow.flow, "version": run.flow.version, "round": run.row["round"]}
-    run.events[0] = replace(first, detail=first.detail | detail)
+    run.events[0] = replace(first, detail=first.detail | detail, opinion=reason)
     run.announce("document.submitted", round=run.row["round"])
 
 
@@ -168,7 +181,7 @@ def _submit_again(run: Run, record: Record, chosen: dict[str, tuple[str, ...]]) 
     makers = makers_of(ctx, connection, run.document, type_name=type_name, found=found)
     take_content(run)
     run.state.makers |= frozenset(one for one in makers.split("|") if one)
-    require_start(ctx, run.world, run.flow)
+    require_start(ctx, run.world, run.flow, is_void=found is not None and found.voids)
     run.perform(Command("submit", chosen=chosen))
     _tell_submit(run)
     settle(run)
@@ -196,7 +209,13 @@ def changed_values(
     ]
 
 
-def _require_submit(ctx: Context, connection: Connection, type_name: str, record: Record) -> None:
+def require_submit(ctx: Context, connection: Connection, type_name: str, record: Record) -> None:
+    """Refuse whoever may not submit a document.
+
+    Raises:
+        NotFound: the actor may not even see it.
+        Forbidden: they may not submit it.
+    """
     rights, env = access(ctx, type_name), RecordEnv(ctx, connection)
     values = env.view(type_name, record)
     if rights.editable_when("submit", values, env) is not None:
@@ -206,7 +225,7 @@ def _require_submit(ctx: Context, connection: Connection, type_name: str, record
     raise Forbidden
 
 
-def _supersede(ctx: Context, connection: Connection, former: Record) -> None:
+def supersede(ctx: Context, connection: Connection, former: Record) -> None:
     """End a round that could not take effect; refuse while one is being decided."""
     if former["state"] != "apply_blocked":
         refuse_open(former)
@@ -227,13 +246,16 @@ def _mark_submitted(
     Raises:
         NothingToSubmit: it is in force and nobody proposed a change.
         Invalid: the proposed change breaks rules by now.
+        UserError: a plugin refuses it.
     """
+    if found is None and record["status"] not in _SUBMITTABLE:
+        raise errors.NothingToSubmit
+    ctx.hooks.before_submit(ctx, as_it_would_be(ctx, type_name, record, found))
     if found is not None:
-        check_proposal(ctx, type_name, record, found)
+        if not found.voids:  # what is no longer in force need not meet the rules
+            check_proposal(ctx, type_name, record, found)
         set_proposal_status(connection, found.id, SUBMITTED)
         return record
-    if record["status"] not in _SUBMITTABLE:
-        raise errors.NothingToSubmit
     put_effect(ctx, type_name, record["id"], {"status": "submitted"})
     return load_document(ctx, type_name, record["id"])
 

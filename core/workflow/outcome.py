@@ -19,7 +19,7 @@ from core.i18n import N_
 from core.records.counters import AUDIT_SEQ, next_number
 from core.records.effects import put_effect
 from core.records.inforce import keep_effect
-from core.records.proposals import APPLIED, OPEN, set_proposal_status
+from core.records.proposals import APPLIED, DROPPED, OPEN, VOID, set_proposal_status
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import Field
 from core.workflow import errors, rechecking
@@ -57,19 +57,37 @@ def apply(run: Run) -> None:
         _block(run, refusal)
         return
     run.row["problems"] = "[]"
-    run.note("effective", step=run.row["step"], detail={"audit_seq": number})
-    run.announce("document.effective", audit_seq=number)
-    emit_own(run, "approved")
+    is_void = run.document["status"] == VOID
+    verb = VOID if is_void else "effective"
+    run.note(verb, step=run.row["step"], detail={"audit_seq": number})
+    run.announce(f"document.{verb}", audit_seq=number)
+    if not is_void:
+        emit_own(run, "approved")
 
 
 def hand_back(run: Run, outcome: str) -> None:
     """Let the document be edited again after a round that did not end in force."""
     if run.row["proposal_id"]:
+        if _voids(run) and outcome != "returned" and run.state.status != "apply_blocked":
+            drop_void(run)
+            return
         # The live row was never touched, and nobody shall have to type the change again.
         set_proposal_status(run.connection, run.row["proposal_id"], OPEN)
         run.forget()
         return
     put(run, _outcome_values(run, outcome))
+
+
+def drop_void(run: Run) -> None:
+    """Forget that the document should be void: it stays in force, and nobody typed a change."""
+    if _voids(run):
+        set_proposal_status(run.connection, run.row["proposal_id"], DROPPED)
+        run.forget()
+
+
+def _voids(run: Run) -> bool:
+    found = run.subject.proposal
+    return found is not None and found.voids
 
 
 def put(run: Run, values: dict[str, Any]) -> None:
@@ -102,6 +120,15 @@ def _take_effect(run: Run) -> int:
         record_id=record_id,
         before=record if found is not None else None,
         values={**record, **changes, **status},
+    status = {} if _voids(run) else _outcome_values(run, "approved")
+    run.ctx.hooks.before_apply(
+        run.as_system,
+        Document(
+            record_type=type_name,
+            record_id=record_id,
+            before=record if found is not None else None,
+            values={**record, **changes, **status},
+        ),
     )
     run.ctx.hooks.before_apply(run.as_system, document)
     number = next_number(run.connection, AUDIT_SEQ)

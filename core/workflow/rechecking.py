@@ -71,6 +71,8 @@ def recheck(run: Run) -> None:
     if run.subject.hash != run.state.subject_hash:
         raise errors.SubjectChanged
     _check_base(run)
+    if run.subject.proposal is not None and run.subject.proposal.voids:
+        return  # what must hold in force keeps nothing from being taken out of it
     at_apply, require = run.flow.at_apply, run.flow.start.require
     if require and at_apply.recheck == "require" and not run.world.holds(require):
         errors.refuse(errors.RequireFailed, require=require)

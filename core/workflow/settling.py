@@ -155,6 +155,8 @@ def _returned(run: Run) -> None:
 def _ended_undecided(run: Run) -> None:
     if outcome.is_locking(run.former, run.stored.row_before.get("former_state", "")):
         outcome.hand_back(run, "withdrawn")
+    elif run.former == "apply_blocked":
+        outcome.drop_void(run)
     if run.state.status == "withdrawn":
         outcome.emit_own(run, "withdrawn")
     run.announce(f"document.{run.state.status}")

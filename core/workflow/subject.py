@@ -51,10 +51,12 @@ def make_subject(
 ) -> Subject:
     """Return the subject of a flow on a document whose stored wire values are `live`."""
     names = [field.name for field in data_fields(record_type)]
+    if found is not None and found.voids:
+        names.append("status")
     stored = {name: live.get(name) for name in names}
     changes = {} if found is None else found.values
     proposed = {name: changes.get(name, value) for name, value in stored.items()}
-    voted = set(flow.subject) or set(names)
+    voted = {*flow.subject, "status"} if flow.subject else set(names)
     # A change is voted on as a change: fields it does not touch may move meanwhile.
     asked = proposed if found is None else changes
     body = {
@@ -124,7 +126,7 @@ def difference(
     """
     changes: list[Wire] = []
     same: list[Wire] = []
-    for field in data_fields(record_type):
+    for field in _compared(record_type, before, after):
         if field.name not in visible:
             continue
         old = None if before is None else before.get(field.name)
@@ -143,6 +145,17 @@ def difference(
             ]
         changes.append(entry)
     return changes, same
+
+
+def _compared(
+    record_type: RecordType, before: Mapping[str, Any] | None, after: Mapping[str, Any]
+) -> list[Field]:
+    """Return the fields that are compared: the status too where it is what changes."""
+    fields = data_fields(record_type)
+    status = record_type.field("status")
+    if status is not None and "status" in after and "status" in (before or {}):
+        fields.insert(0, status)
+    return fields
 
 
 def changed_cells(change: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:

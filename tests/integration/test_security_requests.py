@@ -41,6 +41,7 @@ ROUTES = {
     ("/records/<type_name>/<record_id>/follow", "PUT"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/follow", "DELETE"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/submit", "POST"): (401, 404, 404),
+    ("/records/<type_name>/<record_id>/void", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/remind", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/withdraw", "POST"): (401, 404, 404),
     ("/requests/<path:key>", "GET"): (401, 404, 404),

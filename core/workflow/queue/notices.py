@@ -56,6 +56,7 @@ TEXTS = {
     "task.opened": N_("{title} waits for your decision."),
     "task.reminded": N_("{by} reminds you: {title} waits for your decision."),
     "document.effective": N_("{title} was approved by {by} and is in force."),
+    "document.void": N_("{title} was voided with the approval of {by}."),
     "document.rejected": N_("{title} was rejected by {by}."),
     "document.returned": N_("{title} was returned by {by} to be changed."),
     "document.terminated": N_("{by} ended the approval of {title}."),

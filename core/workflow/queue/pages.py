@@ -16,6 +16,7 @@ from core.context import Context
 from core.errors import Forbidden, NotFound, Unavailable, UserError
 from core.i18n import N_, translate
 from core.policies.masks import masker
+from core.records.proposals import VOID
 from core.workflow import errors
 from core.workflow.deciding import Decision, check, own_seats
 from core.workflow.engine.machine import perform
@@ -75,9 +76,11 @@ def get_task(ctx: Context, task_id: str) -> Answer:
         shown = visible(step.fields, own_seats(run, visit), seen)
         hidden = {"no_access": sorted({*seen.get("no_access", ()), *seen.keys() - shown})}
         limited = {name: value for name, value in seen.items() if name in shown} | hidden
+        told = _timeline(connection, parent["id"])
         return {
             **task_row(ctx, row, mine),
             **_difference(ctx, connection, parent, run.subject, seen=limited),
+            "void_reason": _void_reason(parent, told),
             **hidden,
             "subject_hash": run.subject.hash if row["state"] == "open" else row["subject_hash"],
             "seats": _seats(run, visit),
@@ -86,7 +89,7 @@ def get_task(ctx: Context, task_id: str) -> Answer:
             "blocked": _blocked(ctx, connection, parent, task_id, row["state"]),
             "effects": _effects(run, visit),
             "opinion_rules": {verb: step.comment.rule(verb) for verb in row["may"].split()},
-            "timeline": _timeline(connection, parent["id"]),
+            "timeline": told,
             "problems": _problems(ctx, parent, limited),
             "previous": parent["previous_id"],
         }
@@ -204,6 +207,15 @@ def _difference(
             told = entry.keys() & {"before", "after", "value"}
             entry |= {key: mask(entry[key]) for key in told if entry[key] is not None}
     return {"diff": changes, "unchanged": same, "since_last_round": last}
+
+
+def _void_reason(parent: Row, timeline: list[Answer]) -> str:
+    """Return why the document shall be void; empty when something else is decided."""
+    if msgspec.json.decode(parent["values"]).get("status") != VOID:
+        return ""
+    return next(
+        (one["opinion"] for one in timeline if one["verb"] == "submit" and one["opinion"]), ""
+    )
 
 
 def _seats(run: Run, visit: Visit) -> list[Answer]:

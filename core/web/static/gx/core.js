@@ -91,7 +91,7 @@ export function failure(answer) {
 
 /**
  * Ask a question in a dialog; the answer is the text typed, or "" / "yes" without an input.
- * @param {{title: string, text?: string, confirm: string, danger?: boolean, opinion?: boolean}} what
+ * @param {{title: string, text?: string, confirm: string, danger?: boolean, reason?: string}} what `reason` is the label of a text that must be given
  * @returns {Promise<string | null>} null when it was cancelled
  */
 export function confirmed(what) {
@@ -102,16 +102,18 @@ export function confirmed(what) {
     const body = element("div", { class: "gx-dialog-body" }, element("h2", { id: "gx-dialog-title" }, what.title));
     if (what.text) body.append(element("p", {}, what.text));
     const yes = element("button", { class: `btn ${what.danger ? "btn-danger" : "btn-primary"}`, value: "yes" }, what.confirm);
-    const no = element("button", { class: "btn", value: "" }, t("Cancel"));
+    const no = element("button", { class: "btn", value: "", formnovalidate: "" }, t("Cancel"));
+    const reason = /** @type {HTMLTextAreaElement} */ (element("textarea", { class: "form-control", id: "gx-dialog-reason", rows: "3", maxlength: "2000", required: "" }));
+    if (what.reason) body.append(element("label", { class: "gx-label", for: "gx-dialog-reason" }, what.reason), reason);
     const form = element("form", { method: "dialog" }, body, element("div", { class: "gx-dialog-foot" }, no, yes));
     dialog.append(form);
     document.body.append(dialog);
     dialog.addEventListener("close", () => {
       dialog.remove();
-      resolve(dialog.returnValue === "yes" ? "yes" : null);
+      resolve(dialog.returnValue === "yes" ? (what.reason ? reason.value : "yes") : null);
     });
     dialog.showModal();
-    yes.focus();
+    (what.reason ? reason : yes).focus();
   });
 }
 
@@ -156,8 +158,11 @@ export function askBeforeSending(before) {
         text: form.dataset.confirmText || "",
         confirm: form.dataset.confirmYes || t("Please go on"),
         danger: "danger" in form.dataset,
+        reason: form.dataset.confirmReason,
       });
       if (yes === null) return;
+      const kept = /** @type {HTMLInputElement | null} */ (form.querySelector("input[name=reason]"));
+      if (kept) kept.value = yes;
       before?.();
       form.submit();
     });
