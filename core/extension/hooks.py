@@ -14,7 +14,7 @@ rules that guard them do not run.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from core.errors import PluginDisabled, PluginError, Unavailable, UserError
 from core.extension import hookspecs, state
 from core.extension.deadline import DeadlineExceeded, run_within
 from core.extension.hookspecs import PROJECT, Change, Document, Event
+from core.extension.reviews import Reviews
 
 if TYPE_CHECKING:
     from core.context import Context
@@ -87,6 +88,8 @@ class Hooks:
         self._calls: dict[tuple[str, str], tuple[_Implementation, ...]] = {}
         self._failed: dict[str, tuple[int, str]] = {}
         self._notes: list[threading.Thread] = []
+        #: What plugins find in documents before people decide on them.
+        self.reviews = Reviews(self._reviewers)
 
     def register_core(self, name: str, implementation: object) -> None:
         """Add core's own implementation; it runs first, for every record type, unguarded."""
@@ -290,6 +293,13 @@ class Hooks:
                 if call.hook == hook and (call.types is None or record_type in call.types)
             )
         return found
+
+    def _reviewers(
+        self, ctx: "Context", record_type: str
+    ) -> Iterator[tuple[str, _Implementation]]:
+        for call in self._calls_of("guanxi_review_document", record_type):
+            if self._is_running(ctx, call):
+                yield call.plugin, call
 
     def _before(self, ctx: "Context", hook: str, record_type: str, values: dict[str, Any]) -> None:
         self._check_owner(ctx, record_type)

@@ -18,7 +18,7 @@ from core.rest.exchange import (
     query_keys,
     route,
 )
-from core.workflow import deciding, migrating, operations, voiding
+from core.workflow import deciding, migrating, operations, reviewing, voiding
 from core.workflow.queue import holding, inbox, pages
 from core.workflow.staff.people import may_administer
 from core.workflow.timing import reminding
@@ -70,6 +70,13 @@ def get(ctx: Context, task_id: str) -> Any:
     """Answer with a task: the difference to the live record, the hash, the timeline."""
     query_keys()
     return pages.get_task(ctx, task_id)
+
+
+@route("/tasks/<task_id>/review", "GET")
+def review_task(ctx: Context, task_id: str) -> Any:
+    """Answer with what plugins find in a task's document, for those who decide or submit."""
+    query_keys()
+    return {"reviews": reviewing.review_task(ctx, task_id)}
 
 
 @route("/tasks/<task_id>/<verb>", "POST", in_one_write=True)
@@ -176,6 +183,13 @@ def submit(ctx: Context, type_name: str, record_id: str) -> Any:
     key = request.headers.get("Idempotency-Key")
     answer = operations.submit(ctx, type_name, record_id, chosen=chosen, key=key)
     return _flow_answer(ctx, answer)
+
+
+@route("/records/<type_name>/<record_id>/review", "GET", guard=needing("submit"))
+def review_record(ctx: Context, type_name: str, record_id: str) -> Any:
+    """Answer with what plugins find in a draft or a proposed change, for those who submit."""
+    query_keys()
+    return {"reviews": reviewing.review_record(ctx, type_name, record_id)}
 
 
 @route("/records/<type_name>/<record_id>/void", "POST", guard=needing("submit"))

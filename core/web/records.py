@@ -23,6 +23,7 @@ from core.web.posted import Posted, parse_form
 from core.web.recordview import RecordPage, load_page, new_page
 from core.web.unsaved import drop_saved, typed_before, unsaved_lines
 from core.workflow.operations import submit, withdraw
+from core.workflow.reviewing import review_record
 from core.workflow.timing.reminding import remind
 from core.workflow.voiding import void
 
@@ -252,6 +253,13 @@ def submit_record(ctx: Context, type_name: str, record_id: str) -> ResponseRetur
     """Send a document, or its proposed change, into approval."""
     record = ctx, type_name, record_id
     return done_to(record, lambda: submit(*record), N_("Submitted for approval."))
+
+
+@pages.get("/records/<type_name>/<record_id>/review")
+@page
+def show_review(ctx: Context, type_name: str, record_id: str) -> ResponseReturnValue:
+    """Answer what plugins find in a draft or in a proposed change."""
+    return render_template("gx/reviews.html", reviews=review_record(ctx, type_name, record_id))
 
 
 @pages.post("/records/<type_name>/<record_id>/void")

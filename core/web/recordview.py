@@ -175,6 +175,9 @@ def load_page(
         shown.form_values = record
         _identify(ctx, shown, live, proposal)
         shown.may = _may(rights, record_type, live, proposal)
+        shown.may["review"] = (
+            shown.may["submit"] or shown.may["withdraw"]
+        ) and ctx.hooks.reviews.exist(ctx, record_type.name)
         shown.may["explain"] = bool(ctx.actor.roles & BUILDERS)
         if shown.may["withdraw"]:
             shown.may |= _flow_rights(ctx, record_type.name, record_id)

@@ -89,6 +89,7 @@ class Detail:
     way: str = "click"
     meanings: dict[str, str] = dataclass_field(default_factory=dict)
     takes_back: bool = False
+    has_reviews: bool = False
     key: str = dataclass_field(default_factory=new_id)
     opinion: str = ""
     message: str = ""
@@ -157,6 +158,7 @@ def load_detail(ctx: Context, task_id: str) -> Detail:
             added=[
                 (each["id"], _seat_name(ctx, each)) for each in found["seats"] if each["removable"]
             ],
+            has_reviews=line["state"] == "open" and ctx.hooks.reviews.exist(ctx, record_type.name),
             takes_back=not verbs and _may_take_back(ctx, found, offer),
         )
 

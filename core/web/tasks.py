@@ -38,6 +38,7 @@ from core.workflow.queue.notes import add_note
 from core.workflow.queue.openings import mark_opened
 from core.workflow.queue.pages import get_task
 from core.workflow.queue.snoozing import bring_back, put_off
+from core.workflow.reviewing import review_task
 from core.workflow.staff.people import may_administer
 
 #: Boxes shown even when they are empty; the others only with something in them.
@@ -98,6 +99,13 @@ def show_insight(ctx: Context, task_id: str) -> ResponseReturnValue:
         state_text=partial(state_text, ctx),
         state_tone=STATE_TONES.get,
     )
+
+
+@pages.get("/tasks/<task_id>/review")
+@page
+def show_task_review(ctx: Context, task_id: str) -> ResponseReturnValue:
+    """Answer what plugins find in the document of a task."""
+    return render_template("gx/reviews.html", reviews=review_task(ctx, task_id))
 
 
 @pages.post("/tasks/<task_id>/notes")

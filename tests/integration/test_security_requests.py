@@ -42,6 +42,8 @@ ROUTES = {
     ("/records/<type_name>/<record_id>/follow", "DELETE"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/submit", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/void", "POST"): (401, 404, 404),
+    ("/records/<type_name>/<record_id>/review", "GET"): (401, 404, 404),
+    ("/tasks/<task_id>/review", "GET"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/remind", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/withdraw", "POST"): (401, 404, 404),
     ("/requests/<path:key>", "GET"): (401, 404, 404),

@@ -1,6 +1,7 @@
 // The task that is shown: fetched ahead of time, so that the next one is there at once.
 import { pickers } from "./combo.js";
 import { ask, element, t } from "./core.js";
+import { showReviews } from "./review.js";
 import { box, current, detail, mark, queue, rows } from "./queuerows.js";
 
 /** Panels fetched ahead are thrown away after so many milliseconds. */
@@ -76,6 +77,7 @@ export function shown(focus) {
   if (focus) detail.focus({ preventScroll: true });
   for (const listener of listeners) listener();
   past();
+  showReviews(detail);
   looked();
 }
 
