@@ -199,7 +199,8 @@ def _form_rights(
     state = proposal["status"] if proposal else live.get("status")
     if record_type.document:
         editable -= {"status"}
-        if state == "submitted" or live.get("status") == "void":
+        voids = proposal is not None and proposal["values"].get("status") == "void"
+        if state == "submitted" or live.get("status") == "void" or voids:
             editable = frozenset()
     if live.get("audited_at"):
         editable -= {field.name for field in record_type.fields if field.set_once}

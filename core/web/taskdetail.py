@@ -158,7 +158,8 @@ def load_detail(ctx: Context, task_id: str) -> Detail:
             added=[
                 (each["id"], _seat_name(ctx, each)) for each in found["seats"] if each["removable"]
             ],
-            has_reviews=line["state"] == "open" and ctx.hooks.reviews.exist(ctx, record_type.name),
+            has_reviews=found["state"] == "open"
+            and ctx.hooks.reviews.exist(ctx, record_type.name),
             takes_back=not verbs and _may_take_back(ctx, found, offer),
         )
 
