@@ -138,10 +138,11 @@ def test_void_that_is_not_approved_leaves_the_document_in_force(world: World) ->
 def test_returned_void_is_sent_again(backend: str, tmp_path: Path) -> None:
     returning = RULE_FLOW + "    may: [approve, reject, return]\n"
     with (
-        flows_on(backend, tmp_path, SOURCES | {"rule_flow.yaml": returning}) as db,
+        flows_on(backend, tmp_path, SOURCES | {"rule_flow.yaml": returning}) as made,
+        made.fresh() as db,
         STAFF.asking(lambda _connection, _registry: EVERYBODY),
     ):
-        send_again(World(db))
+        send_again(World(db, made.registries()))
 
 
 def send_again(world: World) -> None:
