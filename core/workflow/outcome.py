@@ -114,21 +114,12 @@ def _take_effect(run: Run) -> int:
     rechecking.recheck(run)
     found = run.subject.proposal
     changes = with_proposal(run.ctx, type_name, record, found)
-    status = _outcome_values(run, "approved")
+    status = {} if _voids(run) else _outcome_values(run, "approved")
     document = Document(
         record_type=type_name,
         record_id=record_id,
         before=record if found is not None else None,
         values={**record, **changes, **status},
-    status = {} if _voids(run) else _outcome_values(run, "approved")
-    run.ctx.hooks.before_apply(
-        run.as_system,
-        Document(
-            record_type=type_name,
-            record_id=record_id,
-            before=record if found is not None else None,
-            values={**record, **changes, **status},
-        ),
     )
     run.ctx.hooks.before_apply(run.as_system, document)
     number = next_number(run.connection, AUDIT_SEQ)
