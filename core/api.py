@@ -53,6 +53,7 @@ from core.schema.numbertypes import DecimalType, IntegerType
 from core.schema.texttypes import TextType
 from core.schema.writtentypes import matches as secret_matches
 from core.schema.writtentypes import result_kind
+from core.till.certificates import priced_sales
 from core.till.conditions import SaleConditions
 
 __all__ = [
@@ -127,6 +128,7 @@ __all__ = [
     "post",
     "post_hold",
     "postings_of",
+    "priced_sales",
     "query",
     "reverse",
     "secret_matches",
@@ -142,14 +144,20 @@ __all__ = [
 ]
 
 
-def table(ctx: Context, record_type: str) -> sa.Table:
-    """Return the table of a record type in the release in force.
+def table(ctx: Context, record_type: str, rows: str = "") -> sa.Table:
+    """Return the table of a record type, or of its table field `rows`, in the release in force.
+
+    Rows name their record in `record_id` and stand in the order of `position`.
 
     Raises:
-        NotFound: there is no such record type.
+        NotFound: there is no such record type or table field.
     """
     ctx.registry.record_type(record_type)
-    return ctx.registry.tables[record_type].main
+    tables = ctx.registry.tables[record_type]
+    found = tables.children.get(rows) if rows else tables.main
+    if found is None:
+        raise NotFound
+    return found
 
 
 def option_label(ctx: Context, record_type: str, field: str, value: str) -> str:

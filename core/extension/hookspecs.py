@@ -88,6 +88,8 @@ class Review:
         level: `ok`, `note`, `warning`, or `refusal`, which keeps it from being submitted.
         title: one sentence in the reader's language; `detail` a paragraph below it.
         columns: heads of a table; `rows` its cells as text, none for no table.
+        records: for each row the (record type, id) that it is about, where rows are about
+            records; a page leads there, by the rights of whoever follows.
     """
 
     level: Literal["ok", "note", "warning", "refusal"]
@@ -95,6 +97,7 @@ class Review:
     detail: str = ""
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    records: tuple[tuple[str, str], ...] = ()
 
 
 @hookspec

@@ -7,6 +7,7 @@ the plugins recompute every result from the terms alone.
 """
 
 import hashlib
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,9 @@ from core.till.amounts import plain
 from core.till.models import certificate
 
 Json = dict[str, Any]
+
+#: Certificates read in one statement.
+_BATCH = 500
 
 _encode = msgspec.json.Encoder(order="deterministic", enc_hook=str).encode
 
@@ -136,3 +140,15 @@ def examine(ctx: Context, order_id: str) -> Json:
         "holds": not problems,
         "problems": problems,
     }
+
+
+def priced_sales(ctx: Context, order_ids: Sequence[str]) -> dict[str, Json]:
+    """Return what was priced for each of these orders; those not made at the till are missing."""
+    found: dict[str, Json] = {}
+    wanted = sa.select(certificate.c.order_id, certificate.c.priced)
+    with ctx.reading() as connection:
+        for start in range(0, len(order_ids), _BATCH):
+            part = certificate.c.order_id.in_(order_ids[start : start + _BATCH])
+            for order_id, text in connection.execute(wanted.where(part)):
+                found[order_id] = msgspec.json.decode(text)
+    return found

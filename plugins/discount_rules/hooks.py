@@ -3,30 +3,71 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.api import Change, Context, Document, Sale, hookimpl
-from plugins.discount_rules.operations import documents, pricing, tracing
+from core.api import Change, Context, Document, Return, Review, Sale, hookimpl
+from plugins.discount_rules.operations import (
+    documents,
+    pricetests,
+    pricing,
+    review,
+    sharing,
+    tracing,
+)
 from plugins.discount_rules.rules import certificate
+from plugins.discount_rules.rules.sharing import differences
+
+COMPLETED = {
+    "discount_rule": documents.complete_document,
+    "discount_sharing": sharing.complete_sharing,
+    "discount_share": sharing.keep_share,
+}
 
 
 @hookimpl
 def guanxi_before_save(ctx: Context, change: Change) -> None:
-    """Number a new document and warn of lines that cannot do what they seem to."""
-    documents.complete_document(ctx, change)
+    """Number new documents, warn of lines that cannot do what they seem to, keep shares."""
+    COMPLETED[change.record_type](ctx, change)
 
 
 @hookimpl
 def guanxi_before_apply(ctx: Context, document: Document) -> None:
     """Refuse an approved document that can no longer take effect as it was shown."""
     documents.check_release(ctx, document)
+    pricetests.check_tests(ctx, document)
+
+
+@hookimpl
+def guanxi_before_submit(ctx: Context, document: Document) -> None:
+    """Refuse a document one of whose price tests fails."""
+    pricetests.check_tests(ctx, document)
+
+
+@hookimpl
+def guanxi_review_document(ctx: Context, document: Document) -> Sequence[Review]:
+    """Prove the rule set, run price tests and replay the last days' receipts."""
+    return review.review_document(ctx, document)
 
 
 @hookimpl
 def guanxi_before_quote(ctx: Context, sale: Sale) -> None:
-    """Give every line its member rate and price, with the trace and the terms that prove it."""
+    """Give every line its member rate and price, with trace and terms, and say who bears it."""
     pricing.price_sale(ctx, sale)
+    sharing.stamp_shares(ctx, sale)
+
+
+@hookimpl
+def guanxi_before_sale(ctx: Context, sale: Sale, order_id: str) -> None:
+    """Book who bears the member discount of a sale."""
+    sharing.book_shares(ctx, sale, order_id)
+
+
+@hookimpl
+def guanxi_before_return(ctx: Context, giving_back: Return) -> None:
+    """Take back from each bearer what a return gives back of the discount."""
+    sharing.give_shares_back(ctx, giving_back)
 
 
 @hookimpl
 def guanxi_review_certificate(priced: Mapping[str, Any]) -> Sequence[str]:
-    """Recompute the price of each line from its terms alone."""
-    return certificate.differences(priced["lines"], tracing.PLUGIN)
+    """Recompute the price of each line, and who bears its discount, from its terms alone."""
+    lines = priced["lines"]
+    return certificate.differences(lines, tracing.PLUGIN) + differences(lines, tracing.PLUGIN)

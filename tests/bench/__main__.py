@@ -13,6 +13,7 @@ from tests.bench.forms import forms
 from tests.bench.lists import lists
 from tests.bench.measure import Result, as_json, table
 from tests.bench.proofs import proofs
+from tests.bench.replay import replays
 from tests.bench.requests import request_costs, served
 from tests.bench.site import installation
 
@@ -32,6 +33,7 @@ def measured(folder: Path, backends: list[str]) -> Iterator[Result]:
                     importing(database, environ, folder),
                     lists(database, environ, folder),
                     forms(database, environ, folder),
+                    replays(database, environ),
                     flows(database, environ, folder),
                 ):
                     for one in part:

@@ -38,7 +38,7 @@ def complete_document(ctx: Context, change: Change) -> None:
     if change.action == "delete":
         return
     if change.action == "create" and not change.values.get("no"):
-        change.values["no"] = _next_no(ctx)
+        change.values["no"] = next_document_no(ctx, "discount_rule", "ZK")
     after = change.after
     for line, later, target in rated_twice(_targets(after.get("lines") or ())):
         text = N_("{target} stands in line {line} too; the later line holds.")
@@ -71,12 +71,15 @@ def check_release(ctx: Context, document: Document) -> None:
         raise CardTypeNotEffective(names=", ".join(names))
 
 
-def _next_no(ctx: Context) -> str:
-    """Return the next free document number of the year."""
-    columns, year = table(ctx, "discount_rule").c, ctx.today.year
+def next_document_no(ctx: Context, record_type: str, prefix: str) -> str:
+    """Return the next free document number of the year, such as `ZK2026-0001`."""
+    columns, year = table(ctx, record_type).c, ctx.today.year
+    # Numbers of discount documents were the first that were counted, without their type.
+    series = "" if record_type == "discount_rule" else f"{record_type}:"
     with ctx.writing() as connection:
         while True:
-            no = f"ZK{year}-{next_number(connection, f'discount_rules.no:{year}'):04d}"
+            count = next_number(connection, f"discount_rules.no:{series}{year}")
+            no = f"{prefix}{year}-{count:04d}"
             if connection.execute(sa.select(columns.id).where(columns.no == no)).first() is None:
                 return no
 

@@ -17,6 +17,9 @@ from plugins.discount_rules.rules.certificate import line_terms
 from plugins.discount_rules.rules.pricing import WHOLE, Stacking, plain_rate, price
 from plugins.discount_rules.rules.resolution import Moment, Resolution
 
+#: The settings that prices depend on.
+_PRICING = ("stacking_mode", "stack_needs_other")
+
 
 def price_sale(ctx: Context, sale: Sale) -> None:
     """Give every line of a sale its member rate, amount due, trace and terms.
@@ -24,7 +27,9 @@ def price_sale(ctx: Context, sale: Sale) -> None:
     A card that is not good gives no benefit at all: other promotions alone lower the price.
     """
     settings = plugin_settings(ctx, PLUGIN)
-    sale.terms[PLUGIN] = {**settings, "audit_seq": sale.audit_seq}
+    sale.terms[PLUGIN] = {name: settings[name] for name in _PRICING} | {
+        "audit_seq": sale.audit_seq
+    }
     if sale.card is None or not sale.card.is_good:
         stacking = Stacking(settings["stacking_mode"])
         step = without_benefit(sale.card)

@@ -215,6 +215,10 @@ class RuleIndex:
         if rule.record_id:
             self._live.setdefault(rule.record_id, []).append(rule)
 
+    def rules_of(self, record_id: str) -> tuple[Rule, ...]:
+        """Return what a document says by the last audit, in the order of its lines."""
+        return tuple(self._live.get(record_id, ()))
+
     def rules_at(self, card_type: str, level: str, target: str) -> tuple[Rule, ...]:
         """Return the rules of one cell, the highest rank first, whether they hold or not."""
         cell = self._cells.get((card_type, level), {}).get(target)
