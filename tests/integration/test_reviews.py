@@ -31,8 +31,11 @@ class Looking:
         row = (str(before), str(document.values["rate"]), document.values["status"])
         return [
             Review("ok", "Looked."),
-            Review("note", "Changes.", "In detail.", ("before", "after", "status"), (row,)),
-        ]
+            Review(
+                "note", "Changes.", "In detail.", ("before", "after", "status"), (row,),
+                (("rule", document.record_id),),
+            ),
+        ]  # fmt: skip
 
 
 class Failing:
@@ -68,11 +71,12 @@ def test_reviews_are_told_to_who_submits_and_who_decides(world: World, looking: 
     assert told == [
         {
             "plugin": "looking", "level": "ok", "title": "Looked.", "detail": "", "columns": [],
-            "rows": [],
+            "rows": [], "records": [],
         },
         {
             "plugin": "looking", "level": "note", "title": "Changes.", "detail": "In detail.",
             "columns": ["before", "after", "status"], "rows": [["None", "0.9000", "effective"]],
+            "records": [["rule", record_id]],
         },
     ]  # fmt: skip
     assert review_task(world.ctx(APPROVER), sent["task"]) == told

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 
@@ -199,10 +198,13 @@ def test_price_test_of_a_condition_and_a_later_document_that_breaks_it(shop):
     ]  # fmt: skip
 
 
-def test_tests_run_again_when_the_document_is_to_take_effect(shop):
-    tests = [price_test(shop, expect_rate="0.8")]
-    made = shop.document(("brand", "olay", "0.8"), tests=tests)
+def test_tests_run_at_submission_and_again_when_the_document_is_to_take_effect(shop):
+    made = shop.document(("brand", "olay", "0.8"), tests=[price_test(shop, expect_rate="0.8")])
+    wrong = shop.document(("brand", "olay", "0.8"), tests=[price_test(shop, expect_rate="0.7")])
+    with pytest.raises(Invalid) as caught:
+        shop.shipped.submit("discount_rule", wrong["id"])
+    assert [it.path for it in caught.value.problems] == ["tests.0.expect_rate"]
+    assert shop.shipped.get("discount_rule", wrong["id"])["status"] == "draft"
+    shop.shipped.submit("discount_rule", made["id"])
     shop.audit(("product", "OLAY-1", "0.95"), no="A")
-    assert shop.shipped.decide("discount_rule", made["id"]) == "apply_blocked"
-    document = document_of(shop, made)
-    assert document.values["tests"][0]["expect_rate"] == Decimal("0.8000")
+    assert shop.shipped.decide("discount_rule", made["id"], waits=True) == "apply_blocked"
