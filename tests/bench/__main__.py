@@ -16,6 +16,7 @@ from tests.bench.proofs import proofs
 from tests.bench.replay import replays
 from tests.bench.requests import request_costs, served
 from tests.bench.site import installation
+from tests.bench.till import till
 
 
 def measured(folder: Path, backends: list[str]) -> Iterator[Result]:
@@ -35,6 +36,7 @@ def measured(folder: Path, backends: list[str]) -> Iterator[Result]:
                     forms(database, environ, folder),
                     replays(database, environ),
                     flows(database, environ, folder),
+                    till(database, environ),
                 ):
                     for one in part:
                         print(f"{one.database} {one.operation}", file=sys.stderr)

@@ -151,7 +151,7 @@ def served(database: str, environ: Mapping[str, str], port: int = 8231) -> Itera
     begin = time.perf_counter()
     server = subprocess.Popen(command, env=dict(environ), stdout=subprocess.DEVNULL)
     try:
-        _wait(port)
+        wait_ready(port)
         start = time.perf_counter() - begin
         yield Result(
             database, "server start", note=f"{start:.2f} s", limit="2 s", is_met=start <= 2
@@ -181,7 +181,8 @@ def served(database: str, environ: Mapping[str, str], port: int = 8231) -> Itera
         server.wait(20)
 
 
-def _wait(port: int) -> None:
+def wait_ready(port: int) -> None:
+    """Wait until a server is ready; raises TimeoutError when it does not become so."""
     for _ in range(400):
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
