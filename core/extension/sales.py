@@ -61,6 +61,7 @@ class SaleLine:
         position: 1 for the first line.
         list_amount: quantity times unit price, in the currency's digits.
         other_rate: the exact fraction that other promotions left, 1 without any.
+        after_others: what they left of the list amount, rounded half up.
         amount_due: to be paid; begins as what other promotions left.
         member_rate: the member's fraction; None while nobody gave one.
         rule: what decided, such as `{"no": "ZK2026-0001", "line": 1, "audit_seq": 7}`.
@@ -74,6 +75,7 @@ class SaleLine:
     unit_price: Decimal
     list_amount: Decimal
     other_rate: Fraction = Fraction(1)
+    after_others: Decimal = Decimal(0)
     amount_due: Decimal = Decimal(0)
     member_rate: Decimal | None = None
     rule: Mapping[str, Any] | None = None

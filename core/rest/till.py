@@ -13,6 +13,7 @@ from core.records.queries import get_record
 from core.rest.errors import problems_body
 from core.rest.exchange import body_object, etag, query_keys, respond, route
 from core.till.certificates import examine
+from core.till.offline import hand_in, read_batch
 from core.till.quoting import answer, quote
 from core.till.reading import read_return, read_sale
 from core.till.returning import give_back, preview_return
@@ -56,6 +57,13 @@ def returned(ctx: Context, order_id: str) -> Any:
         return preview_return(ctx, order_id, asked)
     key, fingerprint = _once()
     return _told(give_back(ctx, order_id, asked, key=key, fingerprint=fingerprint))
+
+
+@route("/till/offline", "POST", guard=_sellers)
+def offline(ctx: Context) -> Any:
+    """Book what a till sold and took back without a line: each entry once, in its own order."""
+    query_keys()
+    return hand_in(ctx, *read_batch(body_object()))
 
 
 @route("/till/orders/<order_id>/certificate", "GET", guard=_sellers)

@@ -14,7 +14,7 @@ from core.extension.sales import Goods, Sale, SaleLine, StoreFacts
 from core.i18n import N_, translate
 from core.policies.access import access
 from core.records.inforce import audit_seq
-from core.till.amounts import plain, rounded
+from core.till.amounts import plain, product, share
 from core.till.certificates import certificate_of
 from core.till.goods import find_goods, find_member, find_store
 from core.till.reading import Asked, AskedLine, Reader
@@ -64,7 +64,10 @@ def require_rights(ctx: Context, asked: Asked) -> None:
     rights = access(ctx, "order")
     rights.require("create")
     needed = []
-    if asked.at is not None and asked.at < ctx.now - SKEW:
+    if asked.known_seq is not None:
+        # Whoever hands in what was sold without a line hands in the past.
+        needed.append(("audit_seq", "till.offline"))
+    elif asked.at is not None and asked.at < ctx.now - SKEW:
         needed.append(("at", "till.backdate"))
     for at, line in enumerate(asked.lines):
         if line.other_discount or (line.other_rate is not None and line.other_rate != 1):
@@ -108,7 +111,7 @@ def _sale(ctx: Context, asked: Asked, *, is_order: bool) -> Sale:
         store=store,
         at=at,
         on=_store_day(store, at),
-        audit_seq=audit_seq(ctx),
+        audit_seq=_known(ctx, asked),
         lines=lines,
         is_order=is_order,
         card_text=asked.card,
@@ -118,6 +121,12 @@ def _sale(ctx: Context, asked: Asked, *, is_order: bool) -> Sale:
         payments=[{"method": method, "amount": amount} for method, amount in asked.payments],
         keep_change=asked.keep_change,
     )
+
+
+def _known(ctx: Context, asked: Asked) -> int:
+    """Return the highest audit that the sale knows: never one that is still to come."""
+    now = audit_seq(ctx)
+    return now if asked.known_seq is None else min(now, asked.known_seq)
 
 
 def _store_day(store: StoreFacts, at: datetime) -> Any:
@@ -135,15 +144,15 @@ def _lines(
     overridden: list[tuple[str, str]] = []
     made = []
     for at, line in enumerate(asked):
-        product, path = goods[line.product], f"lines.{at}."
-        price = product.list_price if line.unit_price is None else line.unit_price
+        found, path = goods[line.product], f"lines.{at}."
+        price = found.list_price if line.unit_price is None else line.unit_price
         if price is None or price <= 0:
             text = N_("The product {code} has no price.")
             reader.refuse(path + "unit_price", "till.no_price", text, code=line.product)
             continue
-        if line.unit_price is not None and price != product.list_price and not may_override:
+        if line.unit_price is not None and price != found.list_price and not may_override:
             overridden.append((path + "unit_price", "till.override_price"))
-        amount = rounded(Fraction(line.quantity) * Fraction(price), store.digits)
+        amount = product(line.quantity, price, store.digits)
         if line.other_discount is not None and line.other_discount > amount:
             text = N_("At most {max}.")
             reader.refuse(
@@ -151,15 +160,17 @@ def _lines(
             )
             continue
         rate = _other_rate(line, amount)
+        left = share(amount, rate, store.digits)
         made.append(
             SaleLine(
                 position=at + 1,
-                goods=product,
+                goods=found,
                 quantity=line.quantity,
                 unit_price=price,
                 list_amount=amount,
                 other_rate=rate,
-                amount_due=rounded(Fraction(amount) * rate, store.digits),
+                after_others=left,
+                amount_due=left,
             )
         )
     if overridden:
@@ -196,7 +207,7 @@ def answer(quoted: Quoted, locale: str) -> dict[str, Any]:
 def totals(sale: Sale) -> dict[str, str]:
     """Return the sums of a sale: list, other promotions, member benefit, due, points, payable."""
     listed = sum((line.list_amount for line in sale.lines), Decimal(0))
-    others = sum((after_others(line, sale.store.digits) for line in sale.lines), Decimal(0))
+    others = sum((line.after_others for line in sale.lines), Decimal(0))
     due = sale.total_due
     return {
         "list_amount": plain(listed),
@@ -206,11 +217,6 @@ def totals(sale: Sale) -> dict[str, str]:
         "points_paid": plain(sale.points_paid),
         "payable": plain(due - sale.points_paid),
     }
-
-
-def after_others(line: SaleLine, digits: int) -> Decimal:
-    """Return what other promotions alone left of a line, in the currency's digits."""
-    return rounded(Fraction(line.list_amount) * line.other_rate, digits)
 
 
 def _card(sale: Sale) -> dict[str, Any] | None:

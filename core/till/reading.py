@@ -60,6 +60,7 @@ class Asked:
         at: the business instant in UTC; None is now.
         payments: (method, amount) each.
         certificate: the hash of the quote that the customer agreed to; "" without.
+        known_seq: the highest audit that a till without a line knew when it sold; None is now.
     """
 
     store: str
@@ -73,6 +74,7 @@ class Asked:
     keep_change: Decimal = Decimal(0)
     certificate: str = ""
     remark: str = ""
+    known_seq: int | None = None
 
 
 @dataclass(slots=True)

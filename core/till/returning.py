@@ -28,7 +28,7 @@ from core.records.operations import create_record
 from core.records.queries import get_record
 from core.records.stored import whole_record
 from core.till import certificates
-from core.till.amounts import plain, rounded
+from core.till.amounts import plain, product, share
 from core.till.errors import NotReturnable
 from core.till.goods import store_of
 from core.till.guard import booking
@@ -72,7 +72,7 @@ def preview_return(ctx: Context, sale_id: str, asked: AskedReturn) -> dict[str, 
 
 def _taken_back(ctx: Context, sale_id: str, asked: AskedReturn) -> NoReturn:
     with ctx.writing():
-        raise _Previewed(_give_back(ctx, sale_id, asked, ""))
+        raise _Previewed(take_back(ctx, sale_id, asked, ""))
 
 
 def give_back(
@@ -92,13 +92,18 @@ def give_back(
     if known is not None:
         return known
     require_rights(ctx, sale_id, asked)
-    store = store_of(ctx, _main(ctx, sale_id)["store"])
-    on = (asked.at or ctx.now).astimezone(zone(store.time_zone)).date()
-    number = receipt_number(ctx, store, on)
+    number = number_of(ctx, sale_id, asked)
     with ctx.writing(durable=True):
         return run_once(
-            ctx, key, fingerprint, lambda: (201, _give_back(ctx, sale_id, asked, number))
+            ctx, key, fingerprint, lambda: (201, take_back(ctx, sale_id, asked, number))
         )
+
+
+def number_of(ctx: Context, sale_id: str, asked: AskedReturn) -> str:
+    """Draw the receipt number of a return, outside its transaction."""
+    store = store_of(ctx, _main(ctx, sale_id)["store"])
+    on = (asked.at or ctx.now).astimezone(zone(store.time_zone)).date()
+    return receipt_number(ctx, store, on)
 
 
 def require_rights(ctx: Context, sale_id: str, asked: AskedReturn) -> None:
@@ -122,7 +127,8 @@ def _main(ctx: Context, sale_id: str) -> Record:
         return whole_record(connection, ctx.registry, "order", sale_id)
 
 
-def _give_back(ctx: Context, sale_id: str, asked: AskedReturn, number: str) -> dict[str, Any]:
+def take_back(ctx: Context, sale_id: str, asked: AskedReturn, number: str) -> dict[str, Any]:
+    """Book a return in the transaction under way and return its answer; a preview too."""
     giving_back = _begin(ctx, sale_id, asked)
     ctx.hooks.at_till(ctx, "guanxi_before_return", giving_back=giving_back)
     body = _answer(giving_back)
@@ -243,9 +249,11 @@ def _lines(
 
 def _line(line: _Sold, quantity: Decimal, stamped: Record, digits: int) -> ReturnLine:
     row = line.row
-    paid = row["quantity"] * row["unit_price"] if row["amount_due"] is None else row["amount_due"]
-    share = Fraction(line.returned + quantity) / Fraction(row["quantity"])
-    back = rounded(Fraction(paid) * share, digits)
+    paid = row["amount_due"]
+    if paid is None:  # imported without it
+        paid = product(row["quantity"], row["unit_price"], digits)
+    part = Fraction(line.returned + quantity) / Fraction(row["quantity"])
+    back = share(paid, part, digits)
     return ReturnLine(
         position=line.position,
         sold={**stamped, **row},

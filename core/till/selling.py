@@ -1,5 +1,6 @@
 """A sale: priced, paid, written and booked in one transaction, once per idempotency key."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -35,21 +36,37 @@ def sell(ctx: Context, asked: Asked, *, key: str, fingerprint: str) -> Answer:
     known = find_known(ctx, key, fingerprint)
     if known is not None:
         return known
+    priced = price(ctx, asked)
+    with ctx.writing(durable=True):
+        return run_once(ctx, key, fingerprint, lambda: (201, commit(ctx, asked, priced)))
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A sale ready to be committed: its prices, its receipt number and the change due."""
+
+    quoted: Quoted
+    number: str
+    change: Decimal
+
+
+def price(ctx: Context, asked: Asked) -> Priced:
+    """Return a sale that can be committed; nothing is written but the number that it takes.
+
+    Raises:
+        UserError: it is refused, as `sell` says.
+    """
     quoted = quote(ctx, asked, is_order=True)
     if asked.certificate and asked.certificate != quoted.certificate:
         raise CertificateMismatch
     change = _change(quoted.sale)
-    number = receipt_number(ctx, quoted.sale.store, quoted.sale.on)
-    with ctx.writing(durable=True):
-        return run_once(
-            ctx, key, fingerprint, lambda: (201, _commit(ctx, asked, quoted, number, change))
-        )
+    return Priced(quoted, receipt_number(ctx, quoted.sale.store, quoted.sale.on), change)
 
 
-def _commit(
-    ctx: Context, asked: Asked, quoted: Quoted, number: str, change: Decimal
-) -> dict[str, Any]:
-    sale = quoted.sale
+def commit(ctx: Context, asked: Asked, priced: Priced) -> dict[str, Any]:
+    """Write and book a sale in the transaction under way and return its answer."""
+    quoted, sale = priced.quoted, priced.quoted.sale
+    number, change = priced.number, priced.change
     made = {
         "at": sale.at.isoformat(),
         "audit_seq": sale.audit_seq,
