@@ -62,6 +62,7 @@ def holder_of(ctx: Context, kind: str, owner: str, unit: str) -> Holder:
     return Holder(kind, named, owner)
 
 
+@lru_cache(maxsize=256)
 def programme_id(kind: str, unit: str) -> str:
     """Return the id of the programme's account, the same in every database."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"guanxi:programme:{kind}:{unit}"))

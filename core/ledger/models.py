@@ -89,6 +89,9 @@ entry = append_only(
     )
 )
 sa.Index("ix_gx_entry__account", entry.c.account_id, entry.c.seq)
+#: What ended unused, in the words of its index.
+IS_LAPSE = entry.c.why == sa.literal_column("'expired'")
+sa.Index("ix_gx_entry__lapse", entry.c.lot_id, sqlite_where=IS_LAPSE, postgresql_where=IS_LAPSE)
 
 lot = append_only(
     sa.Table(

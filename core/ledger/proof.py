@@ -1,9 +1,9 @@
 """The proof of the ledger from its raw rows; what it finds names the row that is wrong.
 
-Every posting sums to zero per unit and has the hash of what it wrote. Every account's chain
-leads from its identity over each of its events to the head on its row, and folding its
-entries gives its balance, totals and debt; of its lots, what is left. Holds end once and
-rest on lots. What owners have is what the programme owes, by kind and unit.
+Every posting sums to zero per unit and reason, and has the hash of what it wrote. Every
+account's chain leads from its identity over each of its events to the head on its row, and
+folding its entries gives its balance, totals and debt; of its lots, what is left. Holds end
+once and rest on lots. What owners have is what the programme owes, by kind and unit.
 """
 
 from collections import defaultdict
@@ -117,12 +117,13 @@ def _posting_problems(connection: Connection, rows: Sequence[Row]) -> Iterator[s
     for row in rows:
         place = f"posting {row['id']} ({row['what']}, key {row['key']})"
         mine = entries.get(row["id"], [])
-        sums: dict[tuple[str, str], int] = defaultdict(int)
+        sums: dict[tuple[str, str, str], int] = defaultdict(int)
         for one in mine:
-            sums[one["kind"], one["unit"]] += one["amount"]
-        for (kind, unit), total in sums.items():
+            sums[one["kind"], one["unit"], one["why"]] += one["amount"]
+        for (kind, unit, why), total in sums.items():
             if total:
-                yield f"{place}: its entries of {kind} in {unit} sum to {total}, not to 0"
+                told = f"{kind} in {unit} ({why})"
+                yield f"{place}: its entries of {told} sum to {total}, not to 0"
         if [one["position"] for one in mine] != list(range(1, len(mine) + 1)):
             yield f"{place}: an entry is missing"
         if _digest(row, mine, lots.get(row["id"], [])) != row["hash"]:

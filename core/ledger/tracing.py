@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from core.context import Context
 from core.ledger.book import holder_of
-from core.ledger.models import account, entry, lot
-from core.ledger.reckoning import EXPIRED, Lot
+from core.ledger.models import IS_LAPSE, account, entry, lot
+from core.ledger.reckoning import Lot
 
 
 def lock_account(ctx: Context, kind: str, owner: str, unit: str = "") -> None:
@@ -44,7 +44,7 @@ def lapsed(ctx: Context, lots: Sequence[str]) -> dict[str, int]:
     taken = sa.cast(sa.func.sum(-entry.c.amount), sa.BigInteger)
     ended = (
         sa.select(entry.c.lot_id, taken)
-        .where(entry.c.lot_id.in_(lots), entry.c.why == EXPIRED, entry.c.amount < 0)
+        .where(entry.c.lot_id.in_(lots), IS_LAPSE, entry.c.amount < 0)
         .group_by(entry.c.lot_id)
     )
     with ctx.reading() as connection:

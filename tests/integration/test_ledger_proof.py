@@ -10,7 +10,9 @@ from core.ledger import proof
 from core.ledger.holding import hold, post_hold
 from core.ledger.models import account, entry, lot, posting
 from core.ledger.models import hold as holds
+from core.ledger.posting import post
 from core.testing.databases import Prepared
+from core.testing.processes import ran
 from tests.integration.ledger_world import install, opened, points
 
 DAY = timedelta(days=1)
@@ -63,11 +65,11 @@ OF_MINE = sa.select(account.c.id).where(MINE).scalar_subquery()
 CHANGES = {
     "amount": (
         entry.update().where(entry.c.category == "B").values(amount=entry.c.amount + 1),
-        ["sum to 1, not to 0", "an entry or a lot of it was altered", "balance is 105"],
+        ["(issued) sum to 1, not to 0", "an entry or a lot of it was altered", "balance is 105"],
     ),
     "entry_gone": (
         entry.delete().where(entry.c.category == "B"),
-        ["sum to -50, not to 0", "balance is"],
+        ["(issued) sum to -50, not to 0", "balance is"],
     ),
     "memo": (
         posting.update().where(posting.c.memo == "two owners").values(memo="two 0wners"),
@@ -129,3 +131,18 @@ def test_a_trigger_that_is_gone_is_told(storage):
         connection.exec_driver_sql(drop[ledger.db.dialect])
         assert unguarded(connection) == ["gx_entry"]
         connection.rollback()
+
+
+def test_verify_fails_on_a_changed_balance(site):
+    ctx = site.context("admin")
+    posted = post(
+        ctx, [points("A", 100)], what="test", key="k", ref=("test", "t"), valid_at=ctx.now
+    )
+    assert "ok       1 postings prove every balance" in ran("verify", environ=site.environ)[1]
+    (mine,) = posted.balances
+    with site.services.db.write() as connection:
+        connection.execute(account.update().where(account.c.id == mine).values(balance=101))
+    code, out, err = ran("verify", environ=site.environ)
+    assert code == 1
+    assert "FAILED   1 postings prove every balance" in out
+    assert f"account {mine} (points of member m1): balance is 101, its events give 100" in err
