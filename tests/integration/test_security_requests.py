@@ -178,7 +178,7 @@ OPEN = {
     "/dashboards", "/dashboards/<name>", "/dashboards/<name>/cards/<card>", "/edits/<edit_id>", "/edits/<edit_id>/apply", "/edits/<edit_id>/results", "/files",
     "/files/<file_id>", "/files/<file_id>/about", "/hooks/<name>", "/hooks/<name>/<token>",
     "/instances/<instance_id>", "/instances/<instance_id>/evidence", "/links", "/links/<link_id>", "/notices", "/notices/read",
-    "/requests/<path:key>", "/tasks", "/tasks/<task_id>", "/tasks/<task_id>/<verb>",
+    "/requests/<path:key>", "/tasks", "/tasks/<task_id>", "/tasks/<task_id>/<verb>", "/tasks/<task_id>/review",
     "/tasks/bulk", "/tasks/bulk/<bulk_id>", "/tasks/bulk/<bulk_id>/retry",
     "/tasks/held/<held_id>/cancel", "/tasks/mail", "/tasks/filters", "/tasks/filters/<filter_id>",
     "/tasks/<task_id>/snooze", "/tasks/<task_id>/opened", "/flows/bottlenecks",
