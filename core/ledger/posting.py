@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core.clock import to_wire
 from core.context import Context
+from core.errors import UserError
 from core.ids import new_id
 from core.ledger import errors
 from core.ledger.book import Book, Holder, holder_of, open_book, programme_id
@@ -70,6 +71,8 @@ def post(  # noqa: PLR0913  each is a part of the posting
 ) -> Posted:  # fmt: skip
     """Post moves in their order, all or none, in the write transaction under way or a new one.
 
+    A refusal of one move has its place among them in `params["move"]`, counted from 0.
+
     Args:
         ctx: who posts; nobody's rights are asked.
         moves: credits and debits of owners' accounts; counter-entries are made here.
@@ -97,8 +100,14 @@ def post(  # noqa: PLR0913  each is a part of the posting
     named = [lot for one in moves for lot in (one.lot, *one.first) if lot is not None]
 
     def act(book: Book, reckoning: Reckoning) -> list[Moved]:
-        pairs = zip(holders, moves, strict=True)
-        return [reckoning.move(book.accounts[whose], one) for whose, one in pairs]
+        done: list[Moved] = []
+        try:
+            for whose, one in zip(holders, moves, strict=True):
+                done.append(reckoning.move(book.accounts[whose], one))
+        except UserError as refusal:
+            refusal.params["move"] = len(done)
+            raise
+        return done
 
     spends = any(one.amount < 0 and one.lot is None for one in moves)
     return perform(ctx, header, holders, act, spends=spends, named=named)

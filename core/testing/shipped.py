@@ -37,6 +37,7 @@ from core.workflow.operations import submit
 from core.workflow.queue.inbox import list_tasks
 from core.workflow.staff.people import STAFF
 from core.workflow.staff.roster import Staff
+from core.workflow.voiding import void
 
 __all__ = ["shipped", "shipped_storage"]
 
@@ -96,11 +97,21 @@ class Shipped:
         """Submit a document, or `waits` it already, decide it and return the approval's state."""
         if not waits:
             self.submit(record_type, record_id)
+        return str(self.vote(record_id, verb)["state"])
+
+    def vote(
+        self, record_id: str, verb: str = "approve", *, by: Context | None = None
+    ) -> dict[str, Any]:
+        """Decide what an approver has to decide on a document, as `by` or that approver."""
         ctx = self.context("approver")
         tasks = list_tasks(ctx, box="todo")["items"]
         task = next(each for each in tasks if each["record"]["id"] == record_id)
-        answer = decide(ctx, task["id"], verb, subject_hash=task["subject_hash"])
-        return str(answer["state"])
+        return decide(by or ctx, task["id"], verb, subject_hash=task["subject_hash"])
+
+    def void(self, record_type: str, record_id: str) -> dict[str, Any]:
+        """Have a document voided by a clerk and an approver; return the latter's answer."""
+        void(self.context("clerk"), record_type, record_id, reason="a mistake")
+        return self.vote(record_id)
 
     def approve(self, record_type: str, record_id: str) -> dict[str, Any]:
         """Submit a document, approve it and return it."""

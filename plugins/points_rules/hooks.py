@@ -3,21 +3,43 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.api import Change, Context, Document, Return, Sale, hookimpl
-from plugins.points_rules.operations import documents, quoting, returning, selling
+from core.api import Change, Context, Document, Return, Review, Sale, hookimpl
+from plugins.points_rules.operations import adjusting, documents, quoting, returning, selling
 from plugins.points_rules.rules.terms import differences
+
+#: Record type -> what is done before one of its records is saved.
+BEFORE_SAVE = {
+    "points_rule": documents.complete_document,
+    "points_scene": documents.complete_document,
+    "points_manual": adjusting.keep_posted,
+    "points_transfer": adjusting.keep_posted,
+}
+
+#: Record type -> what is done when one of its documents takes effect or is voided.
+BEFORE_APPLY = {
+    "points_rule": documents.check_release,
+    "points_scene": documents.check_release,
+    "points_manual": adjusting.post_manual,
+    "points_transfer": adjusting.post_transfer,
+}
 
 
 @hookimpl
 def guanxi_before_save(ctx: Context, change: Change) -> None:
-    """Number a new document and warn of what cannot do what it seems to."""
-    documents.complete_document(ctx, change)
+    """Number and check new documents; keep what was posted as it is."""
+    BEFORE_SAVE[change.record_type](ctx, change)
 
 
 @hookimpl
 def guanxi_before_apply(ctx: Context, document: Document) -> None:
-    """Refuse an approved document that can no longer take effect as it was shown."""
-    documents.check_release(ctx, document)
+    """Refuse a document that can no longer take effect as it was shown; post what others say."""
+    BEFORE_APPLY[document.record_type](ctx, document)
+
+
+@hookimpl
+def guanxi_review_document(ctx: Context, document: Document) -> Sequence[Review]:
+    """Show what a document would leave members with."""
+    return adjusting.review_document(ctx, document)
 
 
 @hookimpl
