@@ -39,7 +39,14 @@ from core.ledger.reading import (
 )
 from core.ledger.reckoning import Lot
 from core.ledger.tracing import lapsed, lock_account, named_lots
-from core.records.codes import draw_code, forget_codes, keep_codes, try_code, unlock_code
+from core.records.codes import (
+    draw_code,
+    forget_codes,
+    keep_codes,
+    owners_of_codes,
+    try_code,
+    unlock_code,
+)
 from core.records.counters import next_number
 from core.records.inforce import Effect, audit_seq, in_force
 from core.records.operations import create_many, create_record, update_record
@@ -50,6 +57,7 @@ from core.schema.actiontypes import ActionCall, PluginAction
 from core.schema.fieldtypes import FieldError, FieldType
 from core.schema.model import Field
 from core.schema.numbertypes import DecimalType, IntegerType
+from core.schema.recordfiles import FileCall, RecordFile, Sheet
 from core.schema.texttypes import TextType
 from core.schema.writtentypes import matches as secret_matches
 from core.schema.writtentypes import result_kind
@@ -72,6 +80,7 @@ __all__ = [
     "Field",
     "FieldError",
     "FieldType",
+    "FileCall",
     "Forbidden",
     "Goods",
     "Hold",
@@ -87,12 +96,14 @@ __all__ = [
     "Posted",
     "PostingRow",
     "Problem",
+    "RecordFile",
     "Return",
     "ReturnLine",
     "Review",
     "Sale",
     "SaleConditions",
     "SaleLine",
+    "Sheet",
     "Shown",
     "Standing",
     "StoreFacts",
@@ -124,6 +135,7 @@ __all__ = [
     "next_number",
     "on_behalf",
     "option_label",
+    "owners_of_codes",
     "plugin_settings",
     "post",
     "post_hold",

@@ -24,6 +24,7 @@ from core.i18n import N_, add_catalogue_folder
 from core.schema.actiontypes import register_actions
 from core.schema.fieldtypes import FieldType, field_type, field_type_names, register
 from core.schema.loader import load_documents
+from core.schema.recordfiles import register_files
 from core.schema.yamlnodes import Source
 
 T = TypeVar("T")
@@ -97,6 +98,7 @@ def load_plugins(plugins: Iterable[Plugin], hooks: Hooks) -> None:
             hooks.register_broken(plugin.name, map(str, plugin.problems))
     _register_field_types(plugins, hooks)
     _register_actions(hooks)
+    _register_files(hooks)
 
 
 def usable_sources(
@@ -281,6 +283,15 @@ def _register_actions(hooks: Hooks) -> None:
             register_actions(name, actions)
         except TypeError as error:
             hooks.register_broken(name, [f"guanxi_register_actions: {error}"])
+
+
+def _register_files(hooks: Hooks) -> None:
+    """Let people have files made by plugins; one that answers something else is broken."""
+    for name, files in hooks.registered("guanxi_register_files"):
+        try:
+            register_files(name, files)
+        except TypeError as error:
+            hooks.register_broken(name, [f"guanxi_register_files: {error}"])
 
 
 def _stand_in(name: str, like: FieldType) -> FieldType:

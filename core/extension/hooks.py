@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from core.extension.manifest import Manifest
     from core.keys import KeyRing
     from core.schema.actiontypes import ActionCall, PluginAction
+    from core.schema.recordfiles import FileCall, RecordFile
 
 log = logging.getLogger(__name__)
 
@@ -186,8 +187,10 @@ class Hooks:
         if busy is not None:
             raise busy
 
-    def run_action(self, ctx: "Context", action: "PluginAction", call: "ActionCall") -> object:
-        """Have a plugin do one of the things that it offers automations.
+    def run_action(
+        self, ctx: "Context", action: "PluginAction | RecordFile", call: "ActionCall | FileCall"
+    ) -> object:
+        """Have a plugin do one of the things that it offers automations or people.
 
         Raises:
             PluginDisabled: the plugin does not run.
@@ -195,7 +198,7 @@ class Hooks:
         """
         answers: list[object] = []
 
-        def run(ctx: "Context", call: "ActionCall") -> None:
+        def run(ctx: "Context", call: Any) -> None:
             answers.append(action.run(ctx, call))
 
         wanted = _Implementation(

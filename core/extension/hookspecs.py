@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.extension.sales import Return, Sale
     from core.schema.actiontypes import PluginAction
     from core.schema.fieldtypes import FieldType
+    from core.schema.recordfiles import RecordFile
 
 PROJECT = "guanxi"
 
@@ -108,6 +109,11 @@ def guanxi_register_field_types() -> "Sequence[FieldType]":  # type: ignore[empt
 @hookspec
 def guanxi_register_actions() -> "Sequence[PluginAction]":  # type: ignore[empty-body]
     """Return what automations may have the plugin do."""
+
+
+@hookspec
+def guanxi_register_files() -> "Sequence[RecordFile]":  # type: ignore[empty-body]
+    """Return files that people may have made of records, such as those for a printer."""
 
 
 @hookspec

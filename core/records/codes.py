@@ -74,6 +74,19 @@ def keep_codes(ctx: Context, purpose: str, codes: Mapping[str, str]) -> None:
             connection.execute(code_table.insert(), rows)
 
 
+def owners_of_codes(ctx: Context, purpose: str, owners: Iterable[str]) -> set[str]:
+    """Return those of `owners` who have a code."""
+    named, found = list(owners), set()
+    for start in range(0, len(named), 500):
+        part = named[start : start + 500]
+        wanted = sa.select(_columns.owner_id).where(
+            _columns.purpose == purpose, _columns.owner_id.in_(part)
+        )
+        with ctx.reading() as connection:
+            found |= set(connection.execute(wanted).scalars())
+    return found
+
+
 def forget_codes(ctx: Context, purpose: str, owners: Iterable[str]) -> None:
     """Forget the codes of owners; without one nothing can be proved."""
     named = list(owners)

@@ -222,6 +222,15 @@ _OF_FILES: dict[str, dict[str, Any]] = {
             "default": {"$ref": "#/components/responses/Error"},
         },
     },
+    "rest.recordfiles_take": {
+        "responses": {
+            "200": {
+                "description": "The file, made now",
+                "content": {"application/octet-stream": {"schema": _BINARY}},
+            },
+            "default": {"$ref": "#/components/responses/Error"},
+        },
+    },
     "rest.files_download": {
         "parameters": [
             {"name": "thumbnail", "in": "query", "schema": {"type": "string", "enum": ["1"]}}

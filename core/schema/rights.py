@@ -56,6 +56,7 @@ ACTIONS = (
     "share",
     "history",
     "unmask",
+    "personalise",
     "till.override_price",
     "till.discount",
     "till.backdate",

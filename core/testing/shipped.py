@@ -21,6 +21,7 @@ from core.extension.discovery import find_plugins, load_plugins, usable_sources
 from core.extension.hooks import Hooks
 from core.keys import KeyRing
 from core.migration.run import Publication, bootstrap, publish
+from core.records.handingout import Form, hand_out
 from core.records.history import record_history
 from core.records.operations import create_record, delete_record, update_record
 from core.records.plugin_settings import change_settings
@@ -121,6 +122,14 @@ class Shipped:
     def set(self, plugin: str, **values: Any) -> dict[str, Any]:
         """Change a plugin's settings as an administrator and return them all."""
         return change_settings(self.context("Admin"), plugin, values)
+
+
+def taken_file(
+    ctx: Context, record_type: str, record_id: str, name: str, *, form: Form = "csv",
+    again: bool = False,
+) -> bytes:  # fmt: skip
+    """Return the bytes of a file that a plugin makes of a record."""
+    return hand_out(ctx, record_type, record_id, name, form=form, again=again)
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     peopleplaces,
     prints,
     proving,
+    recordfiles,
     records,
     related,
     releases,
@@ -59,6 +60,7 @@ def install(app: Flask) -> None:
     """Give the application our pages, and every template our helpers."""
     install_helpers(app)
     app.jinja_env.globals.update(
+        file_buttons=recordfiles.file_buttons,
         first_print=prints.first_print,
         record_buttons=automations.record_buttons,
         said=said,

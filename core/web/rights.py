@@ -36,6 +36,7 @@ ACTION_LABELS = {
     "share": N_("Share"),
     "history": N_("History"),
     "unmask": N_("Unmask"),
+    "personalise": N_("Take codes for printing"),
     "till.override_price": N_("Change prices at the till"),
     "till.discount": N_("Give discounts at the till"),
     "till.backdate": N_("Backdate sales"),

@@ -2,12 +2,23 @@
 
 from collections.abc import Sequence
 
-from core.api import Change, Context, Document, Event, FieldType, Return, Sale, hookimpl
+from core.api import (
+    Change,
+    Context,
+    Document,
+    Event,
+    FieldType,
+    RecordFile,
+    Return,
+    Sale,
+    hookimpl,
+)
 from plugins.card_types.fieldtypes import CardNumberType
 from plugins.card_types.operations import (
     batches,
     numbering,
     operating,
+    personalising,
     receipts,
     showing,
     smallchange,
@@ -29,6 +40,12 @@ APPLIES = {"card_batch": batches.reserve_serials, "card_type": numbering.check_r
 def guanxi_register_field_types() -> Sequence[FieldType]:
     """Bring the field type of card numbers."""
     return [CardNumberType()]
+
+
+@hookimpl
+def guanxi_register_files() -> Sequence[RecordFile]:
+    """Bring the files for the card printer."""
+    return personalising.FILES
 
 
 @hookimpl

@@ -46,6 +46,7 @@ ROUTES = {
     ("/tasks/<task_id>/review", "GET"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/remind", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/withdraw", "POST"): (401, 404, 404),
+    ("/records/<type_name>/<record_id>/files/<name>", "POST"): (401, 404, 404),
     ("/requests/<path:key>", "GET"): (401, 404, 404),
     ("/tasks", "GET"): (401, 200, 200),
     ("/tasks/<task_id>", "GET"): (401, 404, 404),
