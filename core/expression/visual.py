@@ -4,6 +4,7 @@
 nothing is lost. Writing is the browser's: a row's text is put together there.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,7 @@ _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _MOMENTS = frozenset({"TODAY", "NOW"})
 #: `DATEADD(TODAY(), -30, 'day')`: a day counted from one of the moments.
 _SHIFT = 3
+_WEEKDAYS = frozenset("1234567")
 #: Names that are values and no fields.
 _VARIABLES = frozenset({"current_user"})
 #: Groups inside each other that rows show.
@@ -112,6 +114,9 @@ def _called(tree: Apply) -> Row | None:
 
 def _compared(tree: Operation) -> Row | None:
     left, right, operator = *tree.operands, tree.operator
+    weekdays = _weekdays(left, (right,)) if operator == "==" else None
+    if weekdays is not None:
+        return weekdays
     if not _field(left) and _field(right):
         left, right, operator = right, left, _MIRRORED[operator]
     return _made(_field(left), operator, _value(right))
@@ -121,12 +126,26 @@ def _within(tree: Operation) -> Row | None:
     item, container = tree.operands
     if isinstance(container, Array):
         values = [_value(one) for one in container.items]
+        weekdays = _weekdays(item, container.items)
+        if weekdays is not None:
+            return weekdays
         field = _field(item)
         plain = [one for one in values if one is not None and one["kind"] not in {"name", "call"}]
         if not field or not values or len(plain) != len(values):
             return None
         return {"field": field, "operator": "in", "values": plain}
     return _made(_field(container), "has", _value(item))
+
+
+def _weekdays(tree: Written, days: Sequence[Written]) -> Row | None:
+    """Return `WEEKDAY(field) in [2, 6]` as a row: the days of the week, Monday 1 to Sunday 7."""
+    if not isinstance(tree, Apply) or tree.name.upper() != "WEEKDAY" or len(tree.arguments) != 1:
+        return None
+    field, values = _field(tree.arguments[0]), [_value(one) for one in days]
+    known = [one for one in values if one is not None and one["text"] in _WEEKDAYS]
+    if not field or not known or len(known) != len(values):
+        return None
+    return {"field": field, "operator": "weekday", "values": known}
 
 
 def _made(field: str, operator: str, value: Row | None) -> Row | None:

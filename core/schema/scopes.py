@@ -85,7 +85,7 @@ def named_scope(types: Mapping[str, RecordType], name: str) -> Scope | None:
     the till, where there are orders.
     """
     type_name, _, path = name.partition(".")
-    if name in TILL_SCOPES and "order" in types:
+    if is_till_scope(types, name):
         return till_scope(types, name)
     found = types.get(type_name)
     if found is None or found.archived:
@@ -95,6 +95,11 @@ def named_scope(types: Mapping[str, RecordType], name: str) -> Scope | None:
     table = table_at(found, path)
     owner = name.rpartition(".")[0]
     return row_scope(types, table, owner) if table is not None else None
+
+
+def is_till_scope(types: Mapping[str, RecordType], name: str) -> bool:
+    """Return whether a scope is a sale at the till; without orders the names are free."""
+    return name in TILL_SCOPES and "order" in types
 
 
 def till_scope(types: Mapping[str, RecordType], name: str) -> Scope:

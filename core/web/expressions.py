@@ -1,6 +1,6 @@
 """What the builder of conditions asks: the fields of a scope, and what a text means."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flask import jsonify, request
@@ -16,7 +16,7 @@ from core.policies.access import Access, access
 from core.schema.fieldtypes import FieldError, field_type
 from core.schema.model import Field
 from core.schema.peopletypes import SINGLE_LINKS, USERS
-from core.schema.scopes import table_at
+from core.schema.scopes import TILL_SCOPES, is_till_scope, table_at
 from core.schema.structuretypes import StructureType
 from core.schema.texttypes import check_characters
 from core.web.display import field_label
@@ -35,6 +35,8 @@ _WRITTEN = (
     Field(id="created_by", name="created_by", type="user", target=USERS),
     Field(id="updated_by", name="updated_by", type="user", target=USERS),
 )
+#: Links that are followed from a line of a sale: its product, its category, the one above.
+_GOODS_DEPTH = 3
 #: Kinds of a part of a structured value -> the control of its value, and its operators.
 _PARTS = {"text": "text", "number": "decimal"}
 
@@ -42,7 +44,7 @@ _PARTS = {"text": "text", "number": "decimal"}
 @pages.get("/expressions/scope")
 @page
 def show_scope(ctx: Context) -> ResponseReturnValue:
-    """Answer the fields that conditions over `name` can be built of: TYPE or TYPE.TABLE.
+    """Answer the fields that conditions over `name` can be built of: TYPE, TYPE.TABLE or `sale`.
 
     Fields of records that it links to stand with a dot, as the language writes them. With
     `use=filter` only those that the reader may see in every record, as finding by them takes.
@@ -60,6 +62,8 @@ def _seen(rights: Access, *, is_filter: bool) -> frozenset[str]:
 
 
 def _fields_of(ctx: Context, scope: str, *, is_filter: bool = False) -> list[dict[str, Any]]:
+    if is_till_scope(ctx.registry.release.types, scope):
+        return _till_fields(ctx, scope)
     type_name, _, table_name = scope.partition(".")
     record_type = ctx.registry.record_type(type_name)
     seen = _seen(access(ctx, type_name), is_filter=is_filter)
@@ -78,6 +82,43 @@ def _fields_of(ctx: Context, scope: str, *, is_filter: bool = False) -> list[dic
     for one in fields:
         if one.type in SINGLE_LINKS:
             offered += _linked(ctx, one, is_filter=is_filter)
+    return offered
+
+
+def _till_fields(ctx: Context, scope: str) -> list[dict[str, Any]]:
+    """Return what conditions on a sale are built of: its records, and what they link to.
+
+    A line's goods are followed further, since their classes lie above each other.
+    """
+    offered: list[dict[str, Any]] = []
+    for name, target in TILL_SCOPES[scope].items():
+        type_name, _, table_name = target.partition(".")
+        if ctx.registry.release.type(type_name) is None:
+            continue
+        rights = access(ctx, type_name)
+        seen = _seen(rights, is_filter=False)
+        table = table_at(rights.record_type, table_name) if table_name else None
+        label = pick((table or rights.record_type).label, ctx.locale, name)
+        fields = [one for one in rights.record_type.fields if one.name in seen]
+        if table is not None:
+            fields = list(table.fields) if table_name in seen else []
+        depth = 1 if table is None else _GOODS_DEPTH
+        offered += _below(ctx, fields, f"{name}.", f"{label} › ", depth)
+    return offered
+
+
+def _below(
+    ctx: Context, fields: Sequence[Field], prefix: str, label: str, depth: int
+) -> list[dict[str, Any]]:
+    """Return fields with those of the records that they link to, so many links deep."""
+    offered = list(_offered(ctx, fields, prefix, label))
+    for one in fields if depth else ():
+        if one.type in SINGLE_LINKS:
+            rights = access(ctx, one.target)
+            seen = _seen(rights, is_filter=False)
+            within = [each for each in rights.record_type.fields if each.name in seen]
+            text = f"{label}{field_label(one, ctx.locale)} › "
+            offered += _below(ctx, within, f"{prefix}{one.name}.", text, depth - 1)
     return offered
 
 
@@ -144,13 +185,15 @@ def _titles(ctx: Context, scope: str, rows: Mapping[str, Any] | None) -> dict[st
 def read_expression(ctx: Context) -> ResponseReturnValue:
     """Answer an expression's rows, and what is wrong with it, each with its column.
 
-    `scope` is TYPE or TYPE.TABLE, `gives` the kind of value it must have, if any.
+    `scope` is TYPE, TYPE.TABLE or one of a sale at the till, `gives` the kind of value it must
+    have, if any.
     """
     text = request.form.get("text", "")
     scope, gives = request.form.get("scope", ""), request.form.get("gives", "")
     if ctx.actor is PUBLIC:
         raise Forbidden
-    if not access(ctx, scope.partition(".")[0]).may("view"):
+    is_till = is_till_scope(ctx.registry.release.types, scope)
+    if not access(ctx, "order" if is_till else scope.partition(".")[0]).may("view"):
         raise Forbidden
     problems: list[Problem] = []
     rows: Mapping[str, Any] | None = {"how": "and", "parts": []}

@@ -386,6 +386,8 @@ BROWSER_TEXTS = (
     N_("is none of"),
     N_("Add condition"),
     N_("Add group"),
+    N_("Build condition"),
+    N_("falls on"),
     N_("As an expression"),
     N_("several, with commas"),
     N_("on a day"),

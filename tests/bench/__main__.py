@@ -12,6 +12,7 @@ from tests.bench.flows import flows
 from tests.bench.forms import forms
 from tests.bench.lists import lists
 from tests.bench.measure import Result, as_json, table
+from tests.bench.pricing import pricing
 from tests.bench.proofs import proofs
 from tests.bench.replay import replays
 from tests.bench.requests import request_costs, served
@@ -23,6 +24,7 @@ def measured(folder: Path, backends: list[str]) -> Iterator[Result]:
     """Yield every result, telling on standard error what is under way."""
     yield from expressions()
     yield from proofs()
+    yield from pricing()
     for database in backends:
         storage = Storage(database, folder)
         try:

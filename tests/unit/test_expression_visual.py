@@ -28,6 +28,13 @@ ROWS = {
     "owner == current_user": row("owner", "==", {"kind": "name", "text": "current_user"}),
     "current_user in watchers": row("watchers", "has", {"kind": "name", "text": "current_user"}),
     "'a' not in tags": row("tags", "has not", text("a")),
+    "WEEKDAY(sale.ordered_at) in [2, 6]": row(
+        "sale.ordered_at",
+        "weekday",
+        {"kind": "number", "text": "2"},
+        {"kind": "number", "text": "6"},
+    ),
+    "weekday(born) == 7": row("born", "weekday", {"kind": "number", "text": "7"}),
     "joined >= TODAY()": row("joined", ">=", {"kind": "call", "text": "TODAY()"}),
     "joined <= today()": row("joined", "<=", {"kind": "call", "text": "TODAY()"}),
     "joined >= dateadd(TODAY(), -30, 'day')": row(

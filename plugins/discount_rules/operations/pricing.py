@@ -15,7 +15,7 @@ from plugins.discount_rules.operations.tracing import (
 )
 from plugins.discount_rules.rules.certificate import line_terms
 from plugins.discount_rules.rules.pricing import WHOLE, Stacking, plain_rate, price
-from plugins.discount_rules.rules.resolution import Moment, Resolution
+from plugins.discount_rules.rules.resolution import Moment, Resolution, RuleIndex
 
 #: The settings that prices depend on.
 _PRICING = ("stacking_mode", "stack_needs_other")
@@ -26,19 +26,30 @@ def price_sale(ctx: Context, sale: Sale) -> None:
 
     A card that is not good gives no benefit at all: other promotions alone lower the price.
     """
-    settings = plugin_settings(ctx, PLUGIN)
+    found: list[Resolution] = []
+    if sale.card is not None and sale.card.is_good:
+        with ctx.reading() as connection:
+            # Made when the first rule has a condition: most sales meet none.
+            conditions = cache(lambda: SaleConditions(ctx, connection, sale))
+            why_not = partial(_why_not, conditions)
+            found = resolve_lines(rule_index(ctx, sale.audit_seq), sale, sale.card, why_not)
+    price_lines(sale, plugin_settings(ctx, PLUGIN), found)
+
+
+def price_lines(sale: Sale, settings: Mapping[str, Any], found: Sequence[Resolution]) -> None:
+    """Price the lines at the rates that were found, or without benefit where none were."""
     sale.terms[PLUGIN] = {name: settings[name] for name in _PRICING} | {
         "audit_seq": sale.audit_seq
     }
+    digits = sale.store.digits
     if sale.card is None or not sale.card.is_good:
-        stacking = Stacking(settings["stacking_mode"])
-        step = without_benefit(sale.card)
+        stacking, steps = Stacking(settings["stacking_mode"]), (without_benefit(sale.card),)
         for line in sale.lines:
-            _price(line, Resolution(WHOLE, None, ()), stacking, (step,), sale.store.digits)
+            _price(line, Resolution(WHOLE, None, ()), stacking, steps, digits)
         return
     stacking = stacking_of(settings, sale.card.card_type)
-    for line, found in zip(sale.lines, resolve_lines(ctx, sale, sale.card), strict=True):
-        _price(line, found, stacking, rate_steps(found), sale.store.digits)
+    for line, each in zip(sale.lines, found, strict=True):
+        _price(line, each, stacking, rate_steps(each), digits)
 
 
 def stacking_of(settings: Mapping[str, Any], card_type: Mapping[str, Any]) -> Stacking:
@@ -51,25 +62,26 @@ def stacking_of(settings: Mapping[str, Any], card_type: Mapping[str, Any]) -> St
     )
 
 
-def resolve_lines(ctx: Context, sale: Sale, card: Shown) -> list[Resolution]:
-    """Return the member rate of each line, all found before any of them is priced."""
+def resolve_lines(
+    index: RuleIndex, sale: Sale, card: Shown, why_not: Callable[[SaleLine, str], str | None]
+) -> list[Resolution]:
+    """Return the member rate of each line, all found before any of them is priced.
+
+    `why_not` tells why the condition of a rule does not hold for a line, None where it does.
+    """
     type_id, own = card.card_type["id"], card.card_type["default_rate"]
     default = WHOLE if own is None else plain_rate(own)
     moment = Moment(sale.on, sale.at, sale.audit_seq)
-    with ctx.reading() as connection:
-        index = rule_index(ctx, sale.audit_seq)
-        # Made when the first rule has a condition: most sales meet none.
-        conditions = cache(lambda: SaleConditions(ctx, connection, sale))
-        return [
-            index.resolve(
-                line.goods.scopes,
-                card_type=type_id,
-                default_rate=default,
-                moment=moment,
-                holds=partial(_why_not, conditions, line),
-            )
-            for line in sale.lines
-        ]
+    return [
+        index.resolve(
+            line.goods.scopes,
+            card_type=type_id,
+            default_rate=default,
+            moment=moment,
+            holds=partial(why_not, line),
+        )
+        for line in sale.lines
+    ]
 
 
 def _why_not(conditions: Callable[[], SaleConditions], line: SaleLine, text: str) -> str | None:

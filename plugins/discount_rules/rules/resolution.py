@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from plugins.discount_rules.rules.cells import Cell
@@ -73,8 +74,8 @@ class Rule:
                 "line": self.line + 1,
                 "level": self.level,
                 "rate": f"{self.rate:f}",
-                "from": self.effective_from.isoformat(),
-                "to": self.effective_to.isoformat() if self.effective_to else "",
+                "from": _day(self.effective_from),
+                "to": _day(self.effective_to),
             }
         return self._facts
 
@@ -82,6 +83,11 @@ class Rule:
     def rank(self) -> tuple[int, int, int]:
         """Return what decides between matching rules: level, then audit, then line."""
         return _HEIGHT[self.level], self.audit_seq, self.line
+
+
+@lru_cache(maxsize=4096)
+def _day(day: date | None) -> str:
+    return day.isoformat() if day else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from core.api import translate
+from plugins.discount_rules.operations.index import rule_index
 from plugins.discount_rules.rules.certificate import reproduce
 from plugins.discount_rules.tests.sales import Shop
 
@@ -79,3 +80,36 @@ def test_line_carries_price_trace_and_terms_that_reproduce_it(shop):
         assert (name, codes(found), told(found)[-1]) == (name, steps, formula)
         assert reproduce(found.terms["discount_rules"]) == (Decimal(amount), Decimal(rate))
         assert all(told(found, "zh"))
+
+
+def test_condition_decides_over_sale_line_member_card_and_linked_records(shop):
+    text = (
+        "WEEKDAY(sale.ordered_at) == 2 and card.card_type.code == 'GOLD' and sale.total >= 300"
+        " and line.product.category.parent.parent.code == 'beauty' and member.no == 'M1'"
+        " and ANY(sale.lines, product.brand.code == 'loreal') and line.amount > 50"
+        " and store.code == '01'"
+    )
+    shop.audit(("brand", "olay", "0.85"), no="A")
+    shop.audit(("brand", "olay", "0.7", {"condition": text}), no="B")
+    lines = [("OLAY-1", "200.00"), ("OLAY-2", "40.00"), ("LOR-1", "100.00")]
+    found = shop.quote(*lines)
+    assert [it.rule and it.rule["no"] for it in found.lines] == ["B", "A", None]
+    assert told(found.lines[1])[1] == "Rule B, line 1 (0.7): its condition is not met."
+    tomorrow = shop.shipped.clock.now() + timedelta(days=1)
+    for changes in ({"member": False}, {"at": tomorrow}, {"card": "PLAIN"}):
+        rules = [it.rule and it.rule["no"] for it in shop.quote(*lines, **changes).lines]
+        assert "B" not in rules, changes
+    small = shop.quote(("OLAY-1", "200.00"), ("LOR-1", "99.99"))
+    assert small.lines[0].rule["no"] == "A"
+
+
+def test_condition_that_cannot_be_computed_never_lowers_a_price(shop):
+    shop.audit(("brand", "olay", "0.1", {"condition": "line.amount > 0"}), no="A")
+    # As when a field is gone that the condition named.
+    index = rule_index(shop.shipped.context("cashier"))
+    rule = index.rules_at(shop.types["GOLD"]["id"], "brand", "olay")[0]
+    rule.condition = "line.gone > 0"
+    found = shop.quote(("OLAY-1",)).lines[0]
+    assert (str(found.amount_due), codes(found)) == (
+        "90.00", ["default_rate", "lost.condition_failed", "price"],
+    )  # fmt: skip

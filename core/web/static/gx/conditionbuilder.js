@@ -5,7 +5,8 @@
 //     const builder = new ConditionBuilder(input, { scope: "member", gives: "boolean" });
 //
 // `input` is the text control (input or textarea) that holds the expression and is submitted;
-// it gets an "input" event whenever a choice changes its text. `scope` is TYPE or TYPE.TABLE.
+// it gets an "input" event whenever a choice changes its text. `scope` is TYPE, TYPE.TABLE, or
+// `sale` and `sale_line` for a sale at the till.
 // After setting `input.value` from outside call `builder.read()`.
 import { ask, element, t } from "./core.js";
 import { pickers } from "./combo.js";
@@ -42,12 +43,55 @@ function fieldsOf(scope, isFilter) {
 export function conditionBuilders(root) {
   for (const each of root.querySelectorAll("textarea[data-expression]:not([data-ready])")) {
     const input = /** @type {HTMLTextAreaElement} */ (each);
-    if (input.closest("template") || input.closest("td")) continue;
+    if (input.closest("template")) continue;
+    if (input.closest("td")) {
+      inCell(input);
+      continue;
+    }
     input.dataset.ready = "";
     new ConditionBuilder(input, {
       scope: input.dataset.scope || "", gives: input.dataset.gives || "", isText: input.dataset.expression !== "condition",
     });
   }
+}
+
+/**
+ * Offer to build a cell's condition in a dialog: a cell has no room for its rows.
+ * @param {HTMLTextAreaElement} input
+ */
+function inCell(input) {
+  input.dataset.ready = "";
+  if (input.dataset.expression !== "condition") return;
+  const label = input.getAttribute("aria-label") || t("Conditions");
+  const open = element("button", { type: "button", class: "btn btn-sm gx-quiet", "aria-haspopup": "dialog" }, t("Build condition"));
+  open.addEventListener("click", () => {
+    const typed = /** @type {HTMLTextAreaElement} */ (
+      element("textarea", { class: "form-control", rows: "3", spellcheck: "false", "aria-label": label })
+    );
+    typed.value = input.value;
+    const no = element("button", { type: "button", class: "btn" }, t("Cancel"));
+    const yes = element("button", { class: "btn btn-primary", value: "yes" }, t("Apply"));
+    no.addEventListener("click", () => dialog.close());
+    const body = element("div", { class: "gx-dialog-body" }, element("h2", { id: "gx-condition-title" }, label), typed);
+    const form = element("form", { method: "dialog" }, body, element("div", { class: "gx-dialog-foot" }, no, yes));
+    const dialog = /** @type {HTMLDialogElement} */ (
+      element("dialog", { class: "gx-dialog gx-dialog-wide", "aria-labelledby": "gx-condition-title" }, form)
+    );
+    document.body.append(dialog);
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      if (dialog.returnValue === "yes") {
+        input.value = typed.value;
+        input.dispatchEvent(new Event("input", { bubbles: true }));
+        input.dispatchEvent(new Event("change", { bubbles: true }));
+      }
+      open.focus();
+    });
+    const builder = new ConditionBuilder(typed, { scope: input.dataset.scope || "" });
+    dialog.showModal();
+    builder.ready.then(() => typed.value || builder.add());
+  });
+  input.after(open);
 }
 
 export class ConditionBuilder {

@@ -13,16 +13,18 @@ import { fromLocal } from "./days.js";
 
 const NUMBERS = new Set(["integer", "decimal", "money", "rate", "percent", "rating", "duration"]);
 const MANY = new Set(["multi_select", "links", "users"]);
-const LISTED = new Set(["in", "not in"]);
+const LISTED = new Set(["in", "not in", "weekday"]);
+const DAYS = new Set(["date", "datetime"]);
 
 export const operatorText = () => /** @type {Record<string, string>} */ ({
   "==": t("is"), "!=": t("is not"), "<": t("less than"), "<=": t("at most"), ">": t("more than"), ">=": t("at least"),
   contains: t("contains"), "starts with": t("starts with"), in: t("is one of"), "not in": t("is none of"),
-  "is empty": t("is empty"), "is not empty": t("is not empty"), has: t("includes"), "has not": t("does not include"),
+  "is empty": t("is empty"), "is not empty": t("is not empty"), has: t("includes"), "has not": t("does not include"), weekday: t("falls on"),
 });
 
 /** @param {Field} field @returns {string[]} operators of a row, where a list "contains" what it includes */
 export function offered(field) {
+  if (DAYS.has(field.kind)) return [...field.operators, "weekday"];
   if (!MANY.has(field.kind)) return [...field.operators];
   return [...field.operators.map((each) => (each === "contains" ? "has" : each)), "has not"];
 }
@@ -59,6 +61,7 @@ function partText(part, isOneOfMany) {
   if (!needsValue(part)) return `${part.field} ${part.operator}`;
   if (!part.values.length) return "";
   const values = part.values.map(literal);
+  if (part.operator === "weekday") return `WEEKDAY(${part.field}) in [${values.join(", ")}]`;
   if (isListed(part)) return `${part.field} ${part.operator} [${values.join(", ")}]`;
   if (part.operator === "contains") return `CONTAINS(${part.field}, ${values[0]})`;
   if (part.operator === "starts with") return `STARTSWITH(${part.field}, ${values[0]})`;

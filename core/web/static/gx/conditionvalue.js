@@ -24,7 +24,7 @@ let count = 0;
  * @returns {HTMLElement}
  */
 export function valueControl(part, field, titles, changed) {
-  const kind = field?.kind || "text";
+  const kind = part.operator === "weekday" ? "integer" : field?.kind || "text";
   const holder = element("span", { class: "gx-builder-value" });
   /** @type {Give} */
   const give = (texts) => {
@@ -107,6 +107,7 @@ function people(part, control, put) {
 function plainControl(part, field, titles, give) {
   const kind = field?.kind || "text";
   const isList = isListed(part);
+  if (part.operator === "weekday") return boxes(part, weekdays(), give);
   const isPlain = part.values[0]?.kind !== "call" && part.values[0]?.kind !== "name";
   const first = (isPlain && part.values[0]?.text) || "";
   const choices = kind === "boolean" ? [["true", t("Yes")], ["false", t("No")]] : field?.choices || [];
@@ -127,6 +128,12 @@ function plainControl(part, field, titles, give) {
     give(isList ? input.value.trim().split(/\s*[,，、]\s*/) : [input.value]);
   });
   return input;
+}
+
+/** @returns {string[][]} Monday 1 to Sunday 7, as `WEEKDAY` counts them */
+function weekdays() {
+  const name = new Intl.DateTimeFormat(document.documentElement.lang || "en", { weekday: "long", timeZone: "UTC" });
+  return [1, 2, 3, 4, 5, 6, 7].map((day) => [String(day), name.format(Date.UTC(2024, 0, day))]);
 }
 
 /**

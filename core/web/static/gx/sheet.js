@@ -1,6 +1,7 @@
 // A child table as a spreadsheet: rows added, removed, walked by keys, pasted.
 import { t, toast } from "./core.js";
 import { pickers } from "./combo.js";
+import { conditionBuilders } from "./conditionbuilder.js";
 
 /**
  * Make every editable child table of a form, or of a part of it, work.
@@ -68,6 +69,7 @@ class Sheet {
     this.renumber();
     for (const each of fresh) {
       pickers(each);
+      conditionBuilders(each);
       sheets(this.form, each);
     }
     this.changed();
