@@ -138,7 +138,6 @@ async function tellAccount(member) {
   const answer = await ask(`/api/v1/members/${member}/accounts`);
   const points = (answer.body.accounts ?? []).find((/** @type {any} */ each) => each.kind === "points");
   if (known !== member) return;
-  one('[data-form="points"]').hidden = !points;
   if (points) one("[data-member-note]").textContent += ` · ${t("points: {points}", { points: points.available })}`;
 }
 
@@ -151,6 +150,7 @@ onQuote(() => {
     ? t("The card gives no benefits: {why}", { why: faults.map((/** @type {string} */ each) => FAULTS[each] ?? each).join(" · ") })
     : "";
   one('[data-form="code"]').hidden = !faults.some((/** @type {string} */ each) => each === "not_verified" || each === "wrong_code");
+  one('[data-form="points"]').hidden = !quote?.member;
   if (quote?.card) one("[data-member-note]").textContent = [quote.card.card_type, quote.card.number].filter(Boolean).join(" · ");
   if (quote?.member) {
     known = "";
