@@ -59,7 +59,11 @@ def returned(ctx: Context, order_id: str) -> Any:
     return _told(give_back(ctx, order_id, asked, key=key, fingerprint=fingerprint))
 
 
-@route("/till/offline", "POST", guard=_sellers)
+def _hands_in(ctx: Context, _parts: dict[str, Any]) -> None:
+    access(ctx, "order").require("till.offline")
+
+
+@route("/till/offline", "POST", guard=_hands_in)
 def offline(ctx: Context) -> Any:
     """Book what a till sold and took back without a line: each entry once, in its own order."""
     query_keys()
