@@ -6,8 +6,7 @@ largest remainder of that. Weights stay exact, so that a return can take back it
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
+from decimal import Context, Decimal, localcontext
 from typing import Literal
 
 #: What a purchase can earn, in the order in which people see it; D comes by document only.
@@ -15,6 +14,11 @@ CATEGORIES = ("A", "B", "C", "D", "E")
 
 #: How several multipliers in force meet: the highest counts, or what each adds is added up.
 Combine = Literal["max", "sum"]
+
+
+#: More digits than any receipt has, so that products and sums of decimals stay exact.
+_EXACT = Context(prec=60)
+_NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,9 @@ class EarningLine:
     multipliers: tuple[Decimal, ...] = ()
 
     @property
-    def weight(self) -> Fraction:
+    def weight(self) -> Decimal:
         """Return the exact points of the line before they are floored; never below zero."""
-        return max(Fraction(self.base) * Fraction(self.rate), Fraction(0))
+        return max(_EXACT.multiply(self.base, self.rate), _NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,50 +70,57 @@ def earn(
     ...      identity=Decimal(1), grants=[50]).points
     {'A': 99, 'B': 198, 'C': 50, 'D': 0, 'E': 99}
     """
-    weights = [line.weight for line in lines]
-    purchase = int(sum(weights, Fraction(0)))
-    by_line = spread(purchase, weights)
-    extra = sum(
-        (
-            part * extra_of(line.multipliers, combine)
-            for part, line in zip(by_line, lines, strict=True)
-        ),
-        Fraction(0),
-    )
-    points = {
-        "A": purchase,
-        "B": int(extra),
-        "C": sum(grants),
-        "D": 0,
-        "E": int(purchase * Fraction(identity)),
-    }
+    with localcontext(_EXACT):
+        weights = [line.weight for line in lines]
+        purchase = int(sum(weights, _NOTHING))
+        by_line = spread(purchase, weights)
+        extra = sum(
+            (
+                part * extra_of(line.multipliers, combine)
+                for part, line in zip(by_line, lines, strict=True)
+                if line.multipliers
+            ),
+            _NOTHING,
+        )
+        points = {
+            "A": purchase,
+            "B": int(extra),
+            "C": sum(grants),
+            "D": 0,
+            "E": int(purchase * identity),
+        }
     return Earned(points, by_line)
 
 
-def extra_of(multipliers: Iterable[Decimal], combine: Combine = "max") -> Fraction:
+def extra_of(multipliers: Iterable[Decimal], combine: Combine = "max") -> Decimal:
     """Return how many times the purchase points come on top of them, 0 without a multiplier.
 
     >>> extra_of([Decimal(2), Decimal(3)]), extra_of([Decimal(2), Decimal(3)], "sum")
-    (Fraction(2, 1), Fraction(3, 1))
+    (Decimal('2'), Decimal('3'))
     """
-    extras = [max(Fraction(each) - 1, Fraction(0)) for each in multipliers]
-    return sum(extras, Fraction(0)) if combine == "sum" else max(extras, default=Fraction(0))
+    extras = [max(each - 1, _NOTHING) for each in multipliers]
+    return sum(extras, _NOTHING) if combine == "sum" else max(extras, default=_NOTHING)
 
 
-def spread(total: int, weights: Sequence[Fraction | int]) -> tuple[int, ...]:
+def spread(total: int, weights: Sequence[Decimal]) -> tuple[int, ...]:
     """Return `total` shared out by weight in whole units, the largest remainders rounded up.
 
     Of equal remainders the first is rounded up. Without any weight nobody gets a share.
 
-    >>> spread(100, [1, 1, 1]), spread(0, [1]), spread(5, [0, 0])
+    >>> spread(100, [Decimal(1)] * 3), spread(0, [Decimal(1)]), spread(5, [Decimal(0)] * 2)
     ((34, 33, 33), (0,), (0, 0))
     """
-    whole = sum(weights, Fraction(0))
+    whole = sum(weights, _NOTHING)
     if not whole:
         return (0,) * len(weights)
-    exact = [total * Fraction(weight) / whole for weight in weights]
-    shares = [int(each) for each in exact]
-    order = sorted(range(len(exact)), key=lambda at: shares[at] - exact[at])
-    for at in order[: total - sum(shares)]:
-        shares[at] += 1
+    places = -int(whole.as_tuple().exponent)
+    scaled = [int(weight.scaleb(places)) for weight in weights]
+    of_all = sum(scaled)
+    parts = [divmod(total * each, of_all) for each in scaled]
+    shares = [share for share, _ in parts]
+    missing = total - sum(shares)
+    if missing:
+        order = sorted(range(len(parts)), key=lambda at: -parts[at][1])
+        for at in order[:missing]:
+            shares[at] += 1
     return tuple(shares)

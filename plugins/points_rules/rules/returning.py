@@ -60,7 +60,8 @@ def shares(terms: Terms, returned: Sequence[Decimal], lost_grants: int = 0) -> S
     )
 
 
-def _share(points: int, weights: Sequence[Fraction], parts: Sequence[Fraction]) -> int:
+def _share(points: int, exact: Sequence[Decimal], parts: Sequence[Fraction]) -> int:
+    weights = list(map(Fraction, exact))
     whole = sum(weights, Fraction(0))
     if not whole or not points:
         return 0

@@ -43,7 +43,9 @@ def bases(due: Sequence[Decimal], paid: Decimal, digits: int) -> tuple[Decimal, 
     >>> bases([Decimal("10.00"), Decimal("5.00")], Decimal("1.00"), 2)
     (Decimal('9.33'), Decimal('4.67'))
     """
-    parts = spread(int(paid.scaleb(digits)), [max(int(each.scaleb(digits)), 0) for each in due])
+    if not paid:
+        return tuple(due)
+    parts = spread(int(paid.scaleb(digits)), [max(each, Decimal(0)) for each in due])
     return tuple(
         each - Decimal(part).scaleb(-digits) for each, part in zip(due, parts, strict=True)
     )

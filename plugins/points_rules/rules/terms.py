@@ -7,7 +7,6 @@ and never what the card, the rules or the settings have become since (domain §2
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any, cast
 
 from plugins.points_rules.rules import spending
@@ -79,7 +78,9 @@ class Terms:
         bases = spending.bases(due, paid, self.digits)
         for_all = tuple(each.multiplier for each in self.scenes if each.multiplier)
         return [
-            EarningLine(base, line.rate, (*for_all, line.multiplier))
+            EarningLine(
+                base, line.rate, (*for_all, line.multiplier) if line.multiplier else for_all
+            )
             for base, line in zip(bases, self.lines, strict=True)
         ]
 
@@ -92,7 +93,7 @@ class Terms:
             combine=self.combine,
         )
 
-    def weights(self, category: str) -> list[Fraction]:
+    def weights(self, category: str) -> list[Decimal]:
         """Return by how much each line has a part in A, B or E, exactly."""
         lines = self.earning_lines
         if category != "B":

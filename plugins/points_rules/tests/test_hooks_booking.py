@@ -184,6 +184,19 @@ def test_return_of_points_that_are_gone_can_be_blocked(till):
     assert totals(till) == {"A": 100, "E": 100, "R": 150}
 
 
+def test_return_takes_points_of_a_category_that_was_transferred_away_as_used(till):
+    give(till, "C", 150)
+    receipt = till.sell("1000.00")
+    ctx = till.shipped.context()
+    gone = Move("points", till.member["id"], "A", -100, against="moved")
+    post(ctx, [gone, Move("points", "somebody", "A", 100, against="moved")], what="transfer",
+         key="t-1", ref=("member", till.member["id"]), valid_at=ctx.now)  # fmt: skip
+    halves = [till.give_back(receipt, {1: 5}), till.give_back(receipt)]
+    assert [back.clawed["A"] + back.clawed["E"] for back in halves] == [100, 100]
+    assert totals(till) == {"C": 150, "R": 100}
+    assert (halves[1].bought, till.standing().balance) == (0, 50)
+
+
 def test_debt_is_settled_by_the_next_purchase(till):
     till.shipped.set("points_rules", clawback_policy="negative")
     receipt = till.sell("1000.00")
