@@ -53,6 +53,16 @@ def test_document_that_is_not_audited_never_affects_a_price(shop):
     assert (after.lines, after.terms) == (before.lines, before.terms)
 
 
+def test_voided_document_brings_the_earlier_back_and_keeps_its_past(shop):
+    shop.audit(("brand", "olay", "0.9"), no="A")
+    later = shop.audit(("brand", "olay", "0.8"), no="B")
+    held = shop.shipped.clock.now() - timedelta(seconds=1)
+    shop.shipped.void("discount_rule", later["id"])
+    assert shop.rates("OLAY-1") == [("0.9", "A")]
+    assert codes(shop.quote(("OLAY-1",)).lines[0]) == ["rule", "lost.void", "price"]
+    assert shop.rates("OLAY-1", at=held) == [("0.8", "B")]
+
+
 CASES = {
     "rule": (("OLAY-1", "200.00", "0.85"), {}, "161.50", "0.95",
              ["rule", "price"], "min(200.00 * 0.85 * 0.95, 200.00 * 0.95) = 161.50"),
