@@ -16,6 +16,7 @@ from core.clock import Clock
 from core.db import Database
 from core.errors import Invalid, Problem, SchemaError, problem_body
 from core.i18n import N_, pick, translate
+from core.migration.accounts import account_problems
 from core.migration.conversion import Rehearsal, ValueMove
 from core.migration.facts import (
     count_rows,
@@ -171,6 +172,7 @@ def propose(
     if not against:
         against = duplicate_problems(connection, plan) + running_problems(connection, plan)
         against += running_field_problems(connection, running.release, release)
+        against += account_problems(connection, running.release, release)
     rehearsals = () if against else rehearse(connection, running.release, plan)
     against = (*against, *(it for one in rehearsals for it in one.problems()))
     changes = diff(running.release, release)

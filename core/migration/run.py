@@ -27,6 +27,7 @@ from core.actor import Actor
 from core.db import Database, metadata
 from core.errors import Conflict, GuanxiError, Problem, SchemaError, Unavailable
 from core.i18n import N_
+from core.migration.accounts import account_problems
 from core.migration.backfill import backfill
 from core.migration.conversion import ValueMove
 from core.migration.facts import duplicate_problems, running_field_problems, running_problems
@@ -134,6 +135,7 @@ def publish(db: Database, publication: Publication, *, on_step: OnStep = _ignore
                 problems = duplicate_problems(connection, plan)
                 problems += running_problems(connection, plan)
                 problems += running_field_problems(connection, old, new)
+                problems += account_problems(connection, old, new)
         if problems:
             raise SchemaError(problems=problems)
         for step in plan.of_phase("prepare"):
@@ -205,7 +207,12 @@ def _switch(db: Database, plan: Plan, publication: Publication, on_step: OnStep)
         _hold_writers(connection, len(tables))
         if read_revision(connection).schema != plan.base:
             raise Overtaken(release=plan.base + 1)
-        follow_names(connection, release_in_force(connection), publication.release)
+        running = release_in_force(connection)
+        # Once more, now that nobody can post meanwhile.
+        problems = account_problems(connection, running, publication.release)
+        if problems:
+            raise SchemaError(problems=problems)
+        follow_names(connection, running, publication.release)
         _store(connection, plan, publication)
         for step in plan.of_phase("switch"):
             if step.op == "convert":

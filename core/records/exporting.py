@@ -12,7 +12,7 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -223,6 +223,15 @@ def _csv(cells: list[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(cells)
     return line.getvalue()
+
+
+def plain_csv(heads: Mapping[str, str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a CSV of a plain table: `heads` is column -> `text` or `number`."""
+    yield BYTE_ORDER_MARK + _csv(list(heads))
+    kinds = tuple(heads.values())
+    for row in rows:
+        pairs = zip(row, kinds, strict=True)
+        yield _csv([value if kind == "number" else escaped(value) for value, kind in pairs])
 
 
 def export_json(ctx: Context, type_name: str, query: Query) -> Iterator[str]:

@@ -7,7 +7,7 @@ rows inside of rows on one more, with the number of their row in the second.
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -49,12 +49,31 @@ def export_xlsx(ctx: Context, type_name: str, query: Query) -> Iterator[bytes]:
         TooLarge: a text is longer than a cell can be.
     """
     exported = Exported(ctx, type_name, query)
+    yield from _bytes_of(lambda workbook: _write(workbook, exported, ctx.time_zone))
+
+
+def plain_xlsx(
+    title: str, heads: Mapping[str, str], rows: Iterable[Sequence[str]], zone: ZoneInfo
+) -> Iterator[bytes]:
+    """Yield the bytes of a workbook of a plain table: `heads` is column -> `text` or `number`."""
+
+    def write(workbook: Workbook) -> None:
+        columns: list[Column] = [(name, str, kind) for name, kind in heads.items()]
+        sheets = _Sheets(workbook, columns, zone, title)
+        for row in rows:
+            sheets.add(row)
+
+    yield from _bytes_of(write)
+
+
+def _bytes_of(write: Callable[[Workbook], None]) -> Iterator[bytes]:
+    """Yield the bytes of a workbook that `write` fills."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "export.xlsx"
         options = {"constant_memory": True, "tmpdir": folder}
         with xlsxwriter.Workbook(str(path), options) as workbook:
             workbook.use_zip64()
-            _write(workbook, exported, ctx.time_zone)
+            write(workbook)
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 yield chunk

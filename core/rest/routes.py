@@ -1,6 +1,7 @@
 """Every JSON route of the product; importing this declares them all on `rest`."""
 
 from core.rest import (
+    accounts,
     automations,
     bpmn,
     comments,
@@ -26,6 +27,7 @@ from core.rest import (
 from core.rest.exchange import rest
 
 __all__ = [
+    "accounts",
     "automations",
     "bpmn",
     "comments",

@@ -10,6 +10,7 @@ from flask import g
 
 from core.context import Context
 from core.i18n import N_, pick, translate
+from core.ledger.reports import may_read
 from core.policies.access import access
 from core.records.plugin_settings import ADMINISTRATORS
 from core.workflow.evidence.pack import is_auditor
@@ -179,6 +180,8 @@ def _administration(ctx: Context, text: Any) -> list[Item]:
             Item("plugins", text(N_("Plugins")), "/plugins/", "plug"),
             Item("automations", text(N_("Automations")), "/automations/", "rocket"),
         ]
+    if may_read(ctx) and ctx.registry.release.account_kinds:
+        items.append(Item("ledger", text(N_("Balances and liability")), "/ledger/", "coin"))
     if is_auditor(ctx):
         items.append(Item("evidence", text(N_("Evidence of approvals")), "/evidence/", "lock"))
     if ctx.actor.roles & ADMINISTRATORS:

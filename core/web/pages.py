@@ -27,6 +27,7 @@ from core.web import (  # noqa: F401  each adds its routes to the one blueprint
     helping,
     importing,
     instances,
+    ledger,
     lists,
     lookups,
     maillinks,
@@ -62,6 +63,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(
         file_buttons=recordfiles.file_buttons,
         first_print=prints.first_print,
+        owns_accounts=ledger.owns_accounts,
         record_buttons=automations.record_buttons,
         said=said,
         unread_notices=notifications.unread_notices,

@@ -48,6 +48,11 @@ ROUTES = {
     ("/records/<type_name>/<record_id>/withdraw", "POST"): (401, 404, 404),
     ("/records/<type_name>/<record_id>/files/<name>", "POST"): (401, 404, 404),
     ("/requests/<path:key>", "GET"): (401, 404, 404),
+    ("/members/<member_id>/accounts", "GET"): (401, 404, 404),
+    ("/accounts/<account_id>/entries", "GET"): (401, 404, 404),
+    ("/accounts/<account_id>/adjust", "POST"): (401, 404, 404),
+    ("/ledger/rollforward", "GET"): (401, 403, 404),
+    ("/ledger/liability", "GET"): (401, 403, 404),
     ("/tasks", "GET"): (401, 200, 200),
     ("/tasks/<task_id>", "GET"): (401, 404, 404),
     ("/tasks/<task_id>/<verb>", "POST"): (401, 404, 404),
@@ -189,6 +194,8 @@ OPEN = {
     "/tasks/held/<held_id>/cancel", "/tasks/mail", "/tasks/filters", "/tasks/filters/<filter_id>",
     "/tasks/<task_id>/snooze", "/tasks/<task_id>/opened", "/flows/bottlenecks",
     "/instances/<instance_id>/read", "/types", "/types/<name>",
+    "/members/<member_id>/accounts", "/accounts/<account_id>/entries",
+    "/accounts/<account_id>/adjust",
 }  # fmt: skip
 #: What a caller without the right may send: nothing, no JSON, JSON of another kind, other keys.
 SENT = [
