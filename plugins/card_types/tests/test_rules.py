@@ -53,12 +53,23 @@ def test_check_digits_skip_letters_of_the_store():
     assert number == "LON01" + "0007" + numbers.luhn_digit("010007")
 
 
-@given(st.text("0123456789", min_size=1, max_size=20))
-def test_luhn_finds_every_single_wrong_digit(digits):
-    good = digits + numbers.luhn_digit(digits)
+@given(st.text("0123456789", min_size=1, max_size=20), st.integers(1, 2))
+def test_check_digits_find_every_single_wrong_digit(digits, count):
+    good = digits + numbers.check_text(digits, count)
     for position, char in enumerate(good):
-        bad = good[:position] + str((int(char) + 1) % 10) + good[position + 1 :]
-        assert numbers.luhn_digit(bad[:-1]) != bad[-1]
+        for more in range(1, 10):
+            bad = good[:position] + str((int(char) + more) % 10) + good[position + 1 :]
+            assert numbers.check_text(bad[:-count], count) != bad[-count:]
+
+
+@given(st.text("0123456789", min_size=1, max_size=20), st.integers(1, 2))
+def test_check_digits_find_adjacent_swaps_but_luhn_not_of_zero_and_nine(digits, count):
+    good = digits + numbers.check_text(digits, count)
+    for at in range(len(good) - 1):
+        one, other = good[at], good[at + 1]
+        bad = good[:at] + other + one + good[at + 2 :]
+        is_seen = numbers.check_text(bad[:-count], count) != bad[-count:]
+        assert is_seen == (one != other and (count == 2 or {one, other} != {"0", "9"}))
 
 
 @given(st.text("0123456789", min_size=1, max_size=20))
