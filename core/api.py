@@ -48,6 +48,7 @@ from core.records.codes import (
     unlock_code,
 )
 from core.records.counters import next_number
+from core.records.finding import find_record
 from core.records.inforce import Effect, audit_seq, in_force
 from core.records.operations import create_many, create_record, update_record
 from core.records.plugin_settings import plugin_settings
@@ -119,6 +120,7 @@ __all__ = [
     "draw_code",
     "emit_event",
     "find_hold",
+    "find_record",
     "forget_codes",
     "get_record",
     "hold",

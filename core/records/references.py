@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from core.expression.sql import sql_clause
 from core.i18n import N_
 from core.policies.access import access
 from core.policies.bounded import compiled
+from core.prebuilt import Prebuilt
 from core.records.binding import bound
 from core.records.cascading import depends_on, filter_for
 from core.records.environment import RecordEnv
@@ -33,6 +35,9 @@ from core.schema.writtentypes import result_kind
 
 #: Values asked for in one statement; both databases bound the number of parameters.
 BATCH = 500
+
+#: Lists of links are filled up to the next of these lengths, so that few statements serve all.
+SIZES = (1, 4, 16, 64, BATCH)
 
 
 @dataclass(slots=True)
@@ -268,28 +273,36 @@ class References:
         rights = access(self.ctx, target)
         if not rights.may("view"):
             return set()
-        key = ("records.references", target, name, condition, rights.key)
-        statement = compiled(
-            self.ctx.registry,
-            key,
-            lambda: self._statement(target, name, condition, rights.row_clause("view")),
-        )
         found: set[str] = set()
         listed = sorted(values)
-        for start in range(0, len(listed), BATCH):
-            part = listed[start : start + BATCH]
-            rows = self.connection.execute(statement, bound(self.ctx, wanted=part))
+        while listed:
+            size = next((one for one in SIZES if one >= len(listed)), SIZES[-1])
+            part, listed = listed[:size], listed[size:]
+            key = ("records.references", target, name, condition, rights.key, size)
+            clause = rights.row_clause("view")
+            make = partial(self._statement, target, name, condition, clause, size)
+            prebuilt = compiled(self.ctx.registry, key, make)
+            # Lists are filled up to the length that the statement was built for.
+            filled = [*part, *([part[0]] * (size - len(part)))]
+            wanted = {f"wanted{at}": value for at, value in enumerate(filled)}
+            rows = prebuilt.rows(self.connection, bound(self.ctx, **wanted))
             found.update(row[0] for row in rows)
         return found
 
     def _statement(
-        self, target: str, name: str, condition: str, rows: sa.ColumnElement[bool] | None
-    ) -> sa.Select[Any]:
+        self,
+        target: str,
+        name: str,
+        condition: str,
+        rows: sa.ColumnElement[bool] | None,
+        size: int,
+    ) -> Prebuilt:
         registry = self.ctx.registry
         table = registry.tables[target].main
         column = table.c[name]
         statement = sa.select(column).where(
-            column.in_(sa.bindparam("wanted", expanding=True)), table.c.deleted_at.is_(None)
+            column.in_([sa.bindparam(f"wanted{at}", type_=column.type) for at in range(size)]),
+            table.c.deleted_at.is_(None),
         )
         if condition:
             expression = registry.expression(target, condition, "boolean")
@@ -299,7 +312,7 @@ class References:
         if name == "id":
             # A target that is being deleted at this moment waits for us, or we for it.
             statement = statement.with_for_update(read=True, key_share=True, of=table)
-        return statement
+        return Prebuilt(statement, self.connection.dialect)
 
 
 def _no_option(path: str, value: str) -> Problem:

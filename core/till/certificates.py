@@ -81,24 +81,24 @@ def certificate_of(sale: Sale) -> str:
     return hash_of(_encode(priced_body(sale)))
 
 
-def keep(ctx: Context, order_id: str, priced: Json, **made: Any) -> str:
-    """Store what reproduces an order, in the transaction that writes it; return its hash.
+def keep(ctx: Context, order_id: str, priced: str, made: Json) -> None:
+    """Store what reproduces an order, in the transaction that writes it.
 
-    `made` is what is known of it beside what was priced, such as its instant and number.
+    Args:
+        ctx: who sells.
+        order_id: the order.
+        priced: canonical JSON of what was priced.
+        made: what is known of it besides, such as its instant and number.
     """
-    text = canonical(priced)
     names = tuple(column.key for column in certificate.c)
+    row = {
+        "order_id": order_id,
+        "hash": hash_of(priced),
+        "priced": priced,
+        "made": canonical({"known_at": to_wire(ctx.now), **made}),
+    }
     with ctx.writing() as connection:
-        inserting(certificate, connection.dialect, names).run(
-            connection,
-            {
-                "order_id": order_id,
-                "hash": hash_of(text),
-                "priced": text,
-                "made": canonical({"known_at": to_wire(ctx.now), **made}),
-            },
-        )
-    return hash_of(text)
+        inserting(certificate, connection.dialect, names).run(connection, row)
 
 
 def find(ctx: Context, order_id: str) -> Json | None:

@@ -1,6 +1,6 @@
 """The stores, products and members that a sale names, read in one statement each."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ from core.extension.sales import Goods, StoreFacts
 from core.ids import is_id
 from core.policies.bounded import compiled
 from core.prebuilt import Prebuilt
+from core.records.finding import find_record
 from core.schema.numbertypes import minor_units
 from core.tables.registry import Registry
 
@@ -21,7 +22,7 @@ _SIZES = (1, 4, 16, 64, 256)
 
 def find_store(ctx: Context, code: str) -> StoreFacts | None:
     """Return the live store with a code, or None."""
-    row = _one(ctx, "store", "code", code)
+    row = find_record(ctx, "store", "code", code)
     if row is None:
         return None
     return StoreFacts(
@@ -31,7 +32,7 @@ def find_store(ctx: Context, code: str) -> StoreFacts | None:
 
 def store_of(ctx: Context, store_id: str) -> StoreFacts:
     """Return the store that an order names, closed or deleted too."""
-    row = _one(ctx, "store", "id", store_id, live=False)
+    row = find_record(ctx, "store", "id", store_id, live=False)
     assert row is not None  # noqa: S101  links restrict deletion
     currency = row["currency"]
     return StoreFacts(
@@ -41,7 +42,7 @@ def store_of(ctx: Context, store_id: str) -> StoreFacts:
 
 def find_member(ctx: Context, member_id: str) -> Record | None:
     """Return the stored values of a live member, or None."""
-    return _one(ctx, "member", "id", member_id) if is_id(member_id) else None
+    return find_record(ctx, "member", "id", member_id) if is_id(member_id) else None
 
 
 def find_goods(ctx: Context, codes: Sequence[str]) -> dict[str, Goods]:
@@ -109,21 +110,3 @@ def _goods(registry: Registry, size: int, dialect: sa.Dialect) -> tuple[Prebuilt
         .where(product.c.code.in_(codes), product.c.deleted_at.is_(None))
     )
     return Prebuilt(statement, dialect), [column.key for column in product.c]
-
-
-def _one(
-    ctx: Context, type_name: str, column: str, value: str, *, live: bool = True
-) -> dict[str, Any] | None:
-    """Return the stored values of the record whose column has a value, or None."""
-    dialect = ctx.db.engine.dialect
-    key: Hashable = ("till.one", type_name, column, live, dialect.name)
-    table = ctx.registry.tables[type_name].main
-
-    def make() -> Prebuilt:
-        query = sa.select(table).where(table.c[column] == sa.bindparam("value"))
-        return Prebuilt(query.where(table.c.deleted_at.is_(None)) if live else query, dialect)
-
-    prebuilt = compiled(ctx.registry, key, make)
-    with ctx.reading() as connection:
-        rows = prebuilt.rows(connection, {"value": value})
-    return dict(zip(table.c.keys(), rows[0], strict=True)) if rows else None

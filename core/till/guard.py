@@ -27,13 +27,18 @@ class Booking:
     """What the till is writing in this thread.
 
     Attributes:
-        priced: what its certificate is made of; `made` is kept beside it.
+        priced: canonical JSON that the certificate is the hash of; `made` is kept beside it.
         order_id: of the order, once it is written.
     """
 
-    priced: dict[str, Any]
+    priced: str
     made: dict[str, Any]
     order_id: str = ""
+
+    @property
+    def certificate(self) -> str:
+        """Return the hash that the order carries."""
+        return certificates.hash_of(self.priced)
 
 
 _booking: ContextVar[Booking | None] = ContextVar("gx_till_booking", default=None)
@@ -42,7 +47,7 @@ _booking: ContextVar[Booking | None] = ContextVar("gx_till_booking", default=Non
 @contextmanager
 def booking(priced: dict[str, Any], made: dict[str, Any]) -> Iterator[Booking]:
     """Let the block write one order with its certificate."""
-    own = Booking(priced, made)
+    own = Booking(certificates.canonical(priced), made)
     token = _booking.set(own)
     try:
         yield own
@@ -61,9 +66,7 @@ class TillGuard:
         own = _booking.get()
         if change.action == "create" and own is not None:
             own.order_id = change.record_id
-            change.values["certificate"] = certificates.keep(
-                ctx, change.record_id, own.priced, **own.made
-            )
+            certificates.keep(ctx, change.record_id, own.priced, own.made)
         elif (change.before or {}).get("certificate"):
             if change.action == "delete" or set(change.values) - _OPEN:
                 raise OrderFixed

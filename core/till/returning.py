@@ -137,9 +137,11 @@ def take_back(ctx: Context, sale_id: str, asked: AskedReturn, number: str) -> di
     made = {"at": giving_back.at.isoformat(), "no": number, "sale": sale_id}
     priced = {"sale": sale_id, **body}
     with booking(priced, made) as own:
-        order = create_record(
-            ctx, "order", _order_values(giving_back, asked, number), reason=asked.reason
-        )
+        values = {
+            **_order_values(giving_back, asked, number),
+            "certificate": own.certificate,
+        }
+        order = create_record(ctx, "order", values, reason=asked.reason)
     return {"id": own.order_id, "no": number, "version": order["version"], **body}
 
 

@@ -74,7 +74,8 @@ def commit(ctx: Context, asked: Asked, priced: Priced) -> dict[str, Any]:
         "points_paid": plain(sale.points_paid),
     }
     with booking(priced_body(sale), made) as own:
-        order = create_record(ctx, "order", order_values(sale, number, asked.remark, change))
+        values = order_values(sale, number, asked.remark, change)
+        order = create_record(ctx, "order", {**values, "certificate": own.certificate})
     ctx.hooks.at_till(ctx, "guanxi_before_sale", sale=sale, order_id=own.order_id)
     return {
         "id": own.order_id,

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.api import Context, Sale, Shown, plugin_settings, query, table, try_code
+from core.api import Context, Sale, Shown, find_record, plugin_settings, query, table, try_code
 from plugins.card_types.operations.refusals import (
     REFUSALS,
     OtherMember,
@@ -59,14 +59,9 @@ def _given_card(ctx: Context, text: str) -> Record:
     """Return the card whose number or track was given."""
     plain = clean_text(text)
     track = split_track(plain)
-    columns = table(ctx, "card").c
-    wanted = sa.select(*columns).where(
-        columns.number == (track.number if track else plain), columns.deleted_at.is_(None)
-    )
-    found = query(ctx, wanted)
-    if not found:
+    card = find_record(ctx, "card", "number", track.number if track else plain)
+    if card is None:
         raise UnknownCard
-    card = found[0]._asdict()
     if track and not is_track_of(ctx, track, card):
         raise WrongTrack
     return card
@@ -78,9 +73,7 @@ def _check_holder(ctx: Context, sale: Sale, card: Record) -> None:
         if card["member"] is not None and card["member"] != sale.member["id"]:
             raise OtherMember
     elif card["member"] is not None:
-        columns = table(ctx, "member").c
-        found = query(ctx, sa.select(*columns).where(columns.id == card["member"]))
-        sale.member = found[0]._asdict() if found else None
+        sale.member = find_record(ctx, "member", "id", card["member"], live=False)
 
 
 def _tried(ctx: Context, sale: Sale, card: Record, settings: Record) -> str:

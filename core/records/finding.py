@@ -1,0 +1,42 @@
+"""One stored record by the value of one column, for rules that see everything."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.context import Context
+from core.policies.bounded import compiled
+from core.prebuilt import Prebuilt
+
+
+def find_record(
+    ctx: Context, type_name: str, column: str, value: Any, *, live: bool = True
+) -> dict[str, Any] | None:
+    """Return the stored values of the record whose column has a value, or None.
+
+    It sees every record, whoever acts; what people see is decided elsewhere. The column is
+    unique, or any of several records is as good.
+
+    Args:
+        ctx: the context; its transaction is used if one is under way.
+        type_name: the record type.
+        column: one of its stored fields, or `id`.
+        value: in Python values.
+        live: whether deleted ones are left out.
+
+    Raises:
+        NotFound: there is no such record type.
+    """
+    ctx.registry.record_type(type_name)
+    dialect = ctx.db.engine.dialect
+    key = ("records.find", type_name, column, live, dialect.name)
+    table = ctx.registry.tables[type_name].main
+
+    def make() -> Prebuilt:
+        query = sa.select(table).where(table.c[column] == sa.bindparam("value"))
+        return Prebuilt(query.where(table.c.deleted_at.is_(None)) if live else query, dialect)
+
+    prebuilt = compiled(ctx.registry, key, make)
+    with ctx.reading() as connection:
+        rows = prebuilt.rows(connection, {"value": value})
+    return dict(zip(table.c.keys(), rows[0], strict=True)) if rows else None
