@@ -10,7 +10,7 @@ from core.prebuilt import Prebuilt
 
 
 def find_record(
-    ctx: Context, type_name: str, column: str, value: Any, *, live: bool = True
+    ctx: Context, type_name: str, column: str, value: Any, *, live: bool = True, lock: bool = False
 ) -> dict[str, Any] | None:
     """Return the stored values of the record whose column has a value, or None.
 
@@ -23,18 +23,20 @@ def find_record(
         column: one of its stored fields, or `id`.
         value: in Python values.
         live: whether deleted ones are left out.
+        lock: whether it stays as it is until the transaction ends.
 
     Raises:
         NotFound: there is no such record type.
     """
     ctx.registry.record_type(type_name)
     dialect = ctx.db.engine.dialect
-    key = ("records.find", type_name, column, live, dialect.name)
+    key = ("records.find", type_name, column, live, lock, dialect.name)
     table = ctx.registry.tables[type_name].main
 
     def make() -> Prebuilt:
         query = sa.select(table).where(table.c[column] == sa.bindparam("value"))
-        return Prebuilt(query.where(table.c.deleted_at.is_(None)) if live else query, dialect)
+        query = query.where(table.c.deleted_at.is_(None)) if live else query
+        return Prebuilt(query.with_for_update(key_share=True) if lock else query, dialect)
 
     prebuilt = compiled(ctx.registry, key, make)
     with ctx.reading() as connection:

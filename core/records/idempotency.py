@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -51,6 +51,12 @@ class Answer:
     status: int
     body: Any
     replayed: bool = False
+
+
+class _Row(NamedTuple):
+    body_hash: str
+    status: int
+    answer: str
 
 
 def body_hash(route: str, body: bytes) -> str:
@@ -155,14 +161,22 @@ def _answering(dialect: sa.Dialect) -> Prebuilt:
     return Prebuilt(mine, dialect, ("status", "answer"))
 
 
-def _find(connection: Connection, user: str, key: str) -> Any:
-    return connection.execute(
-        sa.select(request).where(request.c.user == user, request.c.key == key)
-    ).one_or_none()
+@lru_cache(maxsize=4)
+def _finding(dialect: sa.Dialect) -> Prebuilt:
+    mine = sa.select(request.c.body_hash, request.c.status, request.c.answer).where(
+        request.c.user == sa.bindparam("gx_user"), request.c.key == sa.bindparam("gx_key")
+    )
+    return Prebuilt(mine, dialect)
+
+
+def _find(connection: Connection, user: str, key: str) -> _Row | None:
+    rows = _finding(connection.dialect).rows(connection, {"gx_user": user, "gx_key": key})
+    return _Row(*rows[0]) if rows else None
 
 
 def _stored(connection: Connection, user: str, key: str, fingerprint: str) -> Answer:
     row = _find(connection, user, key)
+    assert row is not None  # noqa: S101  it kept this request from claiming the key
     if row.body_hash != fingerprint:
         raise KeyReused
     return Answer(row.status, msgspec.json.decode(row.answer), replayed=True)

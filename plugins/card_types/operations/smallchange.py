@@ -16,6 +16,7 @@ from core.api import (
     Shown,
     StoreFacts,
     balance,
+    find_record,
     on_behalf,
     post,
     query,
@@ -127,9 +128,8 @@ def _flag(ctx: Context, card: Record, store: StoreFacts) -> None:
 
 def _still_good(ctx: Context, shown: Shown) -> None:
     """Refuse a card whose state is not what it was when it was shown; it is locked then."""
-    columns = table(ctx, "card").c
-    wanted = sa.select(columns.status).where(columns.id == shown.record["id"]).with_for_update()
-    fault = FAULTS.get(query(ctx, wanted)[0].status)
+    card = find_record(ctx, "card", "id", shown.record["id"], live=False, lock=True)
+    fault = FAULTS.get(card["status"]) if card else None
     if fault is not None and fault not in HARMLESS:
         raise REFUSALS[fault]
 
