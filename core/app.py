@@ -26,6 +26,7 @@ from core.jobs import plugin_events
 from core.jobs.handlers import HANDLERS
 from core.keys import KeyRing
 from core.ledger import expiry
+from core.ledger import guard as ledger_guard
 from core.records import edits, uploads
 from core.records.people import PEOPLE
 from core.rest import errors, exchange, routes
@@ -118,6 +119,7 @@ def load_product(settings: Settings) -> tuple[Hooks, list[Plugin]]:
     hooks.keys = KeyRing(settings.secret_key, settings.former_keys)
     guard.register(hooks)
     till_guard.register(hooks)
+    ledger_guard.register(hooks)
     uploads.register(FileStore(settings.files))
     if not _registered:
         # Handlers and the directory are of the process, not of one application.

@@ -86,3 +86,10 @@ class TooMuch(Invalid):
 
     code = "ledger.too_much"
     text = N_("Amounts and balances stay below {bound}.")
+
+
+class OwnerHasBalance(Conflict):
+    """Who owns a balance cannot be put away: nobody would own it any more."""
+
+    code = "ledger.owner_has_balance"
+    text = N_("Its account {kind} is not empty ({balance}). Transfer or write it off first.")

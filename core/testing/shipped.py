@@ -20,6 +20,7 @@ from core.errors import Problem
 from core.extension.discovery import find_plugins, load_plugins, usable_sources
 from core.extension.hooks import Hooks
 from core.keys import KeyRing
+from core.ledger import guard as ledger_guard
 from core.migration.run import Publication, bootstrap, publish
 from core.records.handingout import Form, hand_out
 from core.records.history import record_history
@@ -141,6 +142,7 @@ def shipped_storage(
     hooks.keys = KeyRing("of tests alone")
     guard.register(hooks)
     till_guard.register(hooks)
+    ledger_guard.register(hooks)
     load_plugins(plugins, hooks)
     base = [
         Source("core", f"schemas/{path.name}", path.read_bytes())

@@ -214,3 +214,22 @@ def test_receipt_numbers_are_unique_and_carry_store_and_day(till):
     numbers = [till.order(line()).json["no"] for _ in range(25)]
     assert len(set(numbers)) == len(numbers)
     assert all(number.startswith("S1-") for number in numbers)
+
+
+def test_member_with_points_is_not_deleted_nor_merged_away(till):
+    gold = till.approve("card_type", {"code": "G", "name": "G", "points_rate": "1"})["id"]
+    member, store = till.ids["member"]["M1"], till.ids["store"]["S1"]
+    values = {"card_type": gold, "store": store, "member": member, "status": "active"}
+    admin = till.site.client("admin")
+    card = admin.post("/api/v1/records/card", json=values).json["number"]
+    assert till.order(line(), card=card).json["points"]["A"] == 100
+    seen = {"If-Match": '"1"'}
+    answer = admin.delete(f"/api/v1/records/member/{member}", headers=seen)
+    assert (answer.status_code, answer.json["code"]) == (409, "ledger.owner_has_balance")
+    other = till.ids["member"]["M2"]
+    merged = admin.post(
+        f"/api/v1/records/member/{other}/merge",
+        json={"records": [{"id": member, "version": 1}]},
+        headers=seen,
+    )
+    assert (merged.status_code, merged.json["code"]) == (409, "ledger.owner_has_balance")
