@@ -64,6 +64,7 @@ from core.schema.writtentypes import matches as secret_matches
 from core.schema.writtentypes import result_kind
 from core.till.certificates import priced_sales
 from core.till.conditions import SaleConditions
+from core.till.goods import store_of
 
 __all__ = [
     "DEFAULT",
@@ -146,6 +147,7 @@ __all__ = [
     "query",
     "reverse",
     "secret_matches",
+    "store_of",
     "stored_expression",
     "table",
     "transfer",

@@ -3,8 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.api import Change, Context, Document, Return, Review, Sale, hookimpl
-from plugins.points_rules.operations import adjusting, documents, quoting, returning, selling
+from core.api import Change, Context, Document, Event, Return, Review, Sale, hookimpl
+from plugins.points_rules.operations import (
+    adjusting,
+    documents,
+    quoting,
+    rebates,
+    redeeming,
+    returning,
+    selling,
+)
 from plugins.points_rules.rules.terms import differences
 
 #: Record type -> what is done before one of its records is saved.
@@ -13,6 +21,8 @@ BEFORE_SAVE = {
     "points_scene": documents.complete_document,
     "points_manual": adjusting.keep_posted,
     "points_transfer": adjusting.keep_posted,
+    "rebate_run": adjusting.keep_posted,
+    "redemption": redeeming.redeem,
 }
 
 #: Record type -> what is done when one of its documents takes effect or is voided.
@@ -21,12 +31,20 @@ BEFORE_APPLY = {
     "points_scene": documents.check_release,
     "points_manual": adjusting.post_manual,
     "points_transfer": adjusting.post_transfer,
+    "rebate_run": rebates.check_run,
+}
+
+#: Record type -> what people are told of one of its documents before they decide.
+REVIEWS = {
+    "points_manual": adjusting.review_document,
+    "points_transfer": adjusting.review_document,
+    "rebate_run": rebates.review_run,
 }
 
 
 @hookimpl
 def guanxi_before_save(ctx: Context, change: Change) -> None:
-    """Number and check new documents; keep what was posted as it is."""
+    """Number and check documents, keep what was posted as it is, hand out gifts."""
     BEFORE_SAVE[change.record_type](ctx, change)
 
 
@@ -39,7 +57,7 @@ def guanxi_before_apply(ctx: Context, document: Document) -> None:
 @hookimpl
 def guanxi_review_document(ctx: Context, document: Document) -> Sequence[Review]:
     """Show what a document would leave members with."""
-    return adjusting.review_document(ctx, document)
+    return REVIEWS[document.record_type](ctx, document)
 
 
 @hookimpl
@@ -64,3 +82,9 @@ def guanxi_before_return(ctx: Context, giving_back: Return) -> None:
 def guanxi_review_certificate(priced: Mapping[str, Any]) -> Sequence[str]:
     """Say which of a sale's points do not follow from what was stamped on it."""
     return differences(priced)
+
+
+@hookimpl
+def guanxi_after_event(ctx: Context, event: Event) -> None:
+    """Pay the next slice of an approved rebate run."""
+    rebates.go_on(ctx, event)

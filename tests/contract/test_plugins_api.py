@@ -17,7 +17,7 @@ NAMES = [
     "lapsed", "last_day", "lock_account", "lots_from", "lots_of", "named_lots", "new_id",
     "next_number", "on_behalf", "option_label", "owners_of_codes", "plugin_settings", "post",
     "post_hold", "postings_of", "priced_sales", "query", "reverse", "secret_matches",
-    "stored_expression", "table", "transfer", "translate", "try_code", "unlock_code",
+    "store_of", "stored_expression", "table", "transfer", "translate", "try_code", "unlock_code",
     "update_record", "void_hold", "write_off",
 ]  # fmt: skip
 
