@@ -11,7 +11,15 @@ import sqlalchemy as sa
 
 from core.actor import SYSTEM
 from core.context import Context
-from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem, UserError
+from core.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Problem,
+    Unavailable,
+    UserError,
+)
 from core.expression import Expression
 from core.extension.hookspecs import Change, Document, Event, Review, hookimpl
 from core.extension.sales import Goods, Return, ReturnLine, Sale, SaleLine, Shown, StoreFacts
@@ -111,6 +119,7 @@ __all__ = [
     "StoreFacts",
     "Taken",
     "TextType",
+    "Unavailable",
     "UserError",
     "accounts_of",
     "as_of",

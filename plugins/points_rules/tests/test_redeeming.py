@@ -6,8 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from core.api import Conflict, Move, UserError, accounts_of, balance, lots_of, post
-from core.errors import Unavailable
+from core.api import Conflict, Move, Unavailable, UserError, accounts_of, balance, lots_of, post
 from plugins.points_rules.rules.redeeming import fault
 
 #: So many clients redeem at once.
