@@ -59,6 +59,11 @@ def append_only(
     return table
 
 
+def is_append_only(table: sa.Table) -> bool:
+    """Return whether the database refuses to change the rows of a table."""
+    return any(one is table for one in _GUARDED)
+
+
 def unguarded(connection: Connection) -> list[str]:
     """Return the append-only tables whose triggers are gone or switched off."""
     if connection.dialect.name == "sqlite":

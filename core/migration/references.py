@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import audit
+from core.appendonly import is_append_only
 from core.db import metadata
 
 #: Columns, in tables of the product, that hold the name of a record type.
@@ -14,12 +15,12 @@ _COLUMN = "record_type"
 def rename_references(connection: Connection, old: str, new: str) -> None:
     """Have everything that refers to records of `old` refer to those of `new`.
 
-    The history stays as it was written, for it is chained; a type knows its former
-    names. Tables that do not exist yet are left alone.
+    The history, and whatever else is append-only, stays as it was written; a type knows its
+    former names. Tables that do not exist yet are left alone.
     """
     there = set(sa.inspect(connection).get_table_names())
     for table in metadata.sorted_tables:
-        if table.name not in there or table is audit.history:
+        if table.name not in there or table is audit.history or is_append_only(table):
             continue
         # What the search index holds goes by the name too; it is built anew.
         if _COLUMN in table.c and not table.name.startswith("gx_search"):

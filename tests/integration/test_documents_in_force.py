@@ -261,3 +261,18 @@ def test_effects_cannot_be_changed(world: World) -> None:
         with pytest.raises(sa.exc.DatabaseError), world.db.write() as connection:
             connection.execute(statement)
     assert len(effects(world)) == 1
+
+
+def test_effects_are_known_by_the_new_name_of_their_form(backend: str, tmp_path: Path) -> None:
+    sources = {
+        name: text.replace("record_type: rule", "record_type: tariff\nwas: rule").replace(
+            "version: 1\ntitle: {zh: 规则审核, en: Rule approval}\ndocument: rule\n",
+            "version: 2\ntitle: {zh: 规则审核, en: Rule approval}\ndocument: tariff\n",
+        )
+        for name, text in SOURCES.items()
+    }
+    with flows_on(backend, tmp_path, SOURCES) as made, fresh_world(made) as world:
+        effective(world)
+        publish_sources(world.db, sources)
+        ctx = world.ctx(LIN)
+        assert [one.values["name"] for one in in_force(ctx, "tariff", collect)] == ["Spring"]
