@@ -24,7 +24,7 @@ from core.ledger import guard as ledger_guard
 from core.migration.run import Publication, bootstrap, publish
 from core.records.handingout import Form, hand_out
 from core.records.history import record_history
-from core.records.operations import create_record, delete_record, update_record
+from core.records.operations import check_record, create_record, delete_record, update_record
 from core.records.plugin_settings import change_settings
 from core.records.queries import get_record
 from core.schema.layers import effective
@@ -80,6 +80,10 @@ class Shipped:
     def change(self, role: str, record_type: str, record_id: str, **values: Any) -> dict[str, Any]:
         """Change a record as somebody with `role`."""
         return update_record(self.context(role), record_type, record_id, values, version=None)
+
+    def check(self, role: str, record_type: str, record_id: str, **values: Any) -> list[Problem]:
+        """Return what changing a record would complain about, as a form asks while it is typed."""
+        return check_record(self.context(role), record_type, values, record_id=record_id)
 
     def delete(self, role: str, record_type: str, record_id: str) -> None:
         """Delete a record as somebody with `role`."""

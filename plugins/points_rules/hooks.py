@@ -22,6 +22,7 @@ BEFORE_SAVE = {
     "points_manual": adjusting.keep_posted,
     "points_transfer": adjusting.keep_posted,
     "rebate_run": adjusting.keep_posted,
+    "rebate_slice": rebates.keep_slices,
     "redemption": redeeming.redeem,
 }
 

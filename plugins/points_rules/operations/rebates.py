@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from core.api import (
     N_,
+    Change,
     Conflict,
     Context,
     Document,
@@ -62,6 +63,23 @@ class RebatePaid(Conflict):
 
     code = "points_rules.rebate_paid"
     text = N_("This run has paid members already; it can no longer be voided.")
+
+
+class SliceWritten(Conflict):
+    """Slices say what was paid; the run writes them."""
+
+    code = "points_rules.slice_written"
+    text = N_("Slices are written by the rebate run alone.")
+
+
+def keep_slices(ctx: Context, change: Change) -> None:
+    """Refuse to write or delete a slice by hand.
+
+    Raises:
+        SliceWritten: somebody does.
+    """
+    if change.action != "create" or ctx.door != "plugin":
+        raise SliceWritten
 
 
 def check_run(ctx: Context, document: Document) -> None:

@@ -110,6 +110,13 @@ def test_slice_that_was_killed_pays_nobody_and_is_paid_whole_the_next_time(
     assert standing(shipped, place) == PAID
 
 
+def test_slices_are_written_by_the_run_alone(shipped, place):
+    run = make_run(shipped, place)
+    with pytest.raises(Conflict) as caught:
+        shipped.create("Admin", "rebate_slice", run=run, place=1, last=True)
+    assert caught.value.code == "points_rules.slice_written"
+
+
 def test_run_asks_for_purchases_of_the_period_where_it_says_so(shipped, place):
     product = shipped.create("Admin", "product", code="P", name="Tea")["id"]
     days = ("2026-03-01", "2026-03-01", "2025-12-31")

@@ -83,6 +83,14 @@ def test_cancelling_gives_points_back_to_their_lots_and_stock_once(shipped, memb
     assert (held(shipped, member), stock(shipped, cup)) == (100, 5)
 
 
+def test_cancellation_that_is_only_checked_takes_nothing_back(shipped, member, store):
+    cup = gift(shipped)
+    made = redeem(shipped, member, store, (cup, 2))
+    changes = {"status": "cancelled", "cancel_reason": "not wanted"}
+    assert shipped.check("cashier", "redemption", made["id"], **changes) == []
+    assert (held(shipped, member), stock(shipped, cup)) == (40, 3)
+
+
 def test_points_of_a_lot_that_ended_meanwhile_do_not_live_on_by_cancelling(shipped, member, store):
     made = redeem(shipped, member, store, (gift(shipped), 2))
     shipped.clock.move(timedelta(days=30))
