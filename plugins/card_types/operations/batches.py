@@ -113,7 +113,7 @@ def go_on(ctx: Context, event: Event) -> None:
 def make_slice(ctx: Context, batch_id: str) -> int:
     """Make at most `SLICE` cards of a batch that is in force; return how many."""
     batch, card = table(ctx, "card_batch").c, table(ctx, "card").c
-    locked = sa.select(*batch).where(batch.id == batch_id).with_for_update()
+    locked = sa.select(*batch).where(batch.id == batch_id).with_for_update(key_share=True)
     with ctx.writing() as connection:
         found = [row._asdict() for row in query(ctx, locked)]
         if not found or found[0]["status"] != "effective":

@@ -158,7 +158,7 @@ def _former(ctx: Context, card: Record) -> str:
 def _locked(ctx: Context, card_id: str) -> Record:
     """Return a card as it is now; nobody else changes it until the transaction ends."""
     columns = table(ctx, "card").c
-    wanted = sa.select(*columns).where(columns.id == card_id).with_for_update()
+    wanted = sa.select(*columns).where(columns.id == card_id).with_for_update(key_share=True)
     return query(ctx, wanted)[0]._asdict()
 
 

@@ -55,7 +55,9 @@ def of_batch(ctx: Context, call: FileCall) -> Sheet:
         Personalised: codes were handed out before, and nobody asked for new ones.
     """
     batch = table(ctx, "card_batch").c
-    wanted = sa.select(batch["count"]).where(batch.id == call.record_id).with_for_update()
+    wanted = (
+        sa.select(batch["count"]).where(batch.id == call.record_id).with_for_update(key_share=True)
+    )
     count = query(ctx, wanted)[0][0]
     card = table(ctx, "card").c
     cards = _cards(ctx, card.batch == call.record_id)

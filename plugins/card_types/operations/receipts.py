@@ -75,7 +75,7 @@ def check_receipt(ctx: Context, values: Record, card_type: Record) -> None:
         Conflict: one of `REFUSALS`.
     """
     order, store = table(ctx, "order").c, table(ctx, "store").c
-    lock = sa.select(order.id).where(order.id == values["receipt"]).with_for_update()
+    lock = sa.select(order.id).where(order.id == values["receipt"]).with_for_update(key_share=True)
     query(ctx, lock)
     sold = get_record(on_behalf(ctx), "order", values["receipt"])
     zone = query(ctx, sa.select(store.time_zone).where(store.id == sold["store"]))[0].time_zone

@@ -141,7 +141,7 @@ def _holder(ctx: Context, card_id: str) -> Record:
     of_type = (card_type.c.small_change, card_type.c.small_change_cap)
     joined = card.join(card_type, card_type.c.id == card.c.card_type)
     wanted = sa.select(*columns, *of_type).select_from(joined)
-    found = query(ctx, wanted.where(card.c.id == card_id).with_for_update(of=card))
+    found = query(ctx, wanted.where(card.c.id == card_id).with_for_update(key_share=True, of=card))
     if not found:
         raise UnknownCard
     if FAULTS.get(found[0].status) == "replaced":
