@@ -12,14 +12,13 @@ NAMES = [
     "Move", "Moved", "N_", "NotFound", "PluginAction", "Posted", "PostingRow", "Problem",
     "RecordFile", "Return", "ReturnLine", "Review", "Sale", "SaleConditions", "SaleLine",
     "Sheet", "Shown", "Standing", "StoreFacts", "Taken", "TextType", "Unavailable", "UserError",
-    "accounts_of",
-    "as_of", "audit_seq", "balance", "create_many", "create_record", "draw_code", "emit_event",
-    "find_hold", "forget_codes", "get_record", "hold", "find_record", "hookimpl", "in_force", "keep_codes",
-    "lapsed", "last_day", "lock_account", "lots_from", "lots_of", "named_lots", "new_id",
-    "next_number", "on_behalf", "option_label", "owners_of_codes", "plugin_settings", "post",
-    "post_hold", "postings_of", "priced_sales", "query", "reverse", "secret_matches",
-    "store_of", "stored_expression", "table", "transfer", "translate", "try_code", "unlock_code",
-    "update_record", "void_hold", "write_off",
+    "accounts_of", "as_of", "audit_seq", "balance", "create_many", "create_record", "draw_code",
+    "emit_event", "find_hold", "find_record", "forget_codes", "get_record", "hold", "hookimpl",
+    "in_force", "keep_codes", "lapsed", "last_day", "lock_account", "lots_from", "lots_of",
+    "named_lots", "new_id", "next_number", "on_behalf", "option_label", "owners_of_codes",
+    "plugin_settings", "post", "post_hold", "postings_of", "priced_sales", "query", "reverse",
+    "secret_matches", "store_of", "stored_expression", "table", "transfer", "translate",
+    "try_code", "unlock_code", "update_record", "void_hold", "write_off",
 ]  # fmt: skip
 
 HOOKS = {

@@ -45,7 +45,7 @@ def show_card(page, number):
     page.keyboard.press("F2")
     page.keyboard.type(number)
     page.keyboard.press("Enter")
-    expect(page.locator("[data-member]")).to_contain_text("GOLD")
+    expect(page.locator("[data-member]")).to_contain_text("金卡")
 
 
 def payable(page, amount):

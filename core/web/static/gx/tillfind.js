@@ -86,9 +86,12 @@ function taken(product, quantity) {
 export async function who() {
   const text = field("till-card").value.trim();
   if (!text) return;
-  const cards = await records("card", { filter: `number == ${quoted(text)}`, fields: "number,member" });
-  if (cards.length) {
-    shown({ card: text }, text, "");
+  // Whoever scans on at once scans products, while the card is still looked for.
+  field("till-card").value = "";
+  field("till-scan").focus();
+  const [card] = await records("card", { filter: `number == ${quoted(text)}`, fields: "number,member,card_type", expand: "member,card_type" });
+  if (card) {
+    shown({ card: text }, card.member?.name ?? text, [card.card_type?.name, text].filter(Boolean).join(" · "));
     return;
   }
   const people = await records("member", { search: text, fields: "no,name,phone" });
@@ -99,7 +102,10 @@ export async function who() {
   }
   offer(one("[data-people]"), people.map((member) => ({
     title: member.name ?? member.no, note: [member.no, member.phone].filter(Boolean).join(" · "),
-    choose: () => shown({ member: member.id }, member.name ?? member.no, member.no ?? ""),
+    choose: () => {
+      shown({ member: member.id }, member.name ?? member.no, member.no ?? "");
+      field("till-scan").focus();
+    },
   })));
 }
 
@@ -113,8 +119,6 @@ function shown(whose, name, note) {
   one("[data-member]").hidden = false;
   one("[data-member-name]").textContent = name;
   one("[data-member-note]").textContent = note || t("no card");
-  field("till-card").value = "";
-  field("till-scan").focus();
   changed();
   if (!sale.lines.length && whose.member) tellAccount(whose.member);
 }
@@ -151,7 +155,8 @@ onQuote(() => {
     : "";
   one('[data-form="code"]').hidden = !faults.some((/** @type {string} */ each) => each === "not_verified" || each === "wrong_code");
   one('[data-form="points"]').hidden = !quote?.member;
-  if (quote?.card) one("[data-member-note]").textContent = [quote.card.card_type, quote.card.number].filter(Boolean).join(" · ");
+  const note = one("[data-member-note]");
+  if (quote?.card && note.textContent === t("no card")) note.textContent = [quote.card.card_type, quote.card.number].filter(Boolean).join(" · ");
   if (quote?.member) {
     known = "";
     tellAccount(quote.member);
