@@ -4,7 +4,7 @@ Copying a database, or making its tables anew, creates hundreds of files and wai
 at each, where a test has changed a handful of rows and perhaps added a table.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,8 @@ import sqlalchemy as sa
 _PATIENCE = 10
 
 # A change of a row makes a version with a new transaction number, and a removal a row less.
-_MARK = "SELECT count(*), coalesce(max(xmin::text::bigint), 0) FROM {}"
+# The number says whose row it is: with many tables they are read side by side, in any order.
+_MARK = "SELECT {}, count(*), coalesce(max(xmin::text::bigint), 0) FROM {}"
 
 #: The catalogues that say which tables, columns, indexes, rules and functions there are.
 _CATALOGUES = (
@@ -173,7 +174,7 @@ def _rows(connection: sa.Connection, query: str) -> list[tuple[Any, ...]]:
 
 
 def _structure(connection: sa.Connection) -> list[Mark]:
-    return _rows(connection, " UNION ALL ".join(map(_MARK.format, _CATALOGUES)))
+    return _marked(connection, _CATALOGUES)
 
 
 def _signature(connection: sa.Connection) -> dict[str, Droppable]:
@@ -183,8 +184,13 @@ def _signature(connection: sa.Connection) -> dict[str, Droppable]:
 
 
 def _marks(connection: sa.Connection, names: list[str]) -> dict[str, Mark]:
-    query = " UNION ALL ".join(map(_MARK.format, names))
-    return dict(zip(names, _rows(connection, query), strict=True)) if names else {}
+    return dict(zip(names, _marked(connection, names), strict=True)) if names else {}
+
+
+def _marked(connection: sa.Connection, places: Sequence[str]) -> list[Mark]:
+    """Return the mark of each table or catalogue, in the order in which they are named."""
+    query = " UNION ALL ".join(_MARK.format(at, place) for at, place in enumerate(places))
+    return [(count, last) for _, count, last in sorted(_rows(connection, query))]
 
 
 def _sequences(connection: sa.Connection) -> dict[str, int | None]:
