@@ -121,7 +121,8 @@ def find(ctx: Context, order_id: str) -> Json | None:
 def examine(ctx: Context, order_id: str) -> Json:
     """Return an order's certificate and everything that no longer follows from it.
 
-    The hash is recomputed, and every plugin recomputes its part from the terms alone.
+    The hash is recomputed, and every plugin recomputes its part of a sale from the terms alone.
+    A return has none of its own: it follows from those of its sale.
 
     Raises:
         NotFound: the order has none; it was not made at the till.
@@ -131,8 +132,7 @@ def examine(ctx: Context, order_id: str) -> Json:
         raise NotFound
     body = msgspec.json.decode(found["priced"])
     problems = [] if hash_of(found["priced"]) == found["hash"] else ["hash"]
-    for plugin, differences in ctx.hooks.at_till(ctx, "guanxi_review_certificate", priced=body):
-        problems += [f"{plugin}: {one}" for one in differences or ()]
+    problems += _return_problems(body) if "sale" in body else _sale_problems(ctx, body)
     return {
         "certificate": found["hash"],
         "priced": body,
@@ -140,6 +140,16 @@ def examine(ctx: Context, order_id: str) -> Json:
         "holds": not problems,
         "problems": problems,
     }
+
+
+def _sale_problems(ctx: Context, body: Json) -> list[str]:
+    reviews = ctx.hooks.at_till(ctx, "guanxi_review_certificate", priced=body)
+    return [f"{plugin}: {one}" for plugin, found in reviews for one in found or ()]
+
+
+def _return_problems(body: Json) -> list[str]:
+    refunds = sum((Decimal(line["refund"]) for line in body["lines"]), Decimal(0))
+    return [] if refunds == Decimal(body["amount"]) else ["amount"]
 
 
 def priced_sales(ctx: Context, order_ids: Sequence[str]) -> dict[str, Json]:

@@ -153,6 +153,15 @@ def test_certificate_reproduces_the_order(till):
     )  # fmt: skip
 
 
+def test_certificate_of_a_return_proves_too(till):
+    order = till.order(line("TEA-2", "3", other_rate="0.85")).json
+    back = till.give_back(order["id"], (1, "2")).json
+    path = f"/api/v1/till/orders/{back['id']}/certificate"
+    found = till.site.client("cashier").get(path)
+    assert (found.status_code, found.json["holds"], found.json["problems"]) == (200, True, [])
+    assert found.json["priced"]["amount"] == back["amount"]
+
+
 def test_order_of_the_till_cannot_be_changed_deleted_or_imitated(till):
     admin = till.site.client("admin")
     order = till.order(line()).json
