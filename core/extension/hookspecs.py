@@ -152,6 +152,11 @@ def guanxi_before_return(ctx: "Context", giving_back: "Return") -> None:
 
 
 @hookspec
+def guanxi_before_refund(ctx: "Context", giving_back: "Return") -> None:
+    """Pay back what every plugin left of a return's refund, or refuse it."""
+
+
+@hookspec
 def guanxi_review_certificate(ctx: "Context", priced: Mapping[str, Any]) -> Sequence[str]:  # type: ignore[empty-body]
     """Recompute a plugin's part of a sale from the terms it noted; return what differs."""
 

@@ -131,6 +131,7 @@ def take_back(ctx: Context, sale_id: str, asked: AskedReturn, number: str) -> di
     """Book a return in the transaction under way and return its answer; a preview too."""
     giving_back = _begin(ctx, sale_id, asked)
     ctx.hooks.at_till(ctx, "guanxi_before_return", giving_back=giving_back)
+    ctx.hooks.at_till(ctx, "guanxi_before_refund", giving_back=giving_back)
     body = _answer(giving_back)
     if asked.preview:
         return body

@@ -80,9 +80,15 @@ def guanxi_before_sale(ctx: Context, sale: Sale, order_id: str) -> None:
 
 @hookimpl
 def guanxi_before_return(ctx: Context, giving_back: Return) -> None:
-    """Put refunds onto the card; mark a card whose receipt comes back."""
-    smallchange.refund_change(ctx, giving_back)
+    """Look whether a refund may go onto the card; mark a card whose receipt comes back."""
+    smallchange.refunded_card(ctx, giving_back)
     receipts.flag_card(ctx, giving_back)
+
+
+@hookimpl
+def guanxi_before_refund(ctx: Context, giving_back: Return) -> None:
+    """Put what goes back onto the card."""
+    smallchange.refund_change(ctx, giving_back)
 
 
 @hookimpl

@@ -32,6 +32,7 @@ HOOKS = {
     "guanxi_before_quote": ["ctx", "sale"],
     "guanxi_before_sale": ["ctx", "sale", "order_id"],
     "guanxi_before_return": ["ctx", "giving_back"],
+    "guanxi_before_refund": ["ctx", "giving_back"],
     "guanxi_review_certificate": ["ctx", "priced"],
     "guanxi_after_event": ["ctx", "event"],
 }

@@ -2,10 +2,12 @@
 
 import pytest
 
+from core.ledger.reading import balance
 from tests.integration.till_world import fill, line
 
 #: 10 for 1, and as much again by identity.
-GOLD = {"code": "GOLD", "name": "Gold", "points_rate": "0.1", "identity_multiple": "1"}
+GOLD = {"code": "GOLD", "name": "Gold", "points_rate": "0.1", "identity_multiple": "1",
+        "small_change": True, "small_change_cap": "5000"}  # fmt: skip
 
 SCENE = {
     "title": "生日消费", "effective_from": "2020-01-01", "effect": "grant", "points": 50,
@@ -72,3 +74,17 @@ def test_points_that_are_not_there_are_shown_by_a_quote_and_refused_by_an_order(
     nobody = till.order(line(), spend_points=5, payments=paid)
     assert (nobody.status_code, nobody.json["code"]) == (409, "points_rules.no_member")
     assert till.count("order") == 0
+
+
+def test_refund_onto_the_card_is_without_what_points_had_paid_and_what_they_cost(till):
+    first = sell(till, line("TEA-1", "10"), due="1000")
+    second = sell(till, line("TEA-1", "2"), due="198", spend_points=200)
+    backs = [
+        till.give_back(order["id"], (1, quantity), method="small_change")
+        for order, quantity in ((first, "10"), (second, "2"))
+    ]
+    # 200 points were earned and spent, so 162 are bought; the second sale was paid with 2.00.
+    assert [back.json["refund"] for back in backs] == ["998.38", "198.00"]
+    card = till.site.client("admin").get("/api/v1/records/card?limit=1").json["items"][0]["id"]
+    held = balance(till.site.context("admin"), "small_change", card, "CNY").balance
+    assert held == 99838 + 19800

@@ -95,22 +95,37 @@ def book_change(ctx: Context, sale: Sale, order_id: str) -> None:
     post(ctx, moves, what="small_change", key=key, ref=ref, valid_at=sale.at)
 
 
-def refund_change(ctx: Context, giving_back: Return) -> None:
-    """Put a refund onto the card it was sold with; it is the customer's, whatever the cap.
+def refunded_card(ctx: Context, giving_back: Return) -> Record | None:
+    """Return the card that a refund goes onto, locked; None when it goes elsewhere.
 
-    The card is marked for review when more lies on it then.
+    It is locked before anybody books points, as in a sale.
 
     Raises:
         NoCard: the sale was without a card.
         KeepsNone: its type keeps no small change.
     """
     if giving_back.method != SMALL_CHANGE or not giving_back.refund:
-        return
+        return None
     if giving_back.card_id is None:
         raise NoCard
-    store, card = giving_back.store, _holder(ctx, giving_back.card_id)
+    card = _holder(ctx, giving_back.card_id)
     if not card["small_change"]:
         raise KeepsNone
+    return card
+
+
+def refund_change(ctx: Context, giving_back: Return) -> None:
+    """Put a refund onto the card it was sold with; it is the customer's, whatever the cap.
+
+    What points had paid and what they cost is off the refund by now. The card is marked for
+    review when more lies on it then.
+
+    Raises:
+        NoCard, KeepsNone: as `refunded_card` says.
+    """
+    card, store = refunded_card(ctx, giving_back), giving_back.store
+    if card is None:
+        return
     amount = minor(giving_back.refund, store.digits)
     earlier = _returns(ctx, giving_back.sale_id)
     move = Move(SMALL_CHANGE, card["id"], "kept", amount, unit=store.currency)

@@ -81,7 +81,8 @@ def giving_back(shipped, store, sale_id, card, refund):
         is_preview=False, refund=Decimal(refund), method="small_change" if card else "cash",
     )  # fmt: skip
     with ctx.writing():
-        ctx.hooks.at_till(ctx, "guanxi_before_return", giving_back=given)
+        for hook in ("guanxi_before_return", "guanxi_before_refund"):
+            ctx.hooks.at_till(ctx, hook, giving_back=given)
     return given
 
 
