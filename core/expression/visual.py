@@ -22,6 +22,9 @@ _MOMENTS = frozenset({"TODAY", "NOW"})
 #: `DATEADD(TODAY(), -30, 'day')`: a day counted from one of the moments.
 _SHIFT = 3
 _WEEKDAYS = frozenset("1234567")
+#: Functions by which two days are compared, as on birthdays -> the row's operator.
+_SAME = {"MONTH": "same month", "DAY": "same day"}
+_DAYS = frozenset({"field", "call"})
 #: Names that are values and no fields.
 _VARIABLES = frozenset({"current_user"})
 #: Groups inside each other that rows show.
@@ -34,8 +37,8 @@ def read_rows(text: str) -> Row:
     """Return an expression as a group of rows.
 
     A group is `{"how": "and" | "or", "parts": […]}`, a row `{"field", "operator", "values"}`
-    with values `{"kind": "text" | "number" | "truth" | "name" | "call", "text"}`, and
-    anything else `{"text"}`. A blank text is no condition: a group of nothing.
+    with values `{"kind": "text" | "number" | "truth" | "name" | "call" | "field", "text"}`,
+    and anything else `{"text"}`. A blank text is no condition: a group of nothing.
 
     Raises:
         ExpressionError: the text is not an expression.
@@ -114,9 +117,9 @@ def _called(tree: Apply) -> Row | None:
 
 def _compared(tree: Operation) -> Row | None:
     left, right, operator = *tree.operands, tree.operator
-    weekdays = _weekdays(left, (right,)) if operator == "==" else None
-    if weekdays is not None:
-        return weekdays
+    of_days = (_weekdays(left, (right,)) or _same(left, right)) if operator == "==" else None
+    if of_days is not None:
+        return of_days
     if not _field(left) and _field(right):
         left, right, operator = right, left, _MIRRORED[operator]
     return _made(_field(left), operator, _value(right))
@@ -146,6 +149,22 @@ def _weekdays(tree: Written, days: Sequence[Written]) -> Row | None:
     if not field or not known or len(known) != len(values):
         return None
     return {"field": field, "operator": "weekday", "values": known}
+
+
+def _same(left: Written, right: Written) -> Row | None:
+    """Return `MONTH(born) == MONTH(sold)` as a row that compares one day with another."""
+    called = [
+        (one.name.upper(), *one.arguments)
+        for one in (left, right)
+        if isinstance(one, Apply) and len(one.arguments) == 1
+    ]
+    if len(called) < 2 or called[0][0] != called[1][0] or called[0][0] not in _SAME:  # noqa: PLR2004
+        return None
+    (name, first), (_name, second) = called
+    other = _field(second)
+    value = {"kind": "field", "text": other} if other else _value(second)
+    # The other one is a field, or today: nothing else says a day by itself.
+    return _made(_field(first), _SAME[name], value) if value and value["kind"] in _DAYS else None
 
 
 def _made(field: str, operator: str, value: Row | None) -> Row | None:

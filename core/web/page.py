@@ -388,6 +388,8 @@ BROWSER_TEXTS = (
     N_("Add group"),
     N_("Build condition"),
     N_("falls on"),
+    N_("is in the same month as"),
+    N_("is on the same day of the month as"),
     N_("As an expression"),
     N_("several, with commas"),
     N_("on a day"),

@@ -35,6 +35,10 @@ ROWS = {
         {"kind": "number", "text": "6"},
     ),
     "weekday(born) == 7": row("born", "weekday", {"kind": "number", "text": "7"}),
+    "MONTH(member.birthday) == month(sale.ordered_at)": row(
+        "member.birthday", "same month", {"kind": "field", "text": "sale.ordered_at"}
+    ),
+    "DAY(born) == DAY(TODAY())": row("born", "same day", {"kind": "call", "text": "TODAY()"}),
     "joined >= TODAY()": row("joined", ">=", {"kind": "call", "text": "TODAY()"}),
     "joined <= today()": row("joined", "<=", {"kind": "call", "text": "TODAY()"}),
     "joined >= dateadd(TODAY(), -30, 'day')": row(
@@ -58,7 +62,8 @@ def test_a_condition_becomes_a_row(written):
     "written",
     ["a == b", "LEN(name) > 2", "closed", "not a == 1", "a == null", "x in []", "a + 1 > 2",
      "any(lines, price < 0)", "CONTAINS(name, other)", "true", "a == 1 if b else c", "open",
-     "not (a == 'x')", "a in [b, 'x']", "a in ['x', TODAY()]", "a >= DATEADD(TODAY(), n, 'day')",
+     "not (a == 'x')", "MONTH(a) != MONTH(b)", "MONTH(a) == DAY(b)", "MONTH(a) == 3",
+     "YEAR(a) == YEAR(b)", "MONTH(a) == MONTH('2026-01-01')", "a in [b, 'x']", "a in ['x', TODAY()]", "a >= DATEADD(TODAY(), n, 'day')",
      "a >= DATEADD(TODAY(), -1, 'month')", "a >= DATEADD(b, -1, 'day')",
      "a >= DATEADD(TODAY(), 1.5, 'day')", "a >= DATEADD(TODAY(), 1)"],
 )  # fmt: skip

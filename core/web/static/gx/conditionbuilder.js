@@ -10,7 +10,7 @@
 // After setting `input.value` from outside call `builder.read()`.
 import { ask, element, t } from "./core.js";
 import { pickers } from "./combo.js";
-import { groupText, isListed, needsValue, offered, operatorText } from "./conditiontext.js";
+import { groupText, isListed, isSame, needsValue, offered, operatorText } from "./conditiontext.js";
 import { choose, valueControl } from "./conditionvalue.js";
 
 /** @typedef {import("./conditiontext.js").Field} Field */
@@ -308,13 +308,13 @@ export class ConditionBuilder {
       this.replace(row, part, group, which);
     });
     operator.addEventListener("change", () => {
-      const wasListed = isListed(part);
+      const [wasListed, wasSame] = [isListed(part), isSame(part)];
       part.operator = operator.value;
-      if (!needsValue(part)) part.values = [];
+      if (!needsValue(part) || isSame(part) !== wasSame) part.values = [];
       else if (isListed(part) !== wasListed) part.values = part.values.filter((each) => each.kind !== "call" && each.kind !== "name").slice(0, 1);
       this.replace(row, part, group, operator);
     });
-    const value = needsValue(part) ? valueControl(part, field, this.titles, () => this.write()) : element("span");
+    const value = needsValue(part) ? valueControl(part, this.fields, this.titles, () => this.write()) : element("span");
     row.append(which, operator, value, this.removeButton(group, part));
     return row;
   }

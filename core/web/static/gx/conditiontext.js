@@ -15,16 +15,19 @@ const NUMBERS = new Set(["integer", "decimal", "money", "rate", "percent", "rati
 const MANY = new Set(["multi_select", "links", "users"]);
 const LISTED = new Set(["in", "not in", "weekday"]);
 const DAYS = new Set(["date", "datetime"]);
+/** Operators that compare a part of two days -> the function that takes the part. @type {Record<string, string>} */
+const SAME = { "same month": "MONTH", "same day": "DAY" };
 
 export const operatorText = () => /** @type {Record<string, string>} */ ({
   "==": t("is"), "!=": t("is not"), "<": t("less than"), "<=": t("at most"), ">": t("more than"), ">=": t("at least"),
   contains: t("contains"), "starts with": t("starts with"), in: t("is one of"), "not in": t("is none of"),
   "is empty": t("is empty"), "is not empty": t("is not empty"), has: t("includes"), "has not": t("does not include"), weekday: t("falls on"),
+  "same month": t("is in the same month as"), "same day": t("is on the same day of the month as"),
 });
 
 /** @param {Field} field @returns {string[]} operators of a row, where a list "contains" what it includes */
 export function offered(field) {
-  if (DAYS.has(field.kind)) return [...field.operators, "weekday"];
+  if (DAYS.has(field.kind)) return [...field.operators, "weekday", ...Object.keys(SAME)];
   if (!MANY.has(field.kind)) return [...field.operators];
   return [...field.operators.map((each) => (each === "contains" ? "has" : each)), "has not"];
 }
@@ -34,6 +37,12 @@ export const needsValue = (part) => !part.operator.startsWith("is ");
 
 /** @param {Row} part @returns {boolean} whether it compares with a list of values */
 export const isListed = (part) => LISTED.has(part.operator);
+
+/** @param {Row} part @returns {boolean} whether it compares with another day */
+export const isSame = (part) => part.operator in SAME;
+
+/** @param {Field} field @returns {boolean} whether it is a day */
+export const isDay = (field) => DAYS.has(field.kind);
 
 /** @param {string} kind @param {string} text @returns {Value} */
 export function valueOf(kind, text) {
@@ -62,6 +71,7 @@ function partText(part, isOneOfMany) {
   if (!part.values.length) return "";
   const values = part.values.map(literal);
   if (part.operator === "weekday") return `WEEKDAY(${part.field}) in [${values.join(", ")}]`;
+  if (isSame(part)) return `${SAME[part.operator]}(${part.field}) == ${SAME[part.operator]}(${values[0]})`;
   if (isListed(part)) return `${part.field} ${part.operator} [${values.join(", ")}]`;
   if (part.operator === "contains") return `CONTAINS(${part.field}, ${values[0]})`;
   if (part.operator === "starts with") return `STARTSWITH(${part.field}, ${values[0]})`;

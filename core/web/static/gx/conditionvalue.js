@@ -1,6 +1,6 @@
 // The control of the value that a row of a condition compares with: chosen, found or typed.
 import { element, storeZone, t } from "./core.js";
-import { isListed, valueOf } from "./conditiontext.js";
+import { isDay, isListed, isSame, valueOf } from "./conditiontext.js";
 import { INSTANT, toLocal } from "./days.js";
 
 /** @typedef {import("./conditiontext.js").Field} Field */
@@ -18,12 +18,13 @@ let count = 0;
 /**
  * Return the control of a row's value; what is chosen is put into the row.
  * @param {Row} part
- * @param {Field | undefined} field
+ * @param {Field[]} fields of the scope: one of them is the row's
  * @param {Record<string, string>} titles what records and people are called, by id
  * @param {() => void} changed
  * @returns {HTMLElement}
  */
-export function valueControl(part, field, titles, changed) {
+export function valueControl(part, fields, titles, changed) {
+  const field = fields.find((each) => each.name === part.field);
   const kind = part.operator === "weekday" ? "integer" : field?.kind || "text";
   const holder = element("span", { class: "gx-builder-value" });
   /** @type {Give} */
@@ -31,16 +32,35 @@ export function valueControl(part, field, titles, changed) {
     part.values = texts.filter((text) => text !== "").map((text) => valueOf(kind, text));
     changed();
   };
-  const control = plainControl(part, field, titles, give);
   /** @param {Value[]} values */
   const put = (values) => {
     part.values = values;
     changed();
   };
+  if (isSame(part)) {
+    holder.append(otherDay(part, fields, put));
+    return holder;
+  }
+  const control = plainControl(part, field, titles, give);
   if (!isListed(part) && NOW[kind]) holder.append(...moments(part, NOW[kind], control, put));
   else if (!isListed(part) && PEOPLE.has(kind)) holder.append(...people(part, control, put));
   else holder.append(control);
   return holder;
+}
+
+/**
+ * The day of another field, or today.
+ * @param {Row} part
+ * @param {Field[]} fields
+ * @param {(values: Value[]) => void} put
+ */
+function otherDay(part, fields, put) {
+  const days = /** @type {[string, string][]} */ (fields.filter((each) => isDay(each) && each.name !== part.field).map((each) => [each.name, each.label]));
+  const chosen = part.values[0]?.text || "";
+  const known = !chosen || chosen === NOW.date || days.some(([each]) => each === chosen) ? [] : [[chosen, chosen]];
+  const select = choose(t("Value"), [["", "—"], [NOW.date, t("today")], ...days, ...known], chosen);
+  select.addEventListener("change", () => put(select.value ? [{ kind: select.value.endsWith("()") ? "call" : "field", text: select.value }] : []));
+  return select;
 }
 
 /**
