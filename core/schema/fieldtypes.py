@@ -74,6 +74,11 @@ def is_written(field: Field) -> bool:
     return not field_type(field.type).computed and field.fetch_mode != "snapshot"
 
 
+def is_switched_on(field: Field) -> bool:
+    """Return whether a new row's switch is on, so that it alone does not make a blank row one."""
+    return field.type == "boolean" and field.default in (True, "true")
+
+
 def loader(field: Field) -> Callable[[Any], Any]:
     """Return the function that reads values of `field`, ready to be called many times."""
     return field_type(field.type).loader(field)

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from core.i18n import pick, translate
 from core.policies.masks import is_masked
-from core.schema.fieldtypes import field_type, is_written
+from core.schema.fieldtypes import field_type, is_switched_on, is_written
 from core.schema.model import Field, RecordType, Section
 from core.schema.richtext import cleaned
 from core.schema.structuretypes import StructureType
@@ -302,7 +302,13 @@ class Drawing:
         rows = made.value if isinstance(made.value, list) else []
         blank = Drawing(self.rights, self.reading, {})
         made.columns = [
-            blank.control(column, f"{made.path}.0.{column.name}", None) for column in columns
+            blank.control(
+                column,
+                f"{made.path}.0.{column.name}",
+                # A switch always says something: a new row says what it says by default.
+                True if is_switched_on(column) else None,
+            )
+            for column in columns
         ]
         for index, row in enumerate(rows):
             path = f"{made.path}.{index}"

@@ -16,7 +16,7 @@ from core.i18n import pick
 from core.policies.access import access
 from core.records.conditions import Condition, Conditions, FieldConditions, Situation
 from core.records.validation import compile_validator
-from core.schema.fieldtypes import field_type, is_written
+from core.schema.fieldtypes import field_type, is_switched_on, is_written
 from core.schema.model import Field, RecordType
 from core.schema.scopes import tables_of
 from core.tables.computed import COMPUTED, computed_text
@@ -89,7 +89,11 @@ def stored_links(record_type: RecordType, rights: FormRights, record: Mapping[st
 
 def _kinds(table: Field) -> Json:
     """Return the kind of each column of a table field inside another, for what reads them."""
-    return {one.name: {"kind": one.result or one.type} for one in table.fields}
+    return {
+        one.name: {"kind": one.result or one.type}
+        | ({"given": True} if is_switched_on(one) else {})
+        for one in table.fields
+    }
 
 
 def _cells(table: Field, values: Mapping[str, Any]) -> Json:
@@ -150,6 +154,7 @@ class _Maker:
         columns = {
             one.name: self.field(one, conditions.fields.get(one.name), table)
             | computed.get(one.name, {})
+            | ({"given": True} if is_switched_on(one) else {})
             | ({"columns": _kinds(one)} if one.type == "table" else {})
             for one in table.fields
             if one.type != "backlink"

@@ -387,6 +387,7 @@ BROWSER_TEXTS = (
     N_("Add condition"),
     N_("Add group"),
     N_("Build condition"),
+    N_("Apply"),
     N_("falls on"),
     N_("is in the same month as"),
     N_("is on the same day of the month as"),

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from core.clock import to_wire
 from core.errors import Invalid, Problem
 from core.i18n import N_
-from core.schema.fieldtypes import field_type, is_written
+from core.schema.fieldtypes import field_type, is_switched_on, is_written
 from core.schema.model import Field
 from core.schema.structuretypes import StructureType
 
@@ -106,7 +106,8 @@ class _Parser:
             }
             row_id = "".join(self.form.getlist(f"{below}.id")[-1:])
             # A blank line that was never saved is the place to type the next row, not a row.
-            if row_id or any(value not in (None, [], False) for value in row.values()):
+            said = (row.get(column.name) for column in table.fields if not is_switched_on(column))
+            if row_id or any(value not in (None, [], False) for value in said):
                 rows.append({"id": row_id, **row} if row_id else row)
                 places.append(number)
         self.posted.places[path] = places

@@ -96,7 +96,7 @@ export class FormValues {
         const below = `${path}.${column}`;
         values[column] = (rule.columns ? this.inside(table, below, rule.columns) : read(below, rule.kind, cell)) ?? null;
       }
-      const isBlank = blank(values);
+      const isBlank = blank(values, this.fields[name].columns);
       const made = { line, id: String(read(`${path}.id`, "text", line) ?? ""), values, isBlank };
       this.lines.set(line, made);
       return made;
@@ -116,7 +116,7 @@ export class FormValues {
       const names = Object.entries(columns);
       return Object.fromEntries(names.map(([name, rule]) => [name, read(`${line.getAttribute("data-row")}.${name}`, rule.kind, line) ?? null]));
     });
-    return rows.filter((row) => !blank(row));
+    return rows.filter((row) => !blank(row, columns));
   }
 }
 
@@ -125,9 +125,9 @@ function rowsOf(table) {
   return [...table.querySelectorAll("tr[data-row]")].filter((each) => each.closest("[data-sheet]") === table);
 }
 
-/** @param {Values} values */
-function blank(values) {
-  return Object.values(values).every((one) => one === null || one === false || one === "" || (Array.isArray(one) && !one.length));
+/** @param {Values} values @param {Record<string, any>} columns */
+function blank(values, columns) {
+  return Object.entries(values).every(([name, one]) => columns[name]?.given || one === null || one === false || one === "" || (Array.isArray(one) && !one.length));
 }
 
 /**
