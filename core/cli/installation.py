@@ -159,10 +159,12 @@ class Installation:
         return True
 
     def load_demo(self, say: Say = lambda _text: None) -> None:
-        """Load the demo's records through the public importer, once."""
+        """Load the demo's records through the public importer, and what its till shows, once."""
         from core.demo.loading import load_demo  # noqa: PLC0415  optional
+        from core.demo.till import load_till  # noqa: PLC0415  optional
 
         load_demo(self.services, say)
+        load_till(self.services, say)
 
     def close(self) -> None:
         """Close the database."""

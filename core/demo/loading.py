@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from core.actor import SYSTEM
@@ -62,16 +61,21 @@ def load_base(ctx: Context) -> None:
     Raises:
         Invalid: one was refused.
     """
-    for type_name, records in _base().items():
+    for type_name, records in read_demo(FOLDER / "base.yaml").items():
         for values in records:
             _create(ctx, type_name, values)
 
 
-def _base() -> dict[str, list[dict[str, str]]]:
-    node, problems = read_node(Source("core", "base.yaml", (FOLDER / "base.yaml").read_bytes()))
+def read_demo(path: Path) -> Any:
+    """Return what a file of the demo says, with texts for what is no list and no mapping.
+
+    Raises:
+        Invalid: it is not YAML.
+    """
+    node, problems = read_node(Source("core", path.name, path.read_bytes()))
     if node is None or problems:
         raise Invalid(problems=problems)
-    return msgspec.convert(_plain(node), dict[str, list[dict[str, str]]])
+    return _plain(node)
 
 
 def _plain(node: Node) -> Any:

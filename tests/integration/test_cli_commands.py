@@ -285,7 +285,7 @@ def test_serve_replaces_a_killed_process_and_ends_on_sigterm(installed):
 def test_demo_users_are_written_for_their_owner_only(backend, tmp_path, home):
     environ = {**home, "GUANXI_HOME": str(tmp_path / "home"), "GUANXI_DATABASE_URL": ""}
     code, _out, err = run(environ, "init", "--demo")
-    assert (code, err.count("Demo: ")) == (0, 3)
+    assert (code, err.count("Demo: ")) == (0, 4)
     path = tmp_path / "home" / "demo-users.txt"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [line.split()[0] for line in path.read_text().splitlines()] == [

@@ -22,7 +22,7 @@ export const operatorText = () => /** @type {Record<string, string>} */ ({
   "==": t("is"), "!=": t("is not"), "<": t("less than"), "<=": t("at most"), ">": t("more than"), ">=": t("at least"),
   contains: t("contains"), "starts with": t("starts with"), in: t("is one of"), "not in": t("is none of"),
   "is empty": t("is empty"), "is not empty": t("is not empty"), has: t("includes"), "has not": t("does not include"), weekday: t("falls on"),
-  "same month": t("is in the same month as"), "same day": t("is on the same day of the month as"),
+  "same month": t("same month as"), "same day": t("same day of the month as"),
 });
 
 /** @param {Field} field @returns {string[]} operators of a row, where a list "contains" what it includes */
