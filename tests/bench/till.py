@@ -113,7 +113,7 @@ def _client(port: int, token: str, shop: Shop, at: int) -> tuple[int, int]:
     connection = http.client.HTTPConnection("127.0.0.1", port)
     end, answers, keys = time.perf_counter() + SECONDS, 0, 0
     while time.perf_counter() < end:
-        body = msgspec.json.encode(shop.cart(at * 1000 + keys, LINES))
+        body = msgspec.json.encode(shop.cart(at + CLIENTS * keys, LINES))
         key, ids = f"client-{at}-{keys}", set()
         for _ in range(2 if keys % DUPLICATE == 0 else 1):
             ids.add(_order(connection, token, key, body))
