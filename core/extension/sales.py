@@ -75,12 +75,12 @@ class SaleLine:
     unit_price: Decimal
     list_amount: Decimal
     other_rate: Fraction = Fraction(1)
-    after_others: Decimal = Decimal(0)
     amount_due: Decimal = Decimal(0)
     member_rate: Decimal | None = None
     rule: Mapping[str, Any] | None = None
     trace: list[dict[str, Any]] = field(default_factory=list)
     terms: dict[str, Any] = field(default_factory=dict)
+    after_others: Decimal = Decimal(0)
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ record_type: vault
 fields:
   - {name: key, type: text}
 ---
-record_type: sale
+record_type: sold
 title_field: what
 fields:
   - {name: what, type: text}
@@ -104,7 +104,7 @@ def make_sales(ctx, count=150, seed=5):
                 for _ in range(random.randrange(4))
             ],
         })  # fmt: skip
-    made = insert_many(ctx, "sale", sales)
+    made = insert_many(ctx, "sold", sales)
     assert not any(isinstance(one, Exception) for one in made)
     return sales, outlets
 
@@ -112,9 +112,9 @@ def make_sales(ctx, count=150, seed=5):
 def reference(sales, outlets, card, zone):
     """Return group -> series -> value of a card, by hand."""
 
-    def value(sale, line, text):
+    def value(sold, line, text):
         name, _, bucket = text.partition(".")
-        source = sale
+        source = sold
         if name == "lines":
             source, (name, _, bucket) = line, bucket.partition(".")
             if name == "worth":
@@ -126,16 +126,16 @@ def reference(sales, outlets, card, zone):
             found = datetime.fromisoformat(found).astimezone(zone).date().isoformat()
         return bucket_text(date.fromisoformat(found), bucket)
 
-    rows = [(sale, None) for sale in sales]
+    rows = [(sold, None) for sold in sales]
     if "lines." in card.take + card.group_by:
-        rows = [(sale, line) for sale in sales for line in sale["lines"]]
+        rows = [(sold, line) for sold in sales for line in sold["lines"]]
     cells = defaultdict(lambda: defaultdict(list))
-    for sale, line in rows:
-        money = outlets.get(sale["outlet"], "") if card.take == "amount" else ""
+    for sold, line in rows:
+        money = outlets.get(sold["outlet"], "") if card.take == "amount" else ""
         money = "EUR" if card.take in {"euros", "lines.price", "lines.worth"} else money
-        series = value(sale, line, card.series_by) if card.series_by else None
-        taken = 1 if card.how == "count" else value(sale, line, card.take)
-        cells[value(sale, line, card.group_by)][series, money].append(taken)
+        series = value(sold, line, card.series_by) if card.series_by else None
+        taken = 1 if card.how == "count" else value(sold, line, card.take)
+        cells[value(sold, line, card.group_by)][series, money].append(taken)
     return {
         group: {key: told(card, values) for key, values in series.items()}
         for group, series in cells.items()
@@ -193,7 +193,7 @@ def some_card(random):
     of_rows = random.random() < 0.3
     take = ["lines.price", "lines.quantity", "lines.worth"] if of_rows else TAKEN
     return Card(
-        name="c", chart="table", type="sale", how=how, limit=200,
+        name="c", chart="table", type="sold", how=how, limit=200,
         group_by="lines.article" if of_rows else random.choice(GROUPS),
         take="" if how == "count" else random.choice(take),
         series_by=random.choice(["", "", "kind", "paid", "at.quarter"]),
@@ -221,7 +221,7 @@ def check_card(ctx, sales, outlets, card):
         }
     # What is behind a group is what the list of its filter counts.
     for one in result.groups[:2] if card.how == "count" and "lines." not in card.group_by else ():
-        listed = list_wire(ctx, "sale", Query(filter=one.filter, count="exact", limit=1))
+        listed = list_wire(ctx, "sold", Query(filter=one.filter, count="exact", limit=1))
         assert listed.count == sum(one.values)
 
 
@@ -233,7 +233,7 @@ def test_cards_add_up_what_plain_python_adds_up(shop):
 
 def test_a_card_shows_the_greatest_groups_and_the_rest_of_them_together(shop):
     ctx, sales, outlets = shop
-    card = Card(name="c", chart="pie", type="sale", group_by="points", limit=5)
+    card = Card(name="c", chart="pie", type="sold", group_by="points", limit=5)
     result = compute_card(ctx, card)
     expected = sorted(
         (-value[None, ""], group is None, group)
@@ -248,56 +248,56 @@ def test_a_card_shows_the_greatest_groups_and_the_rest_of_them_together(shop):
     assert result.whole == {"": len(sales)}
     assert result.rest == {"": len(sales) - sum(values)}
     latest = compute_card(
-        ctx, Card(name="c", chart="bar", type="sale", group_by="day.month", limit=3)
+        ctx, Card(name="c", chart="bar", type="sold", group_by="day.month", limit=3)
     )
     assert [one.value for one in latest.groups] == ["2026-03", "2026-04", "2026-05"][-3:]
 
 
 def test_amounts_of_several_currencies_are_never_added_up(shop):
     ctx, sales, outlets = shop
-    card = Card(name="c", chart="number", type="sale", how="sum", take="amount")
+    card = Card(name="c", chart="number", type="sold", how="sum", take="amount")
     expected = defaultdict(Decimal)
-    for sale in sales:
-        expected[outlets.get(sale["outlet"], "")] += Decimal(sale["amount"] or 0)
+    for sold in sales:
+        expected[outlets.get(sold["outlet"], "")] += Decimal(sold["amount"] or 0)
     assert {key: Decimal(v) for key, v in compute_card(ctx, card).whole.items()} == expected
-    euros = Card(name="c", chart="number", type="sale", how="max", take="euros")
+    euros = Card(name="c", chart="number", type="sold", how="max", take="euros")
     assert list(compute_card(ctx, euros).whole) == ["EUR"]
 
 
 def test_a_card_tells_nothing_that_its_viewer_may_not_see(shop, site):
     _, sales, _ = shop
-    count = Card(name="c", chart="number", type="sale")
-    by_kind = Card(name="c", chart="pie", type="sale", group_by="kind")
+    count = Card(name="c", chart="number", type="sold")
+    by_kind = Card(name="c", chart="pie", type="sold", group_by="kind")
     clerk, cashier = site.context("clerk"), site.context("cashier")
-    sold = sum(sale["kind"] == "sold" for sale in sales)
+    sold = sum(sold["kind"] == "sold" for sold in sales)
     assert compute_card(clerk, count).whole == {"": sold}
     assert [one.value for one in compute_card(clerk, by_kind).groups] == ["sold"]
     assert sum(one.values[0] for one in compute_card(cashier, by_kind).groups) == len(sales)
     # Fields without access, in any row: grouped, added up, filtered, ranged or as rows.
     for card in (
-        Card(name="c", chart="number", type="sale", how="sum", take="points"),
-        Card(name="c", chart="number", type="sale", how="sum", take="euros"),
-        Card(name="c", chart="bar", type="sale", group_by="day.month"),
-        Card(name="c", chart="bar", type="sale", group_by="kind", series_by="paid"),
-        Card(name="c", chart="number", type="sale", filter="points > 3"),
-        Card(name="c", chart="pie", type="sale", group_by="lines.article"),
+        Card(name="c", chart="number", type="sold", how="sum", take="points"),
+        Card(name="c", chart="number", type="sold", how="sum", take="euros"),
+        Card(name="c", chart="bar", type="sold", group_by="day.month"),
+        Card(name="c", chart="bar", type="sold", group_by="kind", series_by="paid"),
+        Card(name="c", chart="number", type="sold", filter="points > 3"),
+        Card(name="c", chart="pie", type="sold", group_by="lines.article"),
         Card(name="c", chart="number", type="vault"),
     ):
         with pytest.raises(Forbidden):
             compute_card(cashier, card)
-    dated = Card(name="c", chart="number", type="sale", time_field="day")
+    dated = Card(name="c", chart="number", type="sold", time_field="day")
     with pytest.raises(Forbidden):
         compute_card(cashier, dated, (date(2025, 1, 1), None))
     # Of outlets that somebody does not see the currency stays unknown, apart from those known.
     amounts = compute_card(
-        cashier, Card(name="c", chart="number", type="sale", how="sum", take="amount")
+        cashier, Card(name="c", chart="number", type="sold", how="sum", take="amount")
     )
     assert set(amounts.whole) == {"GBP", ""}
 
 
 def test_a_time_range_goes_by_the_store_day(shop):
     ctx, sales, _ = shop
-    card = Card(name="c", chart="number", type="sale", time_field="at")
+    card = Card(name="c", chart="number", type="sold", time_field="at")
     first, last = date(2025, 3, 1), date(2025, 6, 30)
     zone = ctx.time_zone
     days = [
@@ -305,18 +305,18 @@ def test_a_time_range_goes_by_the_store_day(shop):
     ]
     expected = sum(first <= day <= last for day in days)
     assert compute_card(ctx, card, (first, last)).whole == {"": expected}
-    untimed = Card(name="c", chart="number", type="sale")
+    untimed = Card(name="c", chart="number", type="sold")
     assert compute_card(ctx, untimed, (first, last)).whole == {"": len(sales)}
     assert not compute_card(ctx, untimed).is_timed
 
 
 def test_nothing_is_told_as_nothing(site):
     ctx = site.context("admin")
-    count = compute_card(ctx, Card(name="c", chart="number", type="sale"))
+    count = compute_card(ctx, Card(name="c", chart="number", type="sold"))
     assert (count.whole, count.groups) == ({"": 0}, ())
-    euros = Card(name="c", chart="number", type="sale", how="sum", take="euros")
+    euros = Card(name="c", chart="number", type="sold", how="sum", take="euros")
     assert compute_card(ctx, euros).whole == {"EUR": "0.00"}
-    mean = Card(name="c", chart="number", type="sale", how="avg", take="points")
+    mean = Card(name="c", chart="number", type="sold", how="avg", take="points")
     assert compute_card(ctx, mean).whole == {"": None}
 
 
@@ -338,7 +338,7 @@ def test_a_bad_card_is_refused_with_what_is_wrong():
         [Source("site", f"{n}.yaml", text) for n, text in enumerate(SHOP.split("---"))], None, 1
     ).types
     for change, code in BAD_CARDS:
-        card = {"name": "c", "chart": "pie", "type": "sale", "group_by": "kind"} | change
+        card = {"name": "c", "chart": "pie", "type": "sold", "group_by": "kind"} | change
         assert code in [one.code for one in card_flaws(types, Card(**card))], change
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.hostile_world import page_token
 
 SHOP = """
-record_type: sale
+record_type: sold
 title_field: what
 fields:
   - {name: what, type: text}
@@ -24,12 +24,12 @@ dashboard: shop
 label: {zh: 商店, en: Shop}
 shared_with: [clerk, cashier]
 cards:
-  - {name: number, chart: number, type: sale, time_field: day, workbench: true}
-  - {name: kinds, label: {en: Kinds}, chart: pie, type: sale, group_by: kind}
-  - {name: months, chart: bar, type: sale, how: sum, take: amount, group_by: day.month, series_by: kind}
+  - {name: number, chart: number, type: sold, time_field: day, workbench: true}
+  - {name: kinds, label: {en: Kinds}, chart: pie, type: sold, group_by: kind}
+  - {name: months, chart: bar, type: sold, how: sum, take: amount, group_by: day.month, series_by: kind}
 """
 API = "/api/v1/dashboards"
-CHART = {"name": "one", "chart": "pie", "type": "sale", "group_by": "kind"}
+CHART = {"name": "one", "chart": "pie", "type": "sold", "group_by": "kind"}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def shop(client_as):
         ]
     ):
         body = {"what": f"s{n}", "kind": kind, "day": day, "amount": amount}
-        assert admin.post("/api/v1/records/sale", json=body).status_code == 201
+        assert admin.post("/api/v1/records/sold", json=body).status_code == 201
     return client_as
 
 
@@ -177,12 +177,12 @@ class Poster:
         return answer.location.rpartition("/")[2]
 
 
-CHOSEN = {"type": "sale", "chart": "pie", "how": "sum", "take": "amount", "group_by": "kind"}
+CHOSEN = {"type": "sold", "chart": "pie", "how": "sum", "take": "amount", "group_by": "kind"}
 
 
 def test_a_chart_is_built_changed_moved_and_removed(shop, browser_as):
     builder, api = Poster(browser_as("configurator")), shop("configurator")
-    page = builder.get("/dashboards/chart?type=sale&filter=kind+%3D%3D+'sold'")
+    page = builder.get("/dashboards/chart?type=sold&filter=kind+%3D%3D+'sold'")
     assert "day.quarter" in page.get_data(as_text=True)
     assert "13.75 EUR" in builder.post("/dashboards/chart/preview", **CHOSEN).json["html"]
     wrong = builder.post("/dashboards/chart", **CHOSEN, filter="kind ==")
@@ -230,12 +230,12 @@ def test_renames_and_uses_reach_dashboards_of_both_kinds(shop):
     }
     made = admin.post(API, json={"label": "Mine", "cards": [card]})
     assert made.status_code == 201, made.json
-    used = admin.get("/api/v1/schema/uses/sale?field=amount").json
+    used = admin.get("/api/v1/schema/uses/sold?field=amount").json
     assert used["dashboards"] == ["Mine", "shop"]
     change = [
-        {"op": "rename_option", "type": "sale", "field": "kind", "option": "sold", "to": "done"},
-        {"op": "rename_field", "type": "sale", "field": "kind", "to": "sort"},
-        {"op": "rename_field", "type": "sale", "field": "amount", "to": "paid"},
+        {"op": "rename_option", "type": "sold", "field": "kind", "option": "sold", "to": "done"},
+        {"op": "rename_field", "type": "sold", "field": "kind", "to": "sort"},
+        {"op": "rename_field", "type": "sold", "field": "amount", "to": "paid"},
     ]
     draft = admin.post("/api/v1/schema/drafts", json={"changes": change}).json["id"]
     done = admin.post(f"/api/v1/schema/drafts/{draft}/publish", json={})

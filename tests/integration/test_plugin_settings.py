@@ -17,7 +17,10 @@ from core.records.plugin_settings import (
 from core.records.queries import Query, get_record
 from core.testing.shipped import *  # noqa: F403
 
-DEFAULTS = {"stacking_mode": 2, "stack_needs_other": True}
+DEFAULTS = {
+    "stacking_mode": 2, "stack_needs_other": True, "replay_days": 30, "replay_receipts": 10_000,
+    "floor_rate": "0.0000", "cost_field": "cost",
+}  # fmt: skip
 
 
 def test_settings_have_their_defaults_until_changed(shipped):

@@ -71,6 +71,7 @@ def test_shipped_schemas_give_the_base_records_of_the_contract():
         "unit_price",
         "amount",
         "amount_due",
+        "of_line",
     ]
 
 
