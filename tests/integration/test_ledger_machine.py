@@ -402,7 +402,7 @@ def test_ledger_agrees_with_the_reference_whatever_happens(storage):
         run_state_machine_as_test(
             found,
             settings=settings(
-                max_examples=examples(15),
+                max_examples=examples(8),
                 stateful_step_count=30,
                 deadline=None,
                 phases=[Phase.generate, *([Phase.shrink] if IS_NIGHTLY else [])],

@@ -30,7 +30,7 @@ from core.till.models import certificate
 from tests.integration.till_world import PRODUCTS, fill, line
 
 #: How often the whole server is killed, and how often one of its two workers before that.
-LIVES, WORKERS_A_LIFE = (75, 3) if IS_NIGHTLY else (2, 2)
+LIVES, WORKERS_A_LIFE = (75, 3) if IS_NIGHTLY else (2, 1)
 CLIENTS, MEMBERS = 4, 3
 
 GOLD = {"code": "GOLD", "name": "Gold", "default_rate": "0.95", "points_rate": "0.1",
