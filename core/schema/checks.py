@@ -20,7 +20,6 @@ from core.schema.placerows import PLACE_TYPES, place_type
 from core.schema.printchecks import check_prints
 from core.schema.rights import ACTIONS, Policy
 from core.schema.rulechecks import check_rules, check_stages
-from core.schema.scopes import is_till_scope
 from core.schema.viewchecks import NOT_SORTABLE, listed_names, view_flaws
 from core.schema.yamlnodes import Node
 
@@ -63,8 +62,6 @@ def _check_type_name(draft: Draft, name: str, running: Release) -> None:
     if not TYPE_NAME.fullmatch(name) or len(name) > MAX_TYPE_NAME:
         text = N_("A record type's name is of small letters, digits and single _; not {name}.")
         draft.add(place, "bad_name", text, name=name[:80])
-    if is_till_scope(draft.types, name):
-        draft.add(place, "reserved", N_("The name {name} is taken by the product."), name=name)
     for other in (*running.types.values(), *draft.types.values()):
         is_other = (other.id or other.name) != draft.types[name].id
         if is_other and name in other.former:

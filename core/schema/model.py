@@ -60,7 +60,8 @@ class Field(Model, frozen=True, kw_only=True):
         of: `TYPE.FIELD` of a backlink; the table or backlink field of a rollup.
         take: the field a rollup aggregates.
         how: sum, count, avg, min or max.
-        scope: what a `condition` or `expression` is about: a record type, or `TYPE.TABLE`.
+        scope: what a `condition` or `expression` is about: a record type, `TYPE.TABLE`, or
+            a sale at the till: `till:sale`, `till:line`.
         gives: kind of value that an `expression` must have; empty is any.
         through: the link that a `lookup` reads through; `field` is what it reads there.
         fetch_from: `LINK.FIELD` whose value is taken over when the link is set.

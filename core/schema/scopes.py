@@ -22,10 +22,11 @@ DOCUMENT_TYPES: Mapping[str, Type] = {"audited_at": DATETIME, "audit_seq": NUMBE
 
 VARIABLES: Mapping[str, Type] = {"current_user": TEXT}
 
-#: Scopes of a sale at the till, by name: what each of their names is a record or row of.
+#: Scopes of a sale at the till, by name: what each of their names is a record or row of. The
+#: colon keeps them apart from every record type, whatever a site calls its own.
 TILL_SCOPES: Mapping[str, Mapping[str, str]] = {
-    "sale": {"sale": "order", "member": "member", "card": "card", "store": "store"},
-    "sale_line": {
+    "till:sale": {"sale": "order", "member": "member", "card": "card", "store": "store"},
+    "till:line": {
         "sale": "order",
         "line": "order.lines",
         "member": "member",
@@ -81,8 +82,8 @@ def scope_in(types: Mapping[str, RecordType], name: str) -> Scope:
 def named_scope(types: Mapping[str, RecordType], name: str) -> Scope | None:
     """Return the scope called `TYPE`, or None; `TYPE.TABLE` is one row of a table field.
 
-    The rows inside those rows are `TYPE.TABLE.TABLE`. `sale` and `sale_line` are a sale at
-    the till, where there are orders.
+    The rows inside those rows are `TYPE.TABLE.TABLE`. `till:sale` and `till:line` are a
+    sale at the till, where there are orders.
     """
     type_name, _, path = name.partition(".")
     if is_till_scope(types, name):
@@ -98,7 +99,7 @@ def named_scope(types: Mapping[str, RecordType], name: str) -> Scope | None:
 
 
 def is_till_scope(types: Mapping[str, RecordType], name: str) -> bool:
-    """Return whether a scope is a sale at the till; without orders the names are free."""
+    """Return whether a scope is a sale at the till; there is none without orders."""
     return name in TILL_SCOPES and "order" in types
 
 

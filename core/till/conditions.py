@@ -46,7 +46,7 @@ class SaleConditions:
         """Return whether a condition is true; what it misses, such as a card, is null.
 
         Args:
-            text: a condition of the scope `sale_line`, or of `sale` without `line`.
+            text: a condition of the scope `till:line`, or of `till:sale` without `line`.
             line: the line that it is about.
 
         Raises:
@@ -54,9 +54,9 @@ class SaleConditions:
                 right.
             BudgetExceeded: it would visit too many rows.
         """
-        name, row = "sale", self._row
+        name, row = "till:sale", self._row
         if line is not None:
-            name, row = "sale_line", {**row, "line": str(line.position)}
+            name, row = "till:line", {**row, "line": str(line.position)}
         expression = self._ctx.registry.expression(name, text, "boolean")
         return expression.run(row, self._env) is True
 

@@ -44,7 +44,7 @@ _PARTS = {"text": "text", "number": "decimal"}
 @pages.get("/expressions/scope")
 @page
 def show_scope(ctx: Context) -> ResponseReturnValue:
-    """Answer the fields that conditions over `name` can be built of: TYPE, TYPE.TABLE or `sale`.
+    """Answer the fields that conditions can be built of: over TYPE, TYPE.TABLE or `till:sale`.
 
     Fields of records that it links to stand with a dot, as the language writes them. With
     `use=filter` only those that the reader may see in every record, as finding by them takes.

@@ -21,7 +21,7 @@ fields:
 PRODUCT = "record_type: product\nfields: [{name: code, type: text}]\n"
 MEMBER = "record_type: member\nfields: [{name: name, type: text}]\n"
 RULE = """record_type: rule
-fields: [{name: code, type: text}, {name: when, type: condition, scope: sale_line}]
+fields: [{name: code, type: text}, {name: when, type: condition, scope: till:line}]
 """
 
 
@@ -32,21 +32,28 @@ def release(*texts):
 def test_condition_sees_sale_line_and_member_with_their_links():
     types = release(ORDER, PRODUCT, MEMBER, RULE).types
     text = "line.product.code == 'a' and sale.total > 5 and WEEKDAY(sale.ordered_at) == 2"
-    made = compile_expression(text, named_scope(types, "sale_line"), expect="boolean")
+    made = compile_expression(text, named_scope(types, "till:line"), expect="boolean")
     assert made.paths == {
         "line", "line.product", "line.product.code", "sale", "sale.total", "sale.ordered_at",
     }  # fmt: skip
     every = "ALL(sale.lines, product.code != 'x') and member.name is not empty"
-    assert compile_expression(every, named_scope(types, "sale"), expect="boolean").text == every
-    for scope, wrong in (("sale", "line.amount > 1"), ("sale_line", "card.number == '1'")):
+    assert (
+        compile_expression(every, named_scope(types, "till:sale"), expect="boolean").text == every
+    )
+    for scope, wrong in (("till:sale", "line.amount > 1"), ("till:line", "card.number == '1'")):
         with pytest.raises(ExpressionError):
             compile_expression(wrong, named_scope(types, scope))
 
 
-@pytest.mark.parametrize("name", ["sale", "sale_line"])
-def test_record_type_cannot_have_the_name_of_a_scope_where_there_are_orders(name):
+@pytest.mark.parametrize("name", ["sale", "till", "line"])
+def test_site_may_call_its_own_type_like_a_name_of_the_till(name):
     own = f"record_type: {name}\nfields: [{{name: code, type: text}}]\n"
-    assert named_scope(release(own).types, name).fields["code"].kind == "text"
+    types = release(ORDER, PRODUCT, MEMBER, RULE, own).types
+    assert named_scope(types, name).fields["code"].kind == "text"
+    assert "sale" in named_scope(types, "till:sale").fields
+
+
+def test_scope_of_the_till_is_unknown_without_orders():
     with pytest.raises(SchemaError) as caught:
-        release(ORDER, PRODUCT, own)
-    assert [it.code for it in caught.value.problems] == ["schema.reserved"]
+        release(PRODUCT, RULE)
+    assert [it.code for it in caught.value.problems] == ["schema.unknown"]

@@ -6,7 +6,7 @@
 //
 // `input` is the text control (input or textarea) that holds the expression and is submitted;
 // it gets an "input" event whenever a choice changes its text. `scope` is TYPE, TYPE.TABLE, or
-// `sale` and `sale_line` for a sale at the till.
+// `till:sale` and `till:line` for a sale at the till.
 // After setting `input.value` from outside call `builder.read()`.
 import { ask, element, t } from "./core.js";
 import { pickers } from "./combo.js";
