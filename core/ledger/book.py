@@ -194,6 +194,7 @@ def _of(holders: Sequence[Holder]) -> dict[str, str]:
 
 def _is_one_of(count: int) -> sa.ColumnElement[bool]:
     return sa.or_(
+        sa.false(),  # of none: nobody's, not everybody's
         *(
             sa.and_(
                 account.c.kind == sa.bindparam(f"kind{place}"),
@@ -201,7 +202,7 @@ def _is_one_of(count: int) -> sa.ColumnElement[bool]:
                 account.c.owner_id == sa.bindparam(f"owner{place}"),
             )
             for place in range(count)
-        )
+        ),
     )
 
 

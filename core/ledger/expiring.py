@@ -28,11 +28,16 @@ def last_day(lots: Lots, came: date) -> date | None:
     return date(year, month + 1, end if lots.expiry == "end_of_month" else min(came.day, end))
 
 
-def end_of(day: date, zone: ZoneInfo) -> str:
+def end_of(day: date, zone: ZoneInfo) -> str | None:
     """Return the instant at which a store day ends in its zone, in wire form.
+
+    The calendar's last day, which people write for "never", has no end: None.
 
     >>> end_of(date(2026, 12, 31), ZoneInfo("Asia/Shanghai"))
     '2026-12-31T16:00:00.000000Z'
+    >>> end_of(date.max, ZoneInfo("Asia/Shanghai"))
     """
+    if day == date.max:
+        return None
     following = datetime.combine(day + timedelta(days=1), time(), zone)
     return to_wire(following.astimezone(UTC))

@@ -5,6 +5,7 @@ transaction of its own, under the lock of every other posting. Whoever comes sec
 nothing left, so running it twice does no harm.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from core.clock import to_wire
 from core.context import Context
+from core.errors import Unavailable
 from core.ids import new_id
 from core.jobs.handlers import HANDLERS, Chore, Handlers
 from core.ledger.book import Book, Holder, holder_of
@@ -23,6 +25,8 @@ from core.ledger.models import account, lot
 from core.ledger.moves import Moved
 from core.ledger.posting import Header, perform
 from core.ledger.reckoning import Reckoning
+
+log = logging.getLogger(__name__)
 
 #: How often it is looked, and how many accounts are done at once.
 EVERY, SLICE = timedelta(seconds=10), 200
@@ -48,19 +52,27 @@ def expire(ctx: Context, until: datetime | None = None, *, most: int | None = No
     Args:
         ctx: the product itself.
         until: lots that ended by then; now without it.
-        most: stop after so many accounts and ends.
+        most: stop after so many accounts and ends of which something was written off.
     """
     done, after = 0, ("", "")
     due = to_wire(until or ctx.now)
     while most is None or most > 0:
         with ctx.reading() as connection:
             found = _ended(connection, ctx, due, after, min(SLICE, most or SLICE))
-        for one in found:
-            done += _write_off(ctx, Holder(one.kind, one.unit, one.owner_id), one.expires_at)
-            after = (one.expires_at, one.account_id)
         if not found:
             break
-        most = None if most is None else most - len(found)
+        for one in found:
+            after = (one.expires_at, one.account_id)
+            try:
+                count = _write_off(ctx, Holder(one.kind, one.unit, one.owner_id), one.expires_at)
+            except (Unavailable, sa.exc.SQLAlchemyError):
+                raise
+            except Exception:  # one account must not keep the others' lots
+                log.exception("lots of account %s are not written off", one.account_id)
+                continue
+            done += count
+            # What holds keep is looked at again, and must not keep those behind it waiting.
+            most = most - 1 if most is not None and count else most
     return done
 
 

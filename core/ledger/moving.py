@@ -15,7 +15,7 @@ from core.ledger.book import Book, holder_of
 from core.ledger.models import account, entry, posting
 from core.ledger.moves import Move, Moved, Posted
 from core.ledger.posting import Header, Ref, perform
-from core.ledger.reckoning import EXPIRED, Account, Lot, Reckoning, spend_order
+from core.ledger.reckoning import EXPIRED, Account, Lot, Reckoning, spend_order, stands_for
 
 
 def transfer(  # noqa: PLR0913  each is a part of the posting
@@ -54,7 +54,7 @@ def transfer(  # noqa: PLR0913  each is a part of the posting
     def act(book: Book, reckoning: Reckoning) -> Iterator[Moved]:
         one, other = book.accounts[giver], book.accounts[getter]
         for lot, part in _parts(one, amount, reckoning.at):
-            for category, some in _categories(one, lot, part):
+            for category, some in stands_for(one, lot, part):
                 move = Move(kind, source, category, -some, "moved", unit, lot.id)
                 yield reckoning.move(one, move)
                 ends = None if lot.expires_at is None else datetime.fromisoformat(lot.expires_at)
@@ -96,8 +96,12 @@ def reverse(
     holders = [holder_of(ctx, one.kind, one.owner, one.unit) for one in moves]
 
     def act(book: Book, reckoning: Reckoning) -> list[Moved]:
-        pairs = zip(holders, moves, strict=True)
-        return [reckoning.move(book.accounts[whose], one) for whose, one in pairs]
+        done = []
+        for whose, one in zip(holders, moves, strict=True):
+            is_debt = one.lot is None and one.amount > 0
+            take = reckoning.forgive if is_debt else reckoning.move
+            done.append(take(book.accounts[whose], one))
+        return done
 
     header = Header(
         what, f"reverse:{posting_id}", ref or first, valid_at or ctx.now, posting_id, memo,
@@ -108,7 +112,11 @@ def reverse(
 
 
 def _opposite(connection: Connection, posting_id: str) -> tuple[Ref, list[Move]]:
-    """Return what a posting was for and the moves that take it back, credits first."""
+    """Return what a posting was for and the moves that take it back, in the order they work.
+
+    Debts first, or what goes back to lots would settle them; then other credits; what was
+    taken from no named lot last.
+    """
     head = connection.execute(
         sa.select(posting.c.ref_type, posting.c.ref_id).where(posting.c.id == posting_id)
     ).one_or_none()
@@ -132,7 +140,7 @@ def _opposite(connection: Connection, posting_id: str) -> tuple[Ref, list[Move]]
         for against, amount in why.items()
         if amount
     ]
-    moves.sort(key=lambda move: (move.amount < 0, move.lot is None))
+    moves.sort(key=lambda move: (move.amount < 0, (move.lot is None) == (move.amount < 0)))
     return (head.ref_type, head.ref_id), moves
 
 
@@ -158,20 +166,3 @@ def _parts(one: Account, amount: int | None, at: str) -> list[tuple[Lot, int]]:
             parts.append((lot, part))
             left -= part
     return parts
-
-
-def _categories(one: Account, lot: Lot, amount: int) -> Iterator[tuple[str, int]]:
-    """Yield the categories that a part of a lot stands for, the lot's own first.
-
-    Points of one category that were taken back can have come out of a lot of another, so a
-    lot may have more left than its category's total.
-    """
-    names = [each.name for each in one.kind.categories if not each.uses]
-    names.sort(key=lambda name: name != lot.category)
-    for name in names:
-        part = min(amount, max(0, one.totals.get(name, 0)))
-        if part:
-            amount -= part
-            yield name, part
-    if amount:
-        yield lot.category, amount

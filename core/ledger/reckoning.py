@@ -7,7 +7,7 @@ and the next credit settles it. Every entry has its counter-entry on the program
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -200,6 +200,20 @@ class Reckoning:
                 left -= part
         return Moved(account.id, taken=tuple(taken))
 
+    def forgive(self, account: Account, move: Move) -> Moved:
+        """Take back a debt that a credit is for; what of it was settled since comes as any credit.
+
+        A lot of its own would end later than those the debt was never taken from.
+        """
+        part = min(move.amount, account.owed)
+        if part:
+            self._touch(account)
+            self._book(account, move.category, None, part, move.against)
+        if part == move.amount:
+            return Moved(account.id, settled=part)
+        moved = self.move(account, replace(move, amount=move.amount - part))
+        return replace(moved, settled=moved.settled + part)
+
     def expire(self, account: Account, lots: Iterable[Lot]) -> int:
         """Take what is left of lots that have ended, holds left alone; return how much."""
         taken = 0
@@ -303,9 +317,16 @@ class Reckoning:
         return settled
 
     def _lapse(self, account: Account, lot: Lot, amount: int) -> int:
-        """Take what ended from its lot, as used where the kind has a category for that."""
-        uses = next((one.name for one in account.kind.categories if one.uses), lot.category)
-        self._book(account, uses, lot, -amount, EXPIRED)
+        """Take what ended from its lot, as used where the kind has a category for that.
+
+        No category's total stands against it: time is not refused.
+        """
+        uses = next((one.name for one in account.kind.categories if one.uses), "")
+        parts = [(uses, amount)] if uses else list(stands_for(account, lot, amount))
+        before = self._before[account.id]
+        for category, part in parts:
+            self._book(account, category, lot, -part, EXPIRED)
+            before[category] = before.get(category, 0) - part
         return amount
 
     def _book(
@@ -328,6 +349,23 @@ class Reckoning:
         lot.remaining += amount
         if lot.posting_id != self.posting_id:
             self.touched[lot.id] = lot
+
+
+def stands_for(account: Account, lot: Lot, amount: int) -> Iterator[tuple[str, int]]:
+    """Yield the categories that a part of a lot stands for, the lot's own first.
+
+    What was taken of one category can have come out of a lot of another, so a lot may have
+    more left than its category's total.
+    """
+    names = [each.name for each in account.kind.categories if not each.uses]
+    names.sort(key=lambda name: name != lot.category)
+    for name in names:
+        part = min(amount, max(0, account.totals.get(name, 0)))
+        if part:
+            amount -= part
+            yield name, part
+    if amount:
+        yield lot.category, amount
 
 
 def _lot_of(account: Account, lot_id: str) -> Lot:

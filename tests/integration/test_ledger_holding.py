@@ -6,6 +6,7 @@ import pytest
 
 from core.ledger import errors, expiry, proof
 from core.ledger.holding import find_hold, hold, post_hold, time_out_holds, void_hold
+from core.ledger.models import account
 from core.ledger.moving import reverse, transfer
 from core.ledger.reading import as_of, balance, lots_of, postings_of
 from core.testing.databases import Prepared
@@ -113,6 +114,32 @@ def test_expiry_says_when_the_lot_ended_and_takes_slices(ledger):
     assert stands(ledger).balance == 0
 
 
+def test_expiry_is_not_kept_back_by_what_holds_keep(ledger):
+    now = ledger.clock.now()
+    for number in range(3):
+        ledger.post(points("A", 10, f"h{number}", expires_on=now + DAY))
+        held(ledger, 10, f"h{number}", days=99, owner=f"h{number}")
+    ledger.post(points("A", 10, expires_on=now + 2 * DAY))
+    ledger.clock.move(9 * DAY)
+    assert [expiry.expire(ledger.system(), most=2) for _ in range(2)] == [1, 0]
+    assert stands(ledger).balance == 0
+
+
+def test_expiry_of_others_goes_on_when_an_account_cannot_be_read(ledger, caplog):
+    now = ledger.clock.now()
+    ledger.post(points("A", 10, expires_on=now + DAY))
+    ledger.post(points("A", 10, "m2", expires_on=now + 2 * DAY))
+    broken = account.update().where(account.c.owner_id == "m1")
+    with ledger.db.write() as connection:
+        connection.execute(broken.values(totals="none"))
+    ledger.clock.move(9 * DAY)
+    assert expiry.expire(ledger.system()) == 1
+    assert stands(ledger, "m2").balance == 0
+    assert "are not written off" in caplog.text
+    with ledger.db.write() as connection:
+        connection.execute(broken.values(totals='{"A":10}'))
+
+
 def test_transfer_keeps_ends_and_categories_and_is_taken_back_exactly(ledger):
     now = ledger.clock.now()
     ledger.post(
@@ -166,6 +193,25 @@ def test_reverse_of_a_sale_gives_lots_back_and_is_refused_once_spent(ledger):
     ledger.post(points("R", -1, "m2", against="spent"))
     with pytest.raises(errors.Insufficient):
         reverse(ledger.context(), other.id)
+
+
+def test_reverse_of_a_debt_takes_the_debt_back_and_lets_nothing_end_later(ledger):
+    until = ledger.clock.now() + 9 * DAY
+    first = ledger.post(points("A", 50, expires_on=until))
+    sale = ledger.post(points("R", -70, against="spent"), allow_negative=True)
+    assert (stands(ledger).owed, stands(ledger).available) == (20, -20)
+    reverse(ledger.context(), sale.id)
+    assert (stands(ledger).owed, stands(ledger).totals["R"], stands(ledger).balance) == (0, 0, 50)
+    (left,) = lots_of(ledger.context(), stands(ledger).account_id, live=False)
+    assert (left.id, left.remaining) == (first.moves[0].lot, 50)
+
+
+def test_reverse_of_a_debt_that_was_settled_gives_back_what_settled_it(ledger):
+    sale = ledger.post(points("R", -70, against="spent"), allow_negative=True)
+    ledger.post(points("A", 50))
+    reverse(ledger.context(), sale.id)
+    assert (stands(ledger).owed, stands(ledger).totals["R"], stands(ledger).balance) == (0, 0, 50)
+    assert stands(ledger).available == 50
 
 
 def test_balance_as_of_two_times_does_not_change_later(ledger):

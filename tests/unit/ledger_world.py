@@ -24,4 +24,10 @@ CHANGE = AccountKind(
     cap=10_000,
     categories=(AccountCategory(name="change"),),
 )
-KINDS = {one.name: one for one in (POINTS, CHANGE)}
+#: Nothing of it is used up: what is taken falls off the categories themselves.
+VOUCHERS = AccountKind(
+    name="vouchers",
+    owner="member",
+    categories=(AccountCategory(name="paid"), AccountCategory(name="given")),
+)
+KINDS = {one.name: one for one in (POINTS, CHANGE, VOUCHERS)}

@@ -1,6 +1,6 @@
 """The ledger's arithmetic by hand-made examples."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,7 +9,7 @@ from core.clock import to_wire
 from core.ledger import errors
 from core.ledger.moves import Move, Taken
 from core.ledger.reckoning import Account, Reckoning
-from tests.unit.ledger_world import CHANGE, POINTS, START
+from tests.unit.ledger_world import CHANGE, POINTS, START, VOUCHERS
 
 ZONE = ZoneInfo("Asia/Shanghai")
 DAY = timedelta(days=1)
@@ -143,6 +143,40 @@ def test_reckon_total_below_zero_is_refused_unless_the_category_may():
     reckon(one, points("D", -10))
     with pytest.raises(errors.NegativeCategory):
         reckon(one, points("A", -10))
+
+
+def test_reckon_what_expires_of_a_kind_without_uses_falls_off_what_is_left_of_categories():
+    one = account(VOUCHERS)
+    first = Move("vouchers", "m1", "paid", 50, expires_on=START + DAY)
+    later = Move("vouchers", "m1", "given", 40, expires_on=START + 2 * DAY)
+    (_, kept), _ = reckon(one, first, later)
+    reckon(one, Move("vouchers", "m1", "given", -40))  # out of what ends soonest: the other lot
+    assert one.totals == {"paid": 50, "given": 0}
+    made = Reckoning("p2", START + 3 * DAY, ZONE)
+    assert made.expire(one, one.lots.values()) == 50
+    made.finish()
+    assert (one.balance, one.totals, one.lots[kept.lot].remaining) == (
+        0,
+        {"paid": 0, "given": 0},
+        0,
+    )
+
+
+def test_reckon_what_expires_is_not_refused_for_a_total_below_zero():
+    one = account(VOUCHERS)
+    soon = Move("vouchers", "m1", "paid", 50, available_at=START + DAY, expires_on=START + DAY)
+    reckon(one, soon)
+    reckon(one, Move("vouchers", "m1", "paid", -30), may_owe=True)
+    made = Reckoning("p2", START + 3 * DAY, ZONE)
+    assert made.expire(one, one.lots.values()) == 50
+    made.finish()
+    assert (one.balance, one.owed, one.totals) == (-30, 30, {"paid": -30})
+
+
+def test_reckon_the_last_day_of_the_calendar_is_never():
+    one = account()
+    (moved,), _ = reckon(one, points("A", 10, expires_on=date(9999, 12, 31)))
+    assert one.lots[moved.lot].expires_at is None
 
 
 def test_reckon_cap_says_how_much_fits():
