@@ -32,6 +32,20 @@ _POSTGRESQL = (
     "EXECUTE FUNCTION gx_refuse()",
 )
 
+#: Names of the triggers that are on their tables and refuse.
+_SQLITE_TRIGGERS = (
+    "SELECT name FROM sqlite_master WHERE type = 'trigger' AND instr(name, tbl_name || '_') = 1"
+    " AND instr(sql, 'SELECT RAISE(ABORT,') > 0"
+)
+_POSTGRESQL_TRIGGERS = (
+    "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
+    " JOIN pg_proc ON pg_proc.oid = tgfoid"
+    " WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')"
+    " AND relnamespace = current_schema()::regnamespace"
+    " AND starts_with(tgname, relname || '_')"
+    " AND proname = 'gx_refuse' AND prosrc LIKE ' BEGIN RAISE EXCEPTION%'"
+)
+
 #: Every table made append-only, which `unguarded` looks at.
 _GUARDED: list[sa.Table] = []
 
@@ -65,20 +79,17 @@ def is_append_only(table: sa.Table) -> bool:
 
 
 def unguarded(connection: Connection) -> list[str]:
-    """Return the append-only tables whose triggers are gone or switched off."""
-    if connection.dialect.name == "sqlite":
-        query, wanted = "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger'", 2
-    else:
-        query, wanted = (
-            (
-                "SELECT relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
-                " WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')"
-                " AND relnamespace = current_schema()::regnamespace"
-            ),
-            3,
-        )
-    found = list(connection.execute(sa.text(query)).scalars())
-    return [table.name for table in _GUARDED if found.count(table.name) < wanted]
+    """Return the append-only tables that lack a trigger which is switched on and refuses."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    query = _SQLITE_TRIGGERS if is_sqlite else _POSTGRESQL_TRIGGERS
+    made = _SQLITE if is_sqlite else _POSTGRESQL
+    names = [one.split()[2] for one in made if one.startswith("CREATE TRIGGER")]
+    found = set(connection.execute(sa.text(query)).scalars())
+    return [
+        table.name
+        for table in _GUARDED
+        if not found.issuperset(name.format(table=table.name) for name in names)
+    ]
 
 
 def _same(column: sa.Column[object], erasable: Sequence[str], dialect: str) -> str:

@@ -355,6 +355,8 @@ def _sqlite_engine(url: sa.URL, pool_size: int) -> Engine:
             "cache_size=-16000",
             "mmap_size=268435456",
             "temp_store=MEMORY",
+            # Or what REPLACE puts away would pass the triggers that refuse to delete.
+            "recursive_triggers=ON",
         ):
             driver.execute(f"PRAGMA {pragma}")
         for register in sqlite_functions:

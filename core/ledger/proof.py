@@ -116,18 +116,34 @@ def _posting_problems(connection: Connection, rows: Sequence[Row]) -> Iterator[s
     lots = _of(connection, sa.select(lot), lot.c.posting_id, ids)
     for row in rows:
         place = f"posting {row['id']} ({row['what']}, key {row['key']})"
-        mine = entries.get(row["id"], [])
-        sums: dict[tuple[str, str, str], int] = defaultdict(int)
-        for one in mine:
-            sums[one["kind"], one["unit"], one["why"]] += one["amount"]
-        for (kind, unit, why), total in sums.items():
-            if total:
-                told = f"{kind} in {unit} ({why})"
-                yield f"{place}: its entries of {told} sum to {total}, not to 0"
-        if [one["position"] for one in mine] != list(range(1, len(mine) + 1)):
-            yield f"{place}: an entry is missing"
-        if _digest(row, mine, lots.get(row["id"], [])) != row["hash"]:
-            yield f"{place}: it, an entry or a lot of it was altered"
+        mine, made = entries.get(row["id"], []), lots.get(row["id"], [])
+        yield from _named(place, _of_posting(row, mine, made))
+
+
+def _named(place: str, problems: Iterator[str]) -> Iterator[str]:
+    """Yield problems with the row they are of; that it cannot be read is one of them."""
+    try:
+        for problem in problems:
+            yield f"{place}: {problem}"
+    except (TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
+        yield f"{place}: it or a row of it holds what the ledger never writes ({error})"
+
+
+def _of_posting(row: Row, entries: Sequence[Row], lots: Sequence[Row]) -> Iterator[str]:
+    sums: dict[tuple[str, str, str], int] = defaultdict(int)
+    for one in entries:
+        sums[one["kind"], one["unit"], one["why"]] += one["amount"]
+    for (kind, unit, why), total in sums.items():
+        if total:
+            yield f"its entries of {kind} in {unit} ({why}) sum to {total}, not to 0"
+    if [one["position"] for one in entries] != list(range(1, len(entries) + 1)):
+        yield "an entry is missing"
+    if not any(one["owner_id"] for one in entries):
+        yield "no entry of an owner's account belongs to it"  # so no chain leads over it
+    if any(one["chain"] for one in entries if not one["owner_id"]):
+        yield "an entry of the programme was altered"
+    if _digest(row, entries, lots) != row["hash"]:
+        yield "it, an entry or a lot of it was altered"
 
 
 def _digest(row: Row, entries: Iterable[Row], lots: Iterable[Row]) -> str:
@@ -155,12 +171,19 @@ def _account_problems(connection: Connection, rows: Sequence[Row]) -> Iterator[s
     for row in rows:
         place = f"account {row['id']} ({row['kind']} of {row['owner_type']} {row['owner_id']})"
         if not row["owner_id"]:
-            if row["id"] != programme_id(row["kind"], row["unit"]) or row["chain"] != opened(row):
+            if not _is_programme(row):
                 yield f"account {row['id']} (the programme's {row['kind']}): it was altered"
             continue
         own = {name: rows_of.get(row["id"], []) for name, rows_of in found.items()}
-        for problem in _Fold(row).problems(**own):
-            yield f"{place}: {problem}"
+        yield from _named(place, _Fold(row).problems(**own))
+
+
+def _is_programme(row: Row) -> bool:
+    """Return whether an account of the programme is as it was opened: it keeps no sums."""
+    sums = [row[name] for name in ("balance", "held", "owed", "seq")]
+    kept = (sums, row["totals"], row["known_at"], row["chain"])
+    is_own = row["id"] == programme_id(row["kind"], row["unit"])
+    return is_own and kept == ([0, 0, 0, 0], "{}", row["opened_at"], opened(row))
 
 
 class _Fold:
@@ -202,7 +225,7 @@ class _Fold:
         if seq != self._seq:
             return f"event {self._seq} is missing" if seq > self._seq else "it stands twice"
         take = {"entries": self._take_entries, "hold": self._take_hold, "end": self._take_end}
-        return take[what](rows) or self._overdrawn(rows[0].get("posting_id"))
+        return take[what](rows) or self._overdrawn(rows)
 
     def _take_entries(self, rows: list[Row]) -> str:
         first = rows[0]
@@ -247,10 +270,12 @@ class _Fold:
             return f"hold {one['hold_id']} ended as {one['how']} with another posting"
         return ""
 
-    def _overdrawn(self, posting_id: str | None) -> str:
-        """Return what no sum may be after an event; a posting can be that of a hold."""
-        if self._owed < 0 or any(left < 0 for left in self._left.values()):
+    def _overdrawn(self, rows: list[Row]) -> str:
+        """Return what no sum may be after an event's rows; a posting can be that of a hold."""
+        touched = {row["lot_id"] for row in rows if row.get("lot_id")}
+        if self._owed < 0 or any(self._left[lot_id] < 0 for lot_id in touched):
             return "more was taken from a lot than was in it"
+        posting_id = rows[0].get("posting_id")
         kept: dict[str, int] = defaultdict(int)
         for one in self._open.values():
             if posting_id and self._posted.get(one["id"]) == posting_id:

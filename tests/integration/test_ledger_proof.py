@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from core.appendonly import unguarded
 from core.ledger import proof
+from core.ledger.chaining import POSTING, posting_hash
 from core.ledger.holding import hold, post_hold
 from core.ledger.models import account, entry, lot, posting
 from core.ledger.models import hold as holds
@@ -102,6 +103,16 @@ CHANGES = {
         ["was altered"],
     ),
     "hold_gone": (holds.delete().where(holds.c.key == "h2"), ["held is 5, its events give 0"]),
+    "totals_no_json": (account.update().where(MINE).values(totals="none"), ["never writes"]),
+    "totals_no_object": (account.update().where(MINE).values(totals="[]"), ["never writes"]),
+    "programme": (
+        account.update().where(account.c.owner_id == "").values(owed=4),
+        ["(the programme's points): it was altered"],
+    ),
+    "programme_entry": (
+        entry.update().where(entry.c.seq == 0).values(chain="x"),
+        ["an entry of the programme was altered"],
+    ),
     "last_event": (
         account.update().where(MINE).values(seq=account.c.seq - 1),
         ["number of events is"],
@@ -129,6 +140,40 @@ def test_a_trigger_that_is_gone_is_told(storage):
     }
     with opened(storage) as ledger, ledger.db.write() as connection:
         connection.exec_driver_sql(drop[ledger.db.dialect])
+        assert unguarded(connection) == ["gx_entry"]
+        connection.rollback()
+
+
+def test_a_posting_that_no_chain_leads_over_is_told(storage):
+    """It would answer for whoever posts under its key, and nothing would be posted."""
+    with opened(storage) as ledger:
+        fill(ledger)
+        with ledger.db.write() as connection:
+            row = dict(connection.execute(sa.select(posting).limit(1)).mappings().one())
+            row |= {"id": "forged", "key": "sale:next", "reverses": None}
+            row["hash"] = posting_hash([row[name] for name in POSTING], [], [])
+            connection.execute(posting.insert(), row)
+        told = "no entry of an owner's account belongs to it"
+        assert found(ledger) == [f"posting forged ({row['what']}, key sale:next): {told}"]
+
+
+def test_a_trigger_that_refuses_nothing_is_told(storage):
+    swap = {
+        "sqlite": [
+            "DROP TRIGGER gx_entry_kept",
+            "CREATE TRIGGER gx_entry_kept BEFORE DELETE ON gx_entry BEGIN SELECT 1; END",
+        ],
+        "postgresql": [
+            "CREATE FUNCTION gx_allow() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RETURN OLD; END $$",
+            "DROP TRIGGER gx_entry_kept ON gx_entry",
+            "CREATE TRIGGER gx_entry_kept BEFORE DELETE ON gx_entry FOR EACH ROW"
+            " EXECUTE FUNCTION gx_allow()",
+        ],
+    }
+    with opened(storage) as ledger, ledger.db.write() as connection:
+        for statement in swap[ledger.db.dialect]:
+            connection.exec_driver_sql(statement)
         assert unguarded(connection) == ["gx_entry"]
         connection.rollback()
 
