@@ -58,7 +58,9 @@ def _asking(
 ) -> Callable[[], list[Review]]:
     def ask() -> list[Review]:
         # The thread that asks may be given up, so it has a connection of its own.
-        own = replace(ctx, connection=None, is_writing=False, warnings=[], last=[], pending=None)
+        own = replace(
+            ctx, connection=None, is_writing=False, warnings=[], last=[], ended=[], pending=None
+        )
         with own.reading():
             reviews = list(call(ctx=own, document=document))
         if not all(isinstance(one, Review) for one in reviews):

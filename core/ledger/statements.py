@@ -106,7 +106,9 @@ def entries_of(
     """
     with ctx.reading() as connection:
         row = find_account(ctx, account_id)
+        # The balance is that after the event `seq`; somebody may have posted since it was read.
         mine, left = entry.c.account_id == account_id, row["balance"]
+        mine = sa.and_(mine, entry.c.seq <= row["seq"])
         if after:
             place = _CURSOR.fullmatch(after)
             if place is None:

@@ -10,6 +10,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
+from core.errors import Malformed
+from core.i18n import N_
 from core.ledger.models import SUMS, account, entry, hold, hold_end, lot, posting
 from core.prebuilt import Prebuilt
 
@@ -32,10 +34,21 @@ def write(connection: Connection, rows: Mapping[str, Rows]) -> None:
 
     A row has the values of all columns in the table's order; of `remainders` it is id and
     remaining, of `sums` id and `core.ledger.models.SUMS`.
+
+    Raises:
+        Malformed: a text has a character that JSON carries and databases do not keep.
     """
     given = {name: _encode(each).decode() for name, each in rows.items() if each}
+    if any("\\u0000" in text for text in given.values()) and _has_nul(rows):
+        raise Malformed(N_("The character {char} cannot be stored."), char="U+0000")
     for statement in _writing(connection.dialect, tuple(given)):
         statement.run(connection, given)
+
+
+def _has_nul(rows: Mapping[str, Rows]) -> bool:
+    """Return whether a text has the character of which the sequence in JSON may be."""
+    values = (value for each in rows.values() for row in each for value in row)
+    return any(isinstance(value, str) and "\x00" in value for value in values)
 
 
 @lru_cache(maxsize=64)

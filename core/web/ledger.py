@@ -47,7 +47,7 @@ WHAT_TEXTS = {
     "return": N_("Return of goods"),
     "expire": N_("Expired"),
     "transfer": N_("Moved to another account"),
-    "reverse": N_("Taken back"),
+    "reversal": N_("Taken back"),
     "rebate": N_("Rebate"),
     "gift": N_("Gift"),
     "hold": N_("Reserved amount"),

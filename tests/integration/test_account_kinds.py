@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import SchemaError
 from core.ledger.moves import Move
+from core.ledger.moving import reverse
 from core.ledger.posting import post
 from core.ledger.reading import balance
 
@@ -204,10 +205,13 @@ def test_reports_over_rest_and_on_their_page(site, member):
 def test_statement_of_a_member_says_why_the_balance_is_what_it_is(site, member):
     move(site, member, stamps("given", 8))
     move(site, member, stamps("used", -3, against="spent"), what="sale", key="s1")
+    gone = move(site, member, stamps("given", 1), key="s2")
+    reverse(site.context("system"), gone.id)
     browser = site.browser("clerk")
     assert f"/records/member/{member}/accounts" in browser.get(f"/records/member/{member}").text
     text = browser.get(f"/records/member/{member}/accounts").text
     plain = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
     assert "5 = Given 8 − Lost 0 − Used 3" in plain
     assert "Sale" in plain
+    assert "Taken back" in plain
     assert browser.get(f"/records/member/{member}/accounts?account=x&after=1.1").status_code == 200

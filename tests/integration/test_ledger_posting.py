@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from core.ledger import errors
+from core.errors import Malformed
+from core.ledger import errors, statements
+from core.ledger.book import open_book
 from core.ledger.models import account, entry, lot, posting
 from core.ledger.moves import Move
 from core.ledger.reading import accounts_of, balance, lots_from, lots_of, postings_of
@@ -109,6 +111,59 @@ def test_balance_of_money_is_by_currency(ledger):
         balance(ledger.context(), "small_change", "c1")
     with pytest.raises(errors.UnknownKind):
         ledger.post(Move("stamps", "m1", "A", 1))
+
+
+def test_post_of_nothing_locks_and_writes_nothing(ledger):
+    ledger.post(points("A", 100))
+    ctx = ledger.context()
+    with ctx.writing() as connection:
+        assert not open_book(ctx, connection, [], "k").accounts
+    assert ledger.post().moves == ()
+
+
+def test_text_that_no_database_keeps_is_refused(ledger):
+    with pytest.raises(Malformed, match=r"U\+0000"):
+        ledger.post(points("A", 100), memo="a\0b")
+    kept = ledger.post(points("A", 100), memo="a \\u0000 b", ref=("test", "t"))
+    (row,) = postings_of(ledger.context(), ("test", "t"))
+    assert (row.id, row.memo) == (kept.id, "a \\u0000 b")
+
+
+def test_entries_tell_the_balance_after_each_while_others_post(ledger, monkeypatch):
+    ledger.post(points("A", 100))
+    found = balance(ledger.context(), "points", "m1").account_id
+
+    def find_and_be_late(ctx, account_id):
+        row = find_row(ledger, account_id)
+        ledger.post(points("A", 7))  # somebody else, before the entries are read
+        return row
+
+    monkeypatch.setattr(statements, "find_account", find_and_be_late)
+    lines, _ = statements.entries_of(ledger.context(), found)
+    assert [(one.amount, one.balance) for one in lines] == [(100, 100)]
+    lines, _ = statements.entries_of(ledger.context(), found, after="2.1")
+    assert [(one.amount, one.balance) for one in lines] == [(100, 100)]
+
+
+def find_row(ledger, account_id):
+    with ledger.db.read() as connection:
+        wanted = sa.select(account).where(account.c.id == account_id)
+        return dict(connection.execute(wanted).mappings().one())
+
+
+def test_database_refuses_to_replace_what_was_posted(ledger):
+    ledger.post(points("A", 100), memo="before")
+    columns = [one.name for one in posting.columns]
+    taken = ", ".join("'after'" if one == "memo" else one for one in columns)
+    change = {
+        "sqlite": f"INSERT OR REPLACE INTO gx_posting SELECT {taken} FROM gx_posting",
+        "postgresql": f"INSERT INTO gx_posting SELECT {taken} FROM gx_posting"
+        " ON CONFLICT (id) DO UPDATE SET memo = excluded.memo",
+    }
+    with pytest.raises(sa.exc.DBAPIError), ledger.db.write() as connection:
+        connection.exec_driver_sql(change[ledger.db.dialect])
+    with ledger.db.read() as connection:
+        assert connection.execute(sa.select(posting.c.memo)).scalar_one() == "before"
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,15 @@ class Junk:
         return ["fine"]
 
 
+class Writing:
+    """A plugin that writes where it is asked to look only."""
+
+    @hookimpl
+    def guanxi_review_document(self, ctx: Context) -> Sequence[Review]:
+        with ctx.writing():
+            return [Review("ok", "Wrote.")]
+
+
 @pytest.fixture
 def looking(world: World) -> Looking:
     looking = Looking()
@@ -105,6 +114,15 @@ def test_same_content_is_looked_at_once(world: World, looking: Looking) -> None:
     update_record(world.ctx(LIN), "rule", other, {"rate": "0.5"}, version=None)
     assert rows(review_record(world.ctx(LIN), "rule", other)) == [["None", "0.5000", "effective"]]
     assert len(looking.seen) == 4
+
+
+def test_what_a_plugin_writes_does_not_end_its_caller(world: World) -> None:
+    world.hooks.register_plugin("writing", Writing())
+    record_id, _ = submitted(world)
+    ctx, ended = world.ctx(LIN), list[bool]()
+    ctx.ended.append(ended.append)
+    assert review_record(ctx, "rule", record_id)[0]["title"] == "Wrote."
+    assert ended == []
 
 
 def test_proposals_are_reviewed_as_they_would_be(world: World, looking: Looking) -> None:
