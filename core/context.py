@@ -142,6 +142,9 @@ class Context:
     def writing(self, *, durable: bool = False) -> Iterator[Connection]:
         """Yield the write transaction under way, or a new one that commits at the end.
 
+        Args:
+            durable: is for money and votes: whichever it is, its commit waits for the disk.
+
         Raises:
             ReleaseChanged: another release is in force than the one this context was made with.
             Forbidden: somebody sees as another person.
@@ -149,6 +152,8 @@ class Context:
         if self.actor.viewer:
             raise Forbidden
         if self.is_writing and self.connection is not None:
+            if durable:
+                self.db.ask_durable(self.connection)
             yield self.connection
             return
         outer, is_committed = self.connection, False

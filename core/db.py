@@ -5,6 +5,7 @@ Readers see one snapshot (`BEGIN`); writers on SQLite take the write lock at onc
 without waiting. Tables of the product itself are declared on `metadata`.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +27,10 @@ metadata = sa.MetaData()
 
 #: Seconds a writer waits for another before the caller is told to try again.
 BUSY_SECONDS = 5
+
+#: Where a pooled connection of SQLite keeps whether its commits wait for the disk, and whether
+#: somebody asked for that within the transaction under way.
+_DURABLE, _ASKED = "gx_durable", "gx_asked_durable"
 
 _SQLITE_BUSY = ("database is locked", "database table is locked")
 
@@ -104,14 +109,37 @@ class Database:
         try:
             with self._immediate.connect() as writer:
                 _set_durable(writer, durable)
+                writer.info[_ASKED] = False
                 with writer.begin():
                     if opening:
                         opening(writer)
                     yield writer
+                if writer.info[_ASKED]:
+                    self._sync_log()
         except _TOLD as error:
             raise _told(error) from error
         finally:
             self._writer.release()
+
+    def ask_durable(self, connection: Connection) -> None:
+        """Have whoever opened the write transaction under way wait for the disk after its commit.
+
+        It is for money that moves in a transaction begun for something else: SQLite cannot be
+        told within one, so its log is brought to the disk before `write` returns.
+        """
+        if self.is_sqlite:
+            connection.info[_ASKED] = not connection.info.get(_DURABLE, False)
+
+    def _sync_log(self) -> None:
+        log = os.path.realpath(self.url.database or "") + "-wal"
+        try:
+            number = os.open(log, os.O_RDWR)
+        except FileNotFoundError:
+            return  # in memory, or a journal that commits wait for anyway
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
@@ -314,9 +342,9 @@ def briefly(connection: Connection) -> Iterator[None]:
 
 def _set_durable(connection: Connection, durable: bool) -> None:
     """Have the next commit wait for the disk or not, where that changes."""
-    if connection.info.get("gx_durable", False) != durable:
+    if connection.info.get(_DURABLE, False) != durable:
         say(connection, f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        connection.info["gx_durable"] = durable
+        connection.info[_DURABLE] = durable
 
 
 def is_busy(error: OperationalError) -> bool:

@@ -1,6 +1,9 @@
 """The ledger in a database: postings, balances, lots, keys and what the database refuses."""
 
+import os
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +13,7 @@ from core.ledger import errors, statements
 from core.ledger.book import open_book
 from core.ledger.models import account, entry, lot, posting
 from core.ledger.moves import Move
+from core.ledger.posting import post
 from core.ledger.reading import accounts_of, balance, lots_from, lots_of, postings_of
 from core.testing.databases import Prepared
 from tests.integration.ledger_world import install, opened, points
@@ -149,6 +153,47 @@ def find_row(ledger, account_id):
     with ledger.db.read() as connection:
         wanted = sa.select(account).where(account.c.id == account_id)
         return dict(connection.execute(wanted).mappings().one())
+
+
+@pytest.fixture
+def synced(ledger, monkeypatch):
+    """Return a list that gets the numbers of files brought to the disk."""
+    numbers, fsync = [], os.fsync
+
+    def watched(opened):
+        numbers.append(os.fstat(opened).st_ino)
+        fsync(opened)
+
+    monkeypatch.setattr("core.db.os.fsync", watched)
+    return numbers
+
+
+def durability(connection):
+    return connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+
+def test_money_posted_in_a_transaction_begun_for_something_else_waits_for_the_disk(ledger, synced):
+    ctx = ledger.context()
+    with ctx.writing():
+        post(ctx, [points("A", 1)], what="test", key="k", ref=("t", "t"), valid_at=ctx.now)
+        assert synced == []
+    log = [Path(f"{ledger.db.url.database}-wal").stat().st_ino] if ledger.db.is_sqlite else []
+    assert synced == log
+    with ctx.writing():  # what was asked for is not asked for again
+        pass
+    with suppress(ZeroDivisionError), ctx.writing(), ctx.writing(durable=True):
+        raise ZeroDivisionError
+    with ctx.writing():
+        pass
+    assert synced == log
+
+
+def test_money_posted_in_a_transaction_of_its_own_waits_as_the_database_does(ledger, synced):
+    ctx = ledger.context()
+    with ctx.writing(durable=True) as connection:
+        post(ctx, [points("A", 1)], what="test", key="k", ref=("t", "t"), valid_at=ctx.now)
+        assert not ledger.db.is_sqlite or durability(connection) == 2
+    assert synced == []
 
 
 def test_database_refuses_to_replace_what_was_posted(ledger):
