@@ -27,6 +27,15 @@ def product(quantity: Decimal, price: Decimal, digits: int) -> Decimal:
     return (quantity * price).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
 
 
+def money(value: Decimal, digits: int) -> str:
+    """Return an amount as text with the digits of its currency.
+
+    >>> money(Decimal(0), 2), money(Decimal("1E+2"), 0)
+    ('0.00', '100')
+    """
+    return f"{value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
+
+
 def plain(value: Decimal) -> str:
     """Return a decimal as text without an exponent.
 

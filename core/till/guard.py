@@ -9,10 +9,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from core.businesstime import is_zone
 from core.context import Context
-from core.errors import Invalid
+from core.errors import Invalid, Problem
 from core.extension.hooks import Hooks
 from core.extension.hookspecs import Change, hookimpl
+from core.i18n import N_
 from core.records.loading import read_only
 from core.records.stored import whole_record
 from core.till import certificates
@@ -56,11 +58,13 @@ def booking(priced: dict[str, Any], made: dict[str, Any]) -> Iterator[Booking]:
 
 
 class TillGuard:
-    """Gives the till's orders their certificate and keeps them as they are."""
+    """Gives the till's orders their certificate, keeps them as they are, and stores fit to sell."""
 
     @hookimpl
     def guanxi_before_save(self, ctx: Context, change: Change) -> None:
         """Certify what the till writes; refuse what would change or imitate it."""
+        if change.record_type == "store":
+            _check_zone(change)
         if change.record_type != "order":
             return
         own = _booking.get()
@@ -72,6 +76,20 @@ class TillGuard:
                 raise OrderFixed
         else:
             _refuse_imitation(ctx, change)
+
+
+def _check_zone(change: Change) -> None:
+    """Refuse a store whose day nobody could tell.
+
+    Raises:
+        Invalid: there is no such time zone.
+    """
+    name = change.values.get("time_zone")
+    if name is not None and not is_zone(str(name)):
+        text = N_("There is no time zone {zone}; write it like Asia/Shanghai.")
+        raise Invalid(
+            problems=[Problem("time_zone", "store.unknown_time_zone", text, {"zone": name})]
+        )
 
 
 def _refuse_imitation(ctx: Context, change: Change) -> None:

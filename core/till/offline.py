@@ -16,13 +16,13 @@ from sqlalchemy.engine import Connection
 
 from core.clock import to_wire
 from core.context import Context
-from core.errors import Conflict, Invalid, Problem, UserError, problem_body
-from core.i18n import N_, translate
+from core.errors import Conflict, Invalid, Problem, UserError, problem_body, told
+from core.i18n import N_
 from core.policies.access import access
 from core.till.certificates import canonical, hash_of
 from core.till.models import entry, terminal
 from core.till.reading import Reader, read_return, read_sale
-from core.till.returning import number_of, take_back
+from core.till.returning import number_of, require_rights, take_back
 from core.till.selling import commit, price
 
 Json = Mapping[str, Any]
@@ -31,6 +31,7 @@ Json = Mapping[str, Any]
 MOST_ENTRIES, MOST_SEQUENCE = 500, 10**9
 
 _LONGEST = 40
+_KINDS = ("sale", "return")
 
 
 class SequenceReused(Conflict):
@@ -147,16 +148,13 @@ def _book_next(ctx: Context, name: str) -> bool:
 def _book(ctx: Context, name: str, sequence: int, body: dict[str, Any]) -> None:
     kind = body.pop("kind", "sale")
     known = body.pop("audit_seq", None)
-    if (
-        kind not in {"sale", "return"}
-        or isinstance(known, bool)
-        or not isinstance(known, int | None)
-    ):
+    if kind not in _KINDS or isinstance(known, bool) or not isinstance(known, int | None):
         text = N_("Use sale or return, and the audit number that the till knew.")
         raise Invalid(problems=[Problem("kind", "till.entry", text)])
     if kind == "return":
         sale_id = _sale_of(ctx, name, body.pop("of", None))
         given_back = read_return(body)
+        require_rights(ctx, sale_id, given_back, is_offline=True)
         number = number_of(ctx, sale_id, given_back)
         with ctx.writing(durable=True) as connection:
             if _take_turn(connection, name, sequence):
@@ -207,11 +205,11 @@ def _note(
 def _refuse(ctx: Context, name: str, sequence: int, refusal: UserError) -> None:
     """Keep why an entry was not booked, and let the next one have its turn."""
     problems = [problem_body(one, ctx.locale) for one in refusal.problems]
-    text = translate(refusal.text, ctx.locale).format_map(refusal.params)
-    told = {"code": refusal.code, "message": text, "problems": problems}
+    text = told(refusal.text, ctx.locale, refusal.params)
+    answer = {"code": refusal.code, "message": text, "problems": problems}
     with ctx.writing() as connection:
         if _take_turn(connection, name, sequence):
-            _note(connection, name, sequence, "refused", told)
+            _note(connection, name, sequence, "refused", answer)
 
 
 def _told(ctx: Context, name: str, numbers: Sequence[int]) -> dict[str, Any]:

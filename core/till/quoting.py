@@ -3,24 +3,35 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
+from core.businesstime import is_zone
 from core.clock import zone
 from core.context import Context
-from core.errors import Forbidden, Problem
+from core.errors import told
 from core.extension.sales import Goods, Sale, SaleLine, StoreFacts
-from core.i18n import N_, translate
+from core.i18n import N_
 from core.policies.access import access
 from core.records.inforce import audit_seq
-from core.till.amounts import plain, product, share
+from core.till import rights
+from core.till.amounts import money, plain, product, share
 from core.till.certificates import certificate_of
 from core.till.goods import find_goods, find_member, find_store
-from core.till.reading import Asked, AskedLine, Reader
+from core.till.reading import (
+    TOO_MANY_DIGITS,
+    Asked,
+    AskedLine,
+    Reader,
+    has_more_digits,
+)
 
 #: A till's clock may be this much behind before its sale counts as backdated, or ahead.
 SKEW = timedelta(minutes=2)
+
+#: Digits that a price of one may have whatever the currency: list prices are kept with them.
+PRICE_DIGITS = 2
 
 #: Categories of points that every answer names.
 POINTS = ("A", "B", "C", "D", "E")
@@ -48,21 +59,19 @@ def quote(ctx: Context, asked: Asked, *, is_order: bool = False) -> Quoted:
         Invalid: store, products or member are unknown, or amounts not right; all at once.
         UserError: a plugin refuses, such as a card that is lost.
     """
-    require_rights(ctx, asked)
+    access(ctx, "order").require("create")
+    needed = _needed(ctx, asked)
+    rights.require(ctx, needed)
     with ctx.reading():
         sale = _sale(ctx, asked, is_order=is_order)
         ctx.hooks.at_till(ctx, "guanxi_before_quote", sale=sale)
+        needed += [("store", "create"), *_overridden(sale.lines)]
+        rights.require_for(ctx, lambda: rights.order_of(ctx, sale), needed)
     return Quoted(sale, certificate_of(sale))
 
 
-def require_rights(ctx: Context, asked: Asked) -> None:
-    """Refuse whoever may not sell, or not with these discounts and at this time.
-
-    Raises:
-        Forbidden: a right is missing; the problem names it.
-    """
-    rights = access(ctx, "order")
-    rights.require("create")
+def _needed(ctx: Context, asked: Asked) -> list[rights.Needed]:
+    """Return the rights beside selling that discounts and an instant of one's own need."""
     needed = []
     if asked.known_seq is not None:
         # Whoever hands in what was sold without a line hands in the past.
@@ -72,18 +81,16 @@ def require_rights(ctx: Context, asked: Asked) -> None:
     for at, line in enumerate(asked.lines):
         if line.other_discount or (line.other_rate is not None and line.other_rate != 1):
             needed.append((f"lines.{at}", "till.discount"))
-    missing = [(path, right) for path, right in needed if not rights.may(right)]
-    if missing:
-        raise _missing(missing)
+    return needed
 
 
-def _missing(missing: Sequence[tuple[str, str]]) -> Forbidden:
-    text = N_("This needs the right {right}.")
-    return Forbidden(
-        problems=[
-            Problem(path, "till.no_right", text, {"right": right}) for path, right in missing
-        ]
-    )
+def _overridden(lines: Sequence[SaleLine]) -> list[rights.Needed]:
+    """Return the right that prices off the list need, once for each line."""
+    return [
+        (f"lines.{line.position - 1}.unit_price", "till.override_price")
+        for line in lines
+        if line.unit_price != line.goods.list_price
+    ]
 
 
 def _sale(ctx: Context, asked: Asked, *, is_order: bool) -> Sale:
@@ -93,6 +100,9 @@ def _sale(ctx: Context, asked: Asked, *, is_order: bool) -> Sale:
     store = find_store(ctx, asked.store)
     if store is None:
         reader.refuse("store", "till.unknown_store", N_("There is no such store."))
+    elif not is_zone(store.time_zone):
+        text = N_("The store's time zone {zone} does not exist.")
+        reader.refuse("store", "till.time_zone", text, zone=store.time_zone)
     goods = find_goods(ctx, [line.product for line in asked.lines])
     member = find_member(ctx, asked.member) if asked.member else None
     if asked.member and member is None:
@@ -104,8 +114,10 @@ def _sale(ctx: Context, asked: Asked, *, is_order: bool) -> Sale:
             reader.refuse(path, "till.unknown_product", text, code=line.product)
     reader.finish()
     assert store is not None  # noqa: S101  refused above
-    lines = _lines(ctx, reader, store, asked.lines, goods)
+    lines = _lines(reader, store, asked.lines, goods)
+    _check_payments(reader, store, asked)
     reader.finish()
+    rights.require(ctx, _overridden(lines))
     at = asked.at or ctx.now
     return Sale(
         store=store,
@@ -134,14 +146,8 @@ def _store_day(store: StoreFacts, at: datetime) -> Any:
 
 
 def _lines(
-    ctx: Context,
-    reader: Reader,
-    store: StoreFacts,
-    asked: Sequence[AskedLine],
-    goods: dict[str, Goods],
+    reader: Reader, store: StoreFacts, asked: Sequence[AskedLine], goods: dict[str, Goods]
 ) -> list[SaleLine]:
-    may_override = access(ctx, "order").may("till.override_price")
-    overridden: list[tuple[str, str]] = []
     made = []
     for at, line in enumerate(asked):
         found, path = goods[line.product], f"lines.{at}."
@@ -150,8 +156,11 @@ def _lines(
             text = N_("The product {code} has no price.")
             reader.refuse(path + "unit_price", "till.no_price", text, code=line.product)
             continue
-        if line.unit_price is not None and price != found.list_price and not may_override:
-            overridden.append((path + "unit_price", "till.override_price"))
+        digits = max(PRICE_DIGITS, store.digits)
+        if price != found.list_price:
+            _check_digits(reader, path + "unit_price", price, digits)
+        if line.other_discount is not None:
+            _check_digits(reader, path + "other_discount", line.other_discount, store.digits)
         amount = product(line.quantity, price, store.digits)
         if line.other_discount is not None and line.other_discount > amount:
             text = N_("At most {max}.")
@@ -166,16 +175,26 @@ def _lines(
                 position=at + 1,
                 goods=found,
                 quantity=line.quantity,
-                unit_price=price,
+                unit_price=price.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP),
                 list_amount=amount,
                 other_rate=rate,
                 after_others=left,
                 amount_due=left,
             )
         )
-    if overridden:
-        raise _missing(overridden)
     return made
+
+
+def _check_payments(reader: Reader, store: StoreFacts, asked: Asked) -> None:
+    """Note payments with more digits than there is money of in the store."""
+    for at, (_, amount) in enumerate(asked.payments):
+        _check_digits(reader, f"payments.{at}.amount", amount, store.digits)
+    _check_digits(reader, "keep_change", asked.keep_change, store.digits)
+
+
+def _check_digits(reader: Reader, path: str, amount: Decimal, digits: int) -> None:
+    if has_more_digits(amount, digits):
+        reader.refuse(path, "field.too_many_digits", TOO_MANY_DIGITS, digits=digits)
 
 
 def _other_rate(line: AskedLine, amount: Decimal) -> Fraction:
@@ -209,14 +228,15 @@ def totals(sale: Sale) -> dict[str, str]:
     listed = sum((line.list_amount for line in sale.lines), Decimal(0))
     others = sum((line.after_others for line in sale.lines), Decimal(0))
     due = sale.total_due
-    return {
-        "list_amount": plain(listed),
-        "other_discount": plain(listed - others),
-        "member_discount": plain(others - due),
-        "amount_due": plain(due),
-        "points_paid": plain(sale.points_paid),
-        "payable": plain(due - sale.points_paid),
+    sums = {
+        "list_amount": listed,
+        "other_discount": listed - others,
+        "member_discount": others - due,
+        "amount_due": due,
+        "points_paid": sale.points_paid,
+        "payable": due - sale.points_paid,
     }
+    return {name: money(amount, sale.store.digits) for name, amount in sums.items()}
 
 
 def _card(sale: Sale) -> dict[str, Any] | None:
@@ -248,9 +268,7 @@ def _line(line: SaleLine, locale: str) -> dict[str, Any]:
 
 
 def _step(step: dict[str, Any], locale: str) -> dict[str, Any]:
-    params = step.get("params", {})
-    text = translate(step["text"], locale).format_map(params)
-    return {**step, "text": text}
+    return {**step, "text": told(step["text"], locale, step.get("params", {}))}
 
 
 def _fraction_text(rate: Fraction) -> str:

@@ -27,8 +27,11 @@ MOST_QUANTITY, MOST_PRICE = Decimal(1_000_000), Decimal(10_000_000)
 #: Points that one sale may spend.
 MOST_POINTS = 10**9
 
-#: Digits after the point of a quantity.
-QUANTITY_DIGITS = 3
+#: Digits after the point of a quantity, and of money before its currency is known.
+QUANTITY_DIGITS = MONEY_DIGITS = 3
+
+#: Problems that are told of one request.
+MOST_TOLD = 1_000
 
 _LONGEST = 100
 _LONGEST_NUMBER = 40
@@ -84,8 +87,9 @@ class Reader:
     problems: list[Problem] = field(default_factory=list)
 
     def refuse(self, path: str, code: str, text: str, /, **params: Any) -> None:
-        """Note one problem."""
-        self.problems.append(Problem(path, code, text, params))
+        """Note one problem; of a request that is wrong all over not every one."""
+        if len(self.problems) < MOST_TOLD:
+            self.problems.append(Problem(path, code, text, params))
 
     def finish(self) -> None:
         """Refuse the request if anything was wrong.
@@ -129,7 +133,10 @@ class Reader:
     def amount(
         self, value: Any, path: str, *, most: Decimal, digits: int, positive: bool = True
     ) -> Decimal | None:
-        """Return an exact decimal above zero (or not below it), or None when it is none."""
+        """Return an exact decimal above zero (or not below it), or None when it is none.
+
+        It is the same however it was written: `1`, `1.000` and `"1.0"` are one number.
+        """
         number = _decimal(value)
         if number is None:
             self.refuse(path, "field.wrong_type", N_("This must be a number."))
@@ -141,11 +148,10 @@ class Reader:
         if number > most:
             self.refuse(path, "field.too_large", N_("At most {max}."), max=f"{most:f}")
             return None
-        if number != round(number, digits):
-            text = N_("At most {digits} digits after the point.")
-            self.refuse(path, "field.too_many_digits", text, digits=digits)
+        if has_more_digits(number, digits):
+            self.refuse(path, "field.too_many_digits", TOO_MANY_DIGITS, digits=digits)
             return None
-        return number
+        return tidy(number)
 
     def whole(self, value: Any, path: str, *, most: int) -> int:
         """Return a whole number from zero on; 0 when it is none."""
@@ -168,11 +174,35 @@ class Reader:
         return None
 
 
+#: What is said of money with more digits than its currency has.
+TOO_MANY_DIGITS = N_("At most {digits} digits after the point.")
+
+
+def has_more_digits(number: Decimal, digits: int) -> bool:
+    """Return whether a number has more digits after the point, zeros at its end aside.
+
+    >>> has_more_digits(Decimal("1.500"), 1), has_more_digits(Decimal("1.05"), 1)
+    (False, True)
+    """
+    return number != round(number, digits)
+
+
+def tidy(number: Decimal) -> Decimal:
+    """Return a number without zeros at its end, sign of a zero or exponent.
+
+    >>> tidy(Decimal("1.500")), tidy(Decimal("1E+2")), tidy(Decimal("-0.00"))
+    (Decimal('1.5'), Decimal('100'), Decimal('0'))
+    """
+    whole = number.to_integral_value()
+    return (whole.quantize(Decimal(1)) if number == whole else number.normalize()) + 0
+
+
 def _decimal(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
     text = str(value)
-    if len(text) > _LONGEST_NUMBER or not text.isascii():
+    # Python reads digits of every script, and `_` between them; people mistype them.
+    if len(text) > _LONGEST_NUMBER or not text.isascii() or "_" in text:
         return None
     try:
         number = Decimal(text.strip())
@@ -196,7 +226,7 @@ def read_sale(body: Json, *, is_order: bool) -> Asked:
         verification=reader.text(body, "verification"),
         member=reader.text(body, "member"),
         lines=_lines(reader, body.get("lines")),
-        spend_points=reader.whole(body.get("spend_points") or 0, "spend_points", most=MOST_POINTS),
+        spend_points=_spend_points(reader, body.get("spend_points")),
         payments=_payments(reader, body.get("payments")),
         keep_change=_keep_change(reader, body.get("keep_change")),
         certificate=reader.text(body, "certificate"),
@@ -234,13 +264,15 @@ def _line(reader: Reader, row: Json, path: str) -> AskedLine | None:
     )
     price = discount = None
     if row.get("unit_price") is not None:
-        price = reader.amount(row["unit_price"], path + "unit_price", most=MOST_PRICE, digits=2)
+        price = reader.amount(
+            row["unit_price"], path + "unit_price", most=MOST_PRICE, digits=MONEY_DIGITS
+        )
     if row.get("other_discount") is not None:
         discount = reader.amount(
             row["other_discount"],
             path + "other_discount",
             most=MOST_PRICE * MOST_QUANTITY,
-            digits=2,
+            digits=MONEY_DIGITS,
             positive=False,
         )
     rate = None if row.get("other_rate") is None else _rate(reader, row["other_rate"], path)
@@ -273,17 +305,26 @@ def _payments(reader: Reader, value: Any) -> tuple[tuple[str, Decimal], ...]:
         reader.keys(row, frozenset({"method", "amount"}), path)
         method = reader.text(row, "method", required=True, path=path)
         amount = reader.amount(
-            row.get("amount"), path + "amount", most=MOST_PRICE * MOST_QUANTITY, digits=2
+            row.get("amount"),
+            path + "amount",
+            most=MOST_PRICE * MOST_QUANTITY,
+            digits=MONEY_DIGITS,
         )
         if method and amount is not None:
             made.append((method, amount))
     return tuple(made)
 
 
+def _spend_points(reader: Reader, value: Any) -> int:
+    return 0 if value is None else reader.whole(value, "spend_points", most=MOST_POINTS)
+
+
 def _keep_change(reader: Reader, value: Any) -> Decimal:
     if value is None:
         return Decimal(0)
-    found = reader.amount(value, "keep_change", most=MOST_PRICE, digits=2, positive=False)
+    found = reader.amount(
+        value, "keep_change", most=MOST_PRICE, digits=MONEY_DIGITS, positive=False
+    )
     return Decimal(0) if found is None else found
 
 
@@ -301,6 +342,12 @@ class AskedReturn:
     at: datetime | None = None
     method: str = "cash"
     reason: str = ""
+
+
+def _position(line: int | str) -> int | str:
+    """Return a line's position where it is one, written as a number or text; else its row's id."""
+    text = str(line)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < _LONGEST else line
 
 
 def read_return(body: Json) -> AskedReturn:
@@ -328,7 +375,7 @@ def read_return(body: Json) -> AskedReturn:
             row.get("quantity"), path + "quantity", most=MOST_QUANTITY, digits=QUANTITY_DIGITS
         )
         if quantity is not None:
-            lines.append((int(line) if str(line).isdecimal() else line, quantity))
+            lines.append((_position(line), quantity))
     asked = AskedReturn(
         tuple(lines),
         preview is True,

@@ -17,6 +17,9 @@ from core.records.counters import next_number
 #: Numbers drawn at once by one process for one store and day.
 BLOCK = 20
 
+#: Blocks that a process keeps; the longest drawn are forgotten.
+MOST_BLOCKS = 500
+
 _lock = threading.Lock()
 _drawn: dict[tuple[str, str, date], Iterator[int]] = {}
 
@@ -34,11 +37,14 @@ def receipt_number(ctx: Context, store: StoreFacts, on: date) -> str:
 
 
 def _draw(db: Database, store: StoreFacts, on: date) -> int:
-    """Draw a block, forget those of other days, and return its first number."""
+    """Draw a block and return its first number."""
     with db.write() as connection:
         first = next_number(connection, f"till.receipt:{store.id}:{on:%Y%m%d}", count=BLOCK)
     mine = _key(db, store, on)
+    _drawn.pop(mine, None)
     _drawn[mine] = iter(range(first + 1, first + BLOCK))
+    while len(_drawn) > MOST_BLOCKS:
+        del _drawn[next(iter(_drawn))]
     return first
 
 

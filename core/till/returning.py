@@ -8,6 +8,7 @@ would do and takes it back, so what it shows is what will happen.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -17,18 +18,18 @@ import sqlalchemy as sa
 
 from core.clock import zone
 from core.context import Context
-from core.errors import Forbidden, NotFound, Problem
+from core.errors import NotFound
 from core.extension.sales import Return, ReturnLine
 from core.i18n import N_
-from core.ids import is_id
+from core.ids import is_id, new_id
 from core.policies.access import access
 from core.records.children import read_rows
 from core.records.idempotency import Answer, find_known, run_once
 from core.records.operations import create_record
 from core.records.queries import get_record
 from core.records.stored import whole_record
-from core.till import certificates
-from core.till.amounts import plain, product, share
+from core.till import certificates, rights
+from core.till.amounts import money, plain, product, share
 from core.till.errors import NotReturnable
 from core.till.goods import store_of
 from core.till.guard import booking
@@ -37,6 +38,9 @@ from core.till.reading import AskedReturn, Reader
 from core.till.receipts import receipt_number
 
 Record = Mapping[str, Any]
+
+#: What the answer says of the order written, which a preview takes back.
+_OF_ORDER = frozenset({"id", "no", "version"})
 
 
 class _Previewed(Exception):
@@ -67,12 +71,13 @@ def preview_return(ctx: Context, sale_id: str, asked: AskedReturn) -> dict[str, 
     try:
         _taken_back(ctx, sale_id, asked)
     except _Previewed as previewed:
-        return previewed.body
+        return {key: value for key, value in previewed.body.items() if key not in _OF_ORDER}
 
 
 def _taken_back(ctx: Context, sale_id: str, asked: AskedReturn) -> NoReturn:
     with ctx.writing():
-        raise _Previewed(take_back(ctx, sale_id, asked, ""))
+        # A number of nobody's, so that previews at once do not wait for each other.
+        raise _Previewed(take_back(ctx, sale_id, asked, new_id()))
 
 
 def give_back(
@@ -106,20 +111,30 @@ def number_of(ctx: Context, sale_id: str, asked: AskedReturn) -> str:
     return receipt_number(ctx, store, on)
 
 
-def require_rights(ctx: Context, sale_id: str, asked: AskedReturn) -> None:
+def require_rights(
+    ctx: Context, sale_id: str, asked: AskedReturn, *, is_offline: bool = False
+) -> None:
     """Refuse whoever may not see the sale, or take returns, or at this time.
+
+    Args:
+        ctx: who takes the return.
+        sale_id: the sale.
+        asked: what the till sent.
+        is_offline: a till hands it in that had no line.
 
     Raises:
         NotFound: the sale is not there for this actor.
         Forbidden: a right is missing.
     """
-    rights = access(ctx, "order")
-    rights.require("create")
+    access(ctx, "order").require("create")
     get_record(ctx, "order", sale_id, fields=("id",))
-    if asked.at is not None and asked.at < ctx.now - SKEW and not rights.may("till.backdate"):
-        text = N_("This needs the right {right}.")
-        right = {"right": "till.backdate"}
-        raise Forbidden(problems=[Problem("at", "till.no_right", text, right)])
+    needed: list[rights.Needed] = []
+    if is_offline:
+        needed = [("", "till.offline")]
+    elif asked.at is not None and asked.at < ctx.now - SKEW:
+        needed = [("at", "till.backdate")]
+    rights.require(ctx, needed)
+    rights.require_for(ctx, lambda: _main(ctx, sale_id), needed)
 
 
 def _main(ctx: Context, sale_id: str) -> Record:
@@ -128,13 +143,14 @@ def _main(ctx: Context, sale_id: str) -> Record:
 
 
 def take_back(ctx: Context, sale_id: str, asked: AskedReturn, number: str) -> dict[str, Any]:
-    """Book a return in the transaction under way and return its answer; a preview too."""
+    """Book a return in the transaction under way and return its answer.
+
+    A preview is the same; whoever asked for it takes the transaction back.
+    """
     giving_back = _begin(ctx, sale_id, asked)
     ctx.hooks.at_till(ctx, "guanxi_before_return", giving_back=giving_back)
     ctx.hooks.at_till(ctx, "guanxi_before_refund", giving_back=giving_back)
     body = _answer(giving_back)
-    if asked.preview:
-        return body
     made = {"at": giving_back.at.isoformat(), "no": number, "sale": sale_id}
     priced = {"sale": sale_id, **body}
     with booking(priced, made) as own:
@@ -155,10 +171,11 @@ def _begin(ctx: Context, sale_id: str, asked: AskedReturn) -> Return:
         if sale["kind"] != "sale":
             raise NotReturnable
         sold = _sold(sale, _earlier(ctx, sale_id))
+    at = asked.at or ctx.now
+    _check_instant(ctx, sale, at)
     found = certificates.find(ctx, sale_id)
     certificate = {} if found is None else {**msgspec.json.decode(found["priced"]), **found}
     store = store_of(ctx, sale["store"])
-    at = asked.at or ctx.now
     lines = _lines(
         asked, sold, {one["line"]: one for one in certificate.get("lines", ())}, store.digits
     )
@@ -180,6 +197,20 @@ def _begin(ctx: Context, sale_id: str, asked: AskedReturn) -> Return:
         method=asked.method,
         refunded={one.position: one.refunded for one in sold},
     )
+
+
+def _check_instant(ctx: Context, sale: Record, at: datetime) -> None:
+    """Refuse a return that is still to come, or of before the sale.
+
+    Raises:
+        Invalid: points would end, or come back, at a time that is not so.
+    """
+    reader = Reader()
+    if at > ctx.now + SKEW:
+        reader.refuse("at", "till.future", N_("A return cannot be in the future."))
+    elif at < sale["ordered_at"] - SKEW:
+        reader.refuse("at", "till.before_sale", N_("A return cannot be before its sale."))
+    reader.finish()
 
 
 def _earlier(ctx: Context, sale_id: str) -> list[Record]:
@@ -283,7 +314,7 @@ def _answer(giving_back: Return) -> dict[str, Any]:
         "refund": plain(giving_back.refund),
         "claw_back": {name: giving_back.clawed.get(name, 0) for name in ("A", "B", "C", "E")},
         "F": giving_back.bought,
-        "F_price": plain(giving_back.bought_price),
+        "F_price": money(giving_back.bought_price, giving_back.store.digits),
         "lots": giving_back.restored,
         "notes": giving_back.notes,
     }

@@ -8,7 +8,7 @@ from core.context import Context
 from core.extension.sales import Sale
 from core.records.idempotency import Answer, find_known, run_once
 from core.records.operations import create_record
-from core.till.amounts import plain
+from core.till.amounts import money, plain
 from core.till.certificates import priced_body
 from core.till.errors import CertificateMismatch, TooMuchChange, Underpaid
 from core.till.guard import booking
@@ -82,8 +82,8 @@ def commit(ctx: Context, asked: Asked, priced: Priced) -> dict[str, Any]:
         "no": number,
         "version": order["version"],
         **answer(quoted, ctx.locale),
-        "change": plain(change - sale.keep_change),
-        "kept_change": plain(sale.keep_change),
+        "change": money(change - sale.keep_change, sale.store.digits),
+        "kept_change": money(sale.keep_change, sale.store.digits),
     }
 
 
@@ -135,7 +135,7 @@ def _change(sale: Sale) -> Decimal:
     """
     if not sale.payments:
         if sale.keep_change:
-            raise TooMuchChange(most="0")
+            raise TooMuchChange(most=money(Decimal(0), sale.store.digits))
         return Decimal(0)
     paid = sum((one["amount"] for one in sale.payments), Decimal(0))
     cash = sum((one["amount"] for one in sale.payments if one["method"] == CASH), Decimal(0))

@@ -38,9 +38,8 @@ def price_sale(ctx: Context, sale: Sale) -> None:
 
 def price_lines(sale: Sale, settings: Mapping[str, Any], found: Sequence[Resolution]) -> None:
     """Price the lines at the rates that were found, or without benefit where none were."""
-    sale.terms[PLUGIN] = {name: settings[name] for name in _PRICING} | {
-        "audit_seq": sale.audit_seq
-    }
+    # What was known is no part of it: an approval of something else changes no certificate.
+    sale.terms[PLUGIN] = {name: settings[name] for name in _PRICING}
     digits = sale.store.digits
     if sale.card is None or not sale.card.is_good:
         stacking, steps = Stacking(settings["stacking_mode"]), (without_benefit(sale.card),)
