@@ -19,7 +19,8 @@ from core.testing.shipped import *  # noqa: F403
 
 DEFAULTS = {
     "stacking_mode": 2, "stack_needs_other": True, "replay_days": 30, "replay_receipts": 10_000,
-    "floor_rate": "0.0000", "cost_field": "cost",
+    "floor_rate": "0.0000", "cost_field": "cost", "stack_at_threshold": True,
+    "non_join": "best_of",
 }  # fmt: skip
 
 

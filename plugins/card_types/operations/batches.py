@@ -54,6 +54,13 @@ class BatchApproved(Conflict):
     text = N_("An approved batch is not changed; make another one.")
 
 
+class BatchMade(Conflict):
+    """Cards of the batch exist, so it cannot be as if it had never been."""
+
+    code = "card_types.batch_made"
+    text = N_("{made} cards of this batch are made; cancel the cards instead.")
+
+
 def check_draft(ctx: Context, change: Change) -> None:
     """Keep the serials of a batch out of people's hands, and what is approved as it is.
 
@@ -78,6 +85,8 @@ def check_batch(ctx: Context, document: Document) -> None:
         Invalid: the card type is not in force.
     """
     values = document.values
+    if values.get("status") == "void":
+        return
     most = plugin_settings(ctx, "card_types")["batch_most"]
     if values["count"] > most:
         raise TooMany(most=most)
@@ -87,10 +96,16 @@ def check_batch(ctx: Context, document: Document) -> None:
 def reserve_serials(ctx: Context, document: Document) -> None:
     """Reserve the serials of an approved batch, under the counter's lock.
 
+    A voided batch gives back what it reserved, as long as none of its cards was made.
+
     Raises:
+        BatchMade: it is voided, and cards of it exist.
         Exhausted: fewer serials are left than cards are to be made.
         Conflict: what `check_batch` raises.
     """
+    if document.values.get("status") == "void":
+        _refuse_made(ctx, document.record_id)
+        return
     key = counter_of(document.values["card_type"])
     with ctx.writing() as connection:
         next_number(connection, key, count=0)  # from here on nobody else takes one
@@ -112,15 +127,14 @@ def go_on(ctx: Context, event: Event) -> None:
 
 def make_slice(ctx: Context, batch_id: str) -> int:
     """Make at most `SLICE` cards of a batch that is in force; return how many."""
-    batch, card = table(ctx, "card_batch").c, table(ctx, "card").c
+    batch = table(ctx, "card_batch").c
     locked = sa.select(*batch).where(batch.id == batch_id).with_for_update(key_share=True)
     with ctx.writing() as connection:
         found = [row._asdict() for row in query(ctx, locked)]
         if not found or found[0]["status"] != "effective":
             return 0
         mine = found[0]
-        counted = sa.select(sa.func.count().label("many")).where(card.batch == batch_id)
-        left = mine["count"] - query(ctx, counted)[0].many
+        left = mine["count"] - _made(ctx, batch_id)
         _, numbering, store_code = _numbering(ctx, mine)
         serials = _free(ctx, mine, numbering, store_code, mine["serial_from"], mine["serial_to"])
         same = {name: mine[name] for name in ("card_type", "store")}
@@ -133,6 +147,21 @@ def make_slice(ctx: Context, batch_id: str) -> int:
         if made and left > made:
             emit_event(connection, NEXT, {"type": "card_batch", "id": batch_id})
     return made
+
+
+def _refuse_made(ctx: Context, batch_id: str) -> None:
+    """Refuse when cards of a batch exist; no slice of it is made until the transaction ends."""
+    batch = table(ctx, "card_batch").c
+    query(ctx, sa.select(batch.id).where(batch.id == batch_id).with_for_update(key_share=True))
+    made = _made(ctx, batch_id)
+    if made:
+        raise BatchMade(made=made)
+
+
+def _made(ctx: Context, batch_id: str) -> int:
+    """Return how many cards of a batch exist, deleted ones too."""
+    counted = sa.select(sa.func.count().label("many"))
+    return int(query(ctx, counted.where(table(ctx, "card").c.batch == batch_id))[0].many)
 
 
 def _free_run(ctx: Context, values: Record) -> tuple[int, int]:

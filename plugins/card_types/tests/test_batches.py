@@ -116,3 +116,24 @@ def test_batch_has_a_limit_and_keeps_what_was_approved(shipped, store):
     assert shipped.approve("card_batch", batch["id"])["serial_to"] == 5
     with pytest.raises(Conflict, check=coded("card_types.batch_approved")):
         shipped.change("clerk", "card_batch", batch["id"], count=3)
+
+
+def test_batch_of_which_nothing_was_made_is_voided_and_frees_its_serials(shipped, store):
+    card_type = make_type(shipped, serial_to=9)
+    batch = approved(shipped, store, card_type, 9)
+    assert shipped.void("card_batch", batch["id"])["state"] == "approved"
+    voided = shipped.get("card_batch", batch["id"])
+    assert (voided["status"], voided["serial_from"], voided["serial_to"]) == ("void", 1, 9)
+    tell(shipped, batch)
+    assert serials(shipped, batch) == []
+    assert shipped.create("clerk", "card", card_type=card_type, store=store)["serial"] == 1
+
+
+def test_batch_whose_cards_exist_is_not_voided(shipped, store):
+    card_type = make_type(shipped)
+    batch = approved(shipped, store, card_type, 6)
+    tell(shipped, batch)
+    assert shipped.void("card_batch", batch["id"])["state"] == "apply_blocked"
+    assert shipped.get("card_batch", batch["id"])["status"] == "effective"
+    tell(shipped, batch, batches.NEXT)
+    assert serials(shipped, batch) == [1, 2, 3, 4, 5, 6]

@@ -51,12 +51,14 @@ def complete_document(ctx: Context, change: Change) -> None:
 
 
 def check_release(ctx: Context, document: Document) -> None:
-    """Refuse a document that is over or whose card types are not in force.
+    """Refuse a document that is over or whose card types are not in force, unless it is voided.
 
     Raises:
         OutOfDate: its last day is over.
         CardTypeNotEffective: it names card types that are not in force.
     """
+    if document.values["status"] == "void":
+        return
     if _is_over(ctx, document.values):
         raise OutOfDate(day=str(document.values["effective_to"]))
     columns = table(ctx, "card_type").c

@@ -18,7 +18,7 @@ from plugins.discount_rules.rules.pricing import WHOLE, Stacking, plain_rate, pr
 from plugins.discount_rules.rules.resolution import Moment, Resolution, RuleIndex
 
 #: The settings that prices depend on.
-_PRICING = ("stacking_mode", "stack_needs_other")
+_PRICING = ("stacking_mode", "stack_needs_other", "stack_at_threshold", "non_join")
 
 
 def price_sale(ctx: Context, sale: Sale) -> None:
@@ -58,6 +58,8 @@ def stacking_of(settings: Mapping[str, Any], card_type: Mapping[str, Any]) -> St
         card_type.get("stack_start"),
         card_type.get("stack_rate"),
         settings["stack_needs_other"],
+        settings["stack_at_threshold"],
+        settings["non_join"],
     )
 
 

@@ -166,7 +166,7 @@ def _turn_interval(params: Mapping[str, Any]) -> str:
 
 def _turn_examples(params: Mapping[str, Any]) -> str:
     found = params["inversion"]
-    return examples((found.inside, found.price_inside), (found.below, found.price_below))
+    return examples((found.inside, found.price_inside), (found.over, found.price_over))
 
 
 def _jump_examples(params: Mapping[str, Any]) -> str:

@@ -37,6 +37,8 @@ def line_terms(
         "needs_other": stacking.needs_other,
         "start": None if start is None else exact(start)[2],
         "stack": None if rate is None else exact(rate)[2],
+        "at_start": stacking.at_start,
+        "non_join": stacking.non_join,
         "digits": digits,
         "rule": rule,
     }
@@ -44,6 +46,8 @@ def line_terms(
 
 def reproduce(terms: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
     """Return (amount due, member rate) of a line, computed from its terms alone.
+
+    Terms of before say nothing of `at_start` and `non_join`, which had one value then.
 
     >>> reproduce({"mode": 2, "needs_other": True, "start": "0.8", "stack": "0.95", "digits": 2,
     ...            "list": "200.00", "other": "0.85", "rate": "0.9", "joins": True})
@@ -59,6 +63,8 @@ def reproduce(terms: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
             None if start is None else Decimal(start),
             None if stack is None else Decimal(stack),
             terms["needs_other"],
+            terms.get("at_start", True),
+            terms.get("non_join", "best_of"),
         ),
         joins_stacking=terms["joins"],
         digits=terms["digits"],

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from typing import Literal
 
 #: Control parameter E3: multiply always, or stack from a threshold on.
 MULTIPLY, THRESHOLD = 1, 2
+
+#: What a rule that does not join stacking gives where other discounts are: the lower of both
+#: prices, the member price alone, or the price that the other discounts leave.
+NonJoin = Literal["best_of", "member", "other"]
 
 #: Numerator, denominator, and how people write it.
 Exact = tuple[int, int, str]
@@ -24,19 +29,23 @@ WHOLE = Decimal(1)
 
 @dataclass(frozen=True, slots=True)
 class Stacking:
-    """How member rates meet other discounts: E3 and the card type's two rates.
+    """How member rates meet other discounts: E3, its settings and the card type's two rates.
 
     Attributes:
         mode: `MULTIPLY` (E3 = 1) or `THRESHOLD` (E3 = 2).
         start: other discounts must leave at least this; None: the card type never stacks.
         rate: the fraction taken on top of other discounts.
         needs_other: without another discount nothing stacks.
+        at_start: stacking begins at `start` exactly, rather than above it.
+        non_join: what a rule that does not join gives where other discounts are.
     """
 
     mode: int
     start: Decimal | None = None
     rate: Decimal | None = None
     needs_other: bool = True
+    at_start: bool = True
+    non_join: NonJoin = "best_of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +113,14 @@ def _products(
     has_other = other[0] != other[1]
     if not has_other and (stacking.needs_other or not joins or stacking.mode == MULTIPLY):
         return (member,)
+    if not joins and stacking.non_join != "best_of":
+        return (member if stacking.non_join == "member" else other,)
     if joins and stacking.mode == MULTIPLY:
         return (_times(other, member),)
     if joins and stacking.start is not None:
         start_above, start_below, _ = exact(stacking.start)
-        if other[0] * start_below >= start_above * other[1]:
+        beyond = other[0] * start_below - start_above * other[1]
+        if beyond > 0 or (beyond == 0 and stacking.at_start):
             return (_times(other, _ONE if stacking.rate is None else exact(stacking.rate)), member)
     return (other, member)
 

@@ -67,10 +67,11 @@ class Rule:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """Return what people are told of it, made once: number, line from 1 on, rate, days."""
+        """Return what people are told of it, made once: number, version, line from 1 on, rate."""
         if self._facts is None:
             self._facts = {
                 "no": self.no,
+                "audit_seq": self.audit_seq,
                 "line": self.line + 1,
                 "level": self.level,
                 "rate": f"{self.rate:f}",

@@ -52,24 +52,36 @@ class Benefit:
             return None
         start, rate = Fraction(stacking.start), Fraction(stacking.rate or 1)
         # At 1 there is no other discount to stack upon, unless that counts too.
-        never = rate >= 1 or start > 1 or (start == 1 and stacking.needs_other)
+        at_one = stacking.at_start and not stacking.needs_other
+        never = rate >= 1 or start > 1 or (start == 1 and not at_one)
         return None if never else (start, rate)
+
+    def stacked(self, other: Fraction, rate: Fraction) -> Fraction:
+        """Return what is paid when `other` is left and stacks at `rate`, as it does above t."""
+        return min(other * rate, Fraction(self.rate))
+
+    @property
+    def loses_rate(self) -> bool:
+        """Return whether any promotion takes the member rate away, so that it costs more."""
+        return not self.joins and self.stacking.non_join == "other" and self.rate < 1
 
 
 @dataclass(frozen=True, slots=True)
 class Inversion:
-    """Promotions that leave between `above` and `below` cost more than one that leaves `below`.
+    """Promotions that leave between `above` and `below` cost more than one that leaves more.
 
     Attributes:
-        inside: an example of d in the open interval; `price_inside` what `EXAMPLE` costs then,
-            `price_below` what it costs at the interval's end.
+        inside: an example of d in the open interval; `price_inside` what `EXAMPLE` costs then.
+        over: an example of a smaller promotion that costs less, `price_over`: the interval's
+            end, or close above it where that end is inside too.
     """
 
     above: Fraction
     below: Fraction
     inside: Fraction
+    over: Fraction
     price_inside: Decimal
-    price_below: Decimal
+    price_over: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +89,7 @@ class Jump:
     """A change of d by at most `NEARBY` that moves the price by more than `GREATEST_JUMP`.
 
     Attributes:
-        at: where it is; prices of `EXAMPLE` there and at `near`, which lies close below.
+        at: where it is; prices of `EXAMPLE` there and at `near`, which lies close by.
         by: the greatest relative change there within `NEARBY`.
     """
 
@@ -90,20 +102,28 @@ class Jump:
 
 @dataclass(frozen=True, slots=True)
 class BelowFloor:
-    """Promotions that leave from `least` to below `most` bring the price under the floor."""
+    """Promotions that leave from `least` to below `most` bring the price under the floor.
+
+    `least` itself does not where it is a starting rate above which stacking begins.
+    """
 
     least: Fraction
     most: Fraction
 
 
 def inversion(benefit: Benefit) -> Inversion | None:
-    """Return where a deeper promotion costs the member more: (t·s, t) when v > t·s, else None.
+    """Return where a deeper promotion costs the member more, or None.
+
+    That is (t·s, t) when v > t·s, and (v, 1) where any promotion takes the member rate away.
 
     >>> found = inversion(Benefit(Decimal("0.9"), Stacking(2, Decimal("0.8"), Decimal("0.95")),
     ...                           joins=True))
-    >>> str(found.inside), str(found.price_inside), str(found.price_below)
+    >>> str(found.inside), str(found.price_inside), str(found.price_over)
     ('79/100', '158.00', '152.00')
     """
+    if benefit.loses_rate:
+        least, over = Fraction(benefit.rate), Fraction(1)
+        return _inversion(benefit, least, over, _just_below(over, least), over)
     threshold = benefit.threshold
     if threshold is None:
         return None
@@ -111,8 +131,10 @@ def inversion(benefit: Benefit) -> Inversion | None:
     least = start * rate
     if Fraction(benefit.rate) <= least:
         return None
-    inside = _just_below(start, least)
-    return Inversion(least, start, inside, benefit.example(inside), benefit.example(start))
+    inside, over = _just_below(start, least), start
+    if not benefit.stacking.at_start:
+        over = _just_above(start, min(benefit.paid(inside) / rate, Fraction(1)))
+    return _inversion(benefit, least, start, inside, over)
 
 
 def jumps(benefit: Benefit) -> list[Jump]:
@@ -122,23 +144,29 @@ def jumps(benefit: Benefit) -> list[Jump]:
     constant, which a change of d by 1 % never moves by more; so only t and 1 can jump.
     """
     found: list[Jump] = []
+    if benefit.loses_rate and 1 - Fraction(benefit.rate) > GREATEST_JUMP:
+        near = _just_below(Fraction(1), 1 - NEARBY, 3)
+        return [_jump(benefit, Fraction(1), near, 1 - Fraction(benefit.rate))]
     threshold = benefit.threshold
     if threshold is None:
         return found
-    start, _rate = threshold
+    start, rate = threshold
     under = min(start, Fraction(benefit.rate))
-    drop = 1 - benefit.paid(start) / under
+    drop = 1 - benefit.stacked(start, rate) / under
     if drop > GREATEST_JUMP:
         near = _just_below(start, start * (1 - NEARBY))
+        if not benefit.stacking.at_start:
+            near = _just_above(start, min(start / (1 - NEARBY), Fraction(1)))
         found.append(_jump(benefit, start, near, drop))
     if start < 1 and benefit.stacking.needs_other:
         alone = benefit.paid(Fraction(1))
         # On the stacked piece the price falls with d, so its nearest low end is the lowest.
         low = max(start, 1 - NEARBY)
-        drop = 1 - min(benefit.paid(low), benefit.paid(1 - NEARBY)) / alone
+        drop = 1 - min(benefit.stacked(low, rate), benefit.paid(1 - NEARBY)) / alone
         if drop > GREATEST_JUMP:
             near = _just_below(Fraction(1), low, 3)
-            if 1 - benefit.paid(near) / alone <= GREATEST_JUMP:
+            is_stacked = benefit.paid(low) == benefit.stacked(low, rate)
+            if 1 - benefit.paid(near) / alone <= GREATEST_JUMP and is_stacked:
                 near = low
             found.append(_jump(benefit, Fraction(1), near, drop))
     return found
@@ -171,6 +199,13 @@ def never_binds(benefit: Benefit) -> bool:
     return Fraction(benefit.rate) <= start * rate
 
 
+def _inversion(
+    benefit: Benefit, above: Fraction, below: Fraction, inside: Fraction, over: Fraction
+) -> Inversion:
+    prices = benefit.example(inside), benefit.example(over)
+    return Inversion(above, below, inside, over, *prices)
+
+
 def _jump(benefit: Benefit, at: Fraction, near: Fraction, by: Fraction) -> Jump:
     return Jump(at, near, benefit.example(at), benefit.example(near), by)
 
@@ -183,3 +218,13 @@ def _just_below(end: Fraction, least: Fraction, places: int = 2) -> Fraction:
         if found > least:
             return found
     return (end + least) / 2
+
+
+def _just_above(begin: Fraction, most: Fraction, places: int = 2) -> Fraction:
+    """Return the number with few places that is nearest above `begin` and below `most`."""
+    for digits in range(places, _MOST_PLACES + 1):
+        step = Fraction(1, 10**digits)
+        found = ((begin / step).__floor__() + 1) * step
+        if found < most:
+            return found
+    return (begin + most) / 2

@@ -127,6 +127,19 @@ def test_document_for_a_card_type_not_in_force_is_not_put_in_force(shipped):
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("goods")
+def test_document_whose_card_type_or_days_are_gone_can_still_be_voided(shipped, gold):
+    over = make_rule(shipped, gold, line(), effective_to="2026-03-12")["id"]
+    other = make_rule(shipped, gold, line(targets=["loreal"]))["id"]
+    for each in (over, other):
+        assert shipped.approve("discount_rule", each)["status"] == "effective"
+    shipped.clock.move(timedelta(days=3))
+    assert shipped.void("discount_rule", over)["state"] == "approved"
+    assert shipped.void("card_type", gold)["state"] == "approved"
+    assert shipped.void("discount_rule", other)["state"] == "approved"
+    assert shipped.get("discount_rule", other)["status"] == "void"
+
+
 def test_stacking_follows_the_settings_at_the_next_request(shipped):
     values = {"stack_start": Decimal("0.8"), "stack_rate": Decimal("0.95")}
     settings = plugin_settings(shipped.context("cashier"), "discount_rules")

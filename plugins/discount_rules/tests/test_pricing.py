@@ -63,6 +63,32 @@ def test_voided_document_brings_the_earlier_back_and_keeps_its_past(shop):
     assert shop.rates("OLAY-1", at=held) == [("0.8", "B")]
 
 
+def test_trace_names_the_version_of_each_rule_that_won_or_lost(shop):
+    first = shop.audit(("brand", "olay", "0.9"), no="A")
+    second = shop.audit(("brand", "olay", "0.8"), no="B")
+    shop.shipped.void("discount_rule", second["id"])
+    steps = shop.quote(("OLAY-1",)).lines[0].trace
+    named = [(it["params"]["no"], it["params"]["audit_seq"]) for it in steps[:2]]
+    assert named == [("A", first["audit_seq"]), ("B", second["audit_seq"])]
+
+
+def test_settings_decide_at_the_threshold_and_for_rules_that_do_not_join(shop):
+    shop.audit(("product", "OLAY-2", "0.9", {"joins_stacking": False}))
+    lines = [("LOR-1", "200.00", "0.80"), ("OLAY-2", "200.00", "0.95")]
+
+    def due(**settings):
+        shop.shipped.set("discount_rules", **settings)
+        found = shop.quote(*lines)
+        again = [reproduce(it.terms["discount_rules"])[0] for it in found.lines]
+        assert again == [it.amount_due for it in found.lines]
+        return [str(amount) for amount in again]
+
+    assert due() == ["152.00", "180.00"]
+    assert due(stack_at_threshold=False) == ["160.00", "180.00"]
+    assert due(non_join="other") == ["160.00", "190.00"]
+    assert due(stack_at_threshold=True, non_join="member") == ["152.00", "180.00"]
+
+
 CASES = {
     "rule": (("OLAY-1", "200.00", "0.85"), {}, "161.50", "0.95",
              ["rule", "price"], "min(200.00 * 0.85 * 0.95, 200.00 * 0.95) = 161.50"),

@@ -1,6 +1,7 @@
 """Terms reproduce prices bit for bit, and prices keep their bounds (I17, I18)."""
 
 import json
+from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 
@@ -45,13 +46,27 @@ def test_threshold_mode_equals_its_closed_form(amount, other, rate, start, stack
     assert due(amount, other, rate, stacking) == wanted
 
 
-@given(amounts, others, rates, stackings, st.sampled_from([0, 2, 3]))
-def test_terms_reproduce_the_price_bit_for_bit(amount, other, rate, stacking, digits):
+ways = st.tuples(st.booleans(), st.sampled_from(["best_of", "member", "other"]))
+
+
+@given(amounts, others, rates, stackings, st.sampled_from([0, 2, 3]), ways)
+def test_terms_reproduce_the_price_bit_for_bit(amount, other, rate, stacking, digits, way):
+    at_start, non_join = way
+    stacking = replace(stacking, at_start=at_start, non_join=non_join)
     amount = round_half_up(Fraction(amount), digits)
     made = price(amount, other_rate=other, member_rate=rate, stacking=stacking, digits=digits)
     terms = line_terms(amount, other, Resolution(rate, None, ()), stacking, digits, None)
     again, found = reproduce(json.loads(json.dumps(terms)))
     assert (str(again), found) == (str(made.amount_due), rate)
+
+
+def test_terms_of_before_the_settings_reproduce_what_they_meant_then():
+    terms = line_terms(
+        Decimal("200.00"), Fraction("0.8"), Resolution(Decimal("0.9"), None, ()),
+        Stacking(THRESHOLD, Decimal("0.8"), Decimal("0.95")), 2, None,
+    )  # fmt: skip
+    del terms["at_start"], terms["non_join"]
+    assert reproduce(terms)[0] == Decimal("152.00")
 
 
 def test_what_does_not_follow_from_the_terms_is_named():

@@ -127,6 +127,37 @@ def test_price_says_by_which_formula(case):
     assert (str(found.amount_due), found.formula) == (amount, formula)
 
 
+SETTINGS = [
+    # (at the start, what a rule that does not join gives, d, joins, amount due)
+    (True, "best_of", "0.80", True, "152.00"),
+    (False, "best_of", "0.80", True, "160.00"),
+    (False, "best_of", "0.801", True, "152.19"),
+    (False, "best_of", "0.79", True, "158.00"),
+    (False, "best_of", "1", True, "180.00"),
+    (True, "best_of", "0.95", False, "180.00"),
+    (True, "best_of", "0.70", False, "140.00"),
+    (True, "member", "0.70", False, "180.00"),
+    (True, "other", "0.95", False, "190.00"),
+    (True, "member", "1", False, "180.00"),
+    (True, "other", "1", False, "180.00"),
+    (True, "other", "0.85", True, "161.50"),
+]
+
+
+@pytest.mark.parametrize("mode", [MULTIPLY, THRESHOLD])
+@pytest.mark.parametrize("case", SETTINGS)
+def test_price_follows_the_settings_for_the_start_and_for_rules_that_do_not_join(case, mode):
+    at_start, non_join, other, joins, amount = case
+    if mode == MULTIPLY and joins:
+        amount = str(due(amount=Decimal(200), other=Decimal(other), member=Decimal("0.90"),
+                         stacking=Stacking(MULTIPLY)))  # fmt: skip
+    stacking = Stacking(
+        mode, Decimal("0.80"), Decimal("0.95"), at_start=at_start, non_join=non_join
+    )
+    sale = {"amount": Decimal(200), "member": Decimal("0.90"), "stacking": stacking}
+    assert str(due(**sale, other=Decimal(other), joins=joins)) == amount
+
+
 def test_price_rounds_once_per_line():
     sale = {"amount": Decimal("29.97"), "other": Decimal("0.85"), "member": Decimal("0.95")}
     assert due(**sale, stacking=Stacking(1)) == Decimal("24.20")
