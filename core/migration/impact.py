@@ -249,6 +249,8 @@ def _links_to(other: RecordType, record_type: RecordType, name: str) -> Iterator
         taken = any(it.type == record_type.name and it.value == name for it in one.options_from)
         reads = one.through in own and one.field == name and own[one.through] == record_type.name
         reads = reads or (other.name == record_type.name and one.through == name)
+        offered = one.offers == name and one.of.partition(".")[0] == record_type.name
+        reads = reads or offered
         if one.of == of or taken or reads or (other.name == record_type.name and one.of == name):
             yield "links", f"{other.name}.{one.name}"
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from core.expression.types import Scope
 from core.i18n import N_
 from core.schema.cascades import cascading_scope
+from core.schema.choicechecks import TEXT_TYPES, check_choices, check_offers, check_options_when
 from core.schema.draft import Draft
 from core.schema.fieldtypes import FieldError, field_type, field_type_names
 from core.schema.filetypes import FILE_TYPES, is_media_range, size_in_bytes
@@ -14,7 +15,7 @@ from core.schema.model import DOCUMENT_FIELDS, SYSTEM_FIELDS, Field, RecordType
 from core.schema.peopletypes import DEPARTMENTS, SINGLE_LINKS
 from core.schema.rowchecks import check_column
 from core.schema.scopes import TILL_SCOPES, column_scope, named_scope, row_scope, tables_of
-from core.schema.texttypes import check_characters, compile_pattern
+from core.schema.texttypes import compile_pattern
 from core.schema.writtentypes import UNMASKED
 from core.schema.yamlnodes import Node
 
@@ -52,10 +53,6 @@ _COUNTER = re.compile(r"\{0+\}")
 _DATE_PART = re.compile(r"\{(?!0+\})([^{}]*)\}")
 _DATE_PARTS = frozenset({"yyyy", "yy", "mm", "dd"})
 _NEEDED_PARTS = {"never": (), "yearly": ("y",), "monthly": ("y", "mm"), "daily": ("y", "mm", "dd")}
-#: Fields whose values can be the choices of another field.
-TEXT_TYPES = frozenset({"text", "sequence", "barcode", "select", "email", "phone"})
-MAX_OPTIONS = 1_000
-MAX_OPTION = 100
 
 
 def check_fields(draft: Draft, record_type: RecordType) -> None:
@@ -131,7 +128,7 @@ def _check_field(
     _check_relation(draft, field, node, scope)
     for check in _FIELD_CHECKS:
         check(draft, field, node)
-    _check_choices(draft, field, node, scope)
+    check_choices(draft, field, node, scope)
     _check_computed(draft, field, node, scope)
 
 
@@ -239,70 +236,6 @@ def _check_files(draft: Draft, field: Field, node: Node) -> None:
         draft.add(node.at("default"), "not_for_type", text)
 
 
-def _check_choices(draft: Draft, field: Field, node: Node, scope: Scope) -> None:
-    if field.type not in {"select", "multi_select"}:
-        return
-    if field.options_from:
-        _check_sources(draft, field, node, scope)
-    elif not field.options:
-        draft.add(node, "missing", N_("“{key}” is missing."), key="options")
-    if len(field.options) > MAX_OPTIONS:
-        draft.add(
-            node.at("options"), "too_many", N_("At most {limit} entries."), limit=MAX_OPTIONS
-        )
-    seen: set[str] = set()
-    for at, option in enumerate(field.options):
-        place = node.at("options", at, "value")
-        if option.value in seen:
-            draft.add(place, "duplicate", N_("{name} stands twice."), name=option.value[:80])
-        seen.add(option.value)
-        _check_option(draft, option.value, place)
-
-
-def _check_options_when(draft: Draft, field: Field, node: Node, scope: Scope) -> None:
-    values = {option.value for option in field.options}
-    for value, text in field.options_when.items():
-        place = node.at("options_when", value)
-        if value not in values:
-            draft.add_unknown(place, "option", value, values)
-        draft.expression(place, text, scope)
-
-
-def _check_sources(draft: Draft, field: Field, node: Node, scope: Scope) -> None:
-    """Check the record types that choices are taken from."""
-    if field.options:
-        text = N_("Either options or options_from.")
-        draft.add(node.keys["options_from"], "contradiction", text)
-    for at, source in enumerate(field.options_from):
-        place = node.at("options_from", at)
-        if source.when:
-            draft.expression(place.at("when"), source.when, scope)
-        target = draft.types.get(source.type)
-        if target is None:
-            draft.add_unknown(place.at("type"), "type", source.type, draft.types)
-            continue
-        if source.filter:
-            over = cascading_scope(draft.scope(source.type), scope)
-            draft.expression(place.at("filter"), source.filter, over)
-        found = target.field(source.value)
-        if found is None:
-            names = [one.name for one in target.fields]
-            draft.add_unknown(place.at("value"), "field", source.value, names)
-        elif found.type not in TEXT_TYPES:
-            text = N_("Choices are taken from a text field; {name} is of type {type}.")
-            draft.add(place.at("value"), "not_text", text, name=found.name, type=found.type)
-
-
-def _check_option(draft: Draft, value: str, place: Node) -> None:
-    try:
-        check_characters(value)
-    except FieldError as error:
-        draft.add(place, "bad_option", error.text, **error.params)
-    if not value or value != value.strip() or ";" in value or len(value) > MAX_OPTION:
-        text = N_("An option's value has 1 to {limit} characters, no ; and no blanks around it.")
-        draft.add(place, "bad_option", text, limit=MAX_OPTION)
-
-
 def _check_relation(draft: Draft, field: Field, node: Node, scope: Scope) -> None:
     if field.type in {"link", "links", "department"}:
         if not field.target:
@@ -318,6 +251,7 @@ def _check_relation(draft: Draft, field: Field, node: Node, scope: Scope) -> Non
             draft.add(node.at("on_delete"), "contradiction", text)
     elif field.type == "backlink":
         _check_backlink(draft, field, node)
+        check_offers(draft, field, node, scope)
 
 
 def _check_scope(draft: Draft, field: Field, node: Node) -> None:
@@ -434,7 +368,7 @@ def _check_conditions(draft: Draft, field: Field, node: Node, scope: Scope) -> N
         if text and key in node.entries:
             draft.expression(node.at(key), text, scope)
     if field.type in {"select", "multi_select"}:
-        _check_options_when(draft, field, node, scope)
+        check_options_when(draft, field, node, scope, field.options)
 
 
 def _check_computed(draft: Draft, field: Field, node: Node, scope: Scope) -> None:

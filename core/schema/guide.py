@@ -116,6 +116,10 @@ KEYS: Mapping[type, Keys] = {
         "min_rows": ("The fewest rows of a table field.", "1"),
         "max_rows": ("The most rows of a table field.", "50"),
         "of": ("", "items"),
+        "offers": (
+            "The choice of the records that link here; the page offers a new one for each option.",
+            "kind",
+        ),
         "take": ("The field that a rollup takes from each row.", "cost"),
         "how": ("What a rollup works out.", "sum"),
         "through": ("The link that a lookup reads through.", "member"),
@@ -134,7 +138,7 @@ KEYS: Mapping[type, Keys] = {
         "required_when": ("It is required while this holds.", '"amount > 100"'),
         "read_only_when": ("It cannot be changed while this holds.", "\"status == 'done'\""),
         "options_when": (
-            "Option to the condition under which it can be chosen.",
+            "Option to the condition under which it can be chosen, or is offered.",
             "{gold: \"member.status == 'active'\"}",
         ),
         "when_hidden": ("What becomes of its value while it is hidden.", "clear"),

@@ -58,6 +58,8 @@ class Field(Model, frozen=True, kw_only=True):
         fields: the columns of a `table` field.
         archived_fields: columns of a `table` field no longer shown whose values are kept.
         of: `TYPE.FIELD` of a backlink; the table or backlink field of a rollup.
+        offers: the select field of the records that a backlink finds; a record's page offers
+            one more of them for each option, where `options_when` says so.
         take: the field a rollup aggregates.
         how: sum, count, avg, min or max.
         scope: what a `condition` or `expression` is about: a record type, `TYPE.TABLE`, or
@@ -118,6 +120,7 @@ class Field(Model, frozen=True, kw_only=True):
     min_rows: int = 0
     max_rows: int = 1000
     of: str = ""
+    offers: str = ""
     take: str = ""
     how: Literal["", "sum", "count", "avg", "min", "max"] = ""
     through: str = ""

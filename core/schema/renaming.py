@@ -182,6 +182,7 @@ class Renames:
             self._rename_reference(one, name)
             self._rename_taken(one, name)
             self._rename_choices(one, name, was)
+            self._rename_offers(one, found)
             self._rename_fields(one, f"{name}.{was}", declares=False)
             if not declares and not one.get("type") and found is not None:
                 self._put(one, "name", name)
@@ -226,22 +227,37 @@ class Renames:
         self._put(one, "field", target)
         self._put(one, "through", name)
 
-    def _rename_choices(self, one: Tree, owner: str, name: str) -> None:
-        """Change options where a field's default, options or conditions name them."""
-        named = {
+    def _rename_offers(self, one: Tree, found: Field | None) -> None:
+        """Change by which choice, and for which options, a backlink offers new records."""
+        if found is None or not found.offers:
+            return
+        target = found.of.partition(".")[0]
+        self._rename_conditions(one, self._named(target, found.offers))
+        self._put(one, "offers", target)
+
+    def _named(self, owner: str, name: str) -> dict[str, str]:
+        """Return what the options of a field that change are called, and will be."""
+        return {
             old: new
             for (place, field, old), new in self.options.items()
             if (place, field) == (owner, name)
         }
-        if not named:
-            return
-        if one.get("default") in named:
-            one["default"] = named[str(one["default"])]
+
+    def _rename_conditions(self, one: Tree, named: Mapping[str, str]) -> None:
         conditions = one.get("options_when")
         if isinstance(conditions, MutableMapping):
             for old, new in named.items():
                 if old in conditions:
                     conditions[new] = conditions.pop(old)
+
+    def _rename_choices(self, one: Tree, owner: str, name: str) -> None:
+        """Change options where a field's default, options or conditions name them."""
+        named = self._named(owner, name)
+        if not named:
+            return
+        if one.get("default") in named:
+            one["default"] = named[str(one["default"])]
+        self._rename_conditions(one, named)
         for option in _maps(one, "options"):
             # The file that renames it says so; others only change it.
             if not option.get("was") and option.get("value") in named:

@@ -7,7 +7,8 @@ from typing import Any
 from core.errors import Problem
 from core.i18n import N_
 from core.schema.checks import MAX_FIELDS, MAX_TYPE_NAME
-from core.schema.fieldchecks import MAX_OPTIONS, RESERVED, is_field_name
+from core.schema.choicechecks import MAX_OPTIONS
+from core.schema.fieldchecks import RESERVED, is_field_name
 from core.schema.inference import LINK, OFFERED, Guess
 from core.schema.model import Model, Release
 from core.schema.names import TYPE_NAME

@@ -47,7 +47,9 @@ def live_conditions(
     tables = [
         one for one in record_type.fields if one.type == "table" and one.name in rights.viewable
     ]
-    shown = [one for one in record_type.fields if one.name in rights.viewable]
+    shown = [
+        one for one in record_type.fields if one.name in rights.viewable and one.type != "backlink"
+    ]
     # Roll-ups read computed columns, and conditions of columns read roll-ups.
     inside = {one.name: maker.computed(one.fields, one) for one in tables}
     computed = maker.computed(shown)

@@ -24,7 +24,7 @@ from core.web.forms import Control, FormRights, TabView, form_tabs
 from core.web.liveconditions import live_conditions, stored_links
 from core.web.navigation import BUILDERS, type_label
 from core.web.reading import UNTOLD, Difference, Event, differences, make_reading, timeline
-from core.web.related import Related, related_lists
+from core.web.related import Offer, Related, offers, related_lists
 from core.web.titles import title_name
 from core.workflow.course import latest_course
 from core.workflow.evidence.events import list_events
@@ -38,6 +38,7 @@ class RecordPage:
 
     Attributes:
         related: gives the lists of what links to it; a form that is saved needs none of them.
+        offers: gives what may be begun with it.
     """
 
     record_type: RecordType
@@ -61,6 +62,7 @@ class RecordPage:
     proposal_status: str = ""
     progress: Progress | None = None
     related: Callable[[], list[Related]] = list
+    offers: Callable[[], list[Offer]] = list
     error: dict[str, Any] | None = None
     collisions: list[Collision] = dataclass_field(default_factory=list)
     unsaved: list[dict[str, Any]] = dataclass_field(default_factory=list)
@@ -187,6 +189,7 @@ def load_page(
         shown.progress = draw_progress(ctx, course) if course else None
         shown.is_followed = follows(ctx, record_type.name, record_id)
         shown.related = partial(related_lists, ctx, record_type, record_id)
+        shown.offers = partial(offers, ctx, record_type, record_id)
     return shown
 
 

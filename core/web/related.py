@@ -1,6 +1,7 @@
-"""Records that link to a record, as lists of their own on its page."""
+"""Records that link to a record: lists of them on its page, and new ones begun from there."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import msgspec
 from flask import render_template
@@ -10,8 +11,12 @@ from core.context import Context
 from core.errors import Forbidden, NotFound
 from core.i18n import pick
 from core.policies.access import Access, access
+from core.records.conditions import FieldConditions, Situation
+from core.records.environment import RecordEnv
 from core.records.queries import get_record
+from core.records.validation import compile_validator
 from core.records.views import schema_views
+from core.records.why import stored_record
 from core.schema.model import Field, RecordType, View
 from core.web.listing import ListPage, list_page
 from core.web.look import Asked, Look, asked, default_view
@@ -44,6 +49,66 @@ class Related:
     address: str
     href: str
     new_href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What may be begun with a record: new ones of another type that link to it.
+
+    Attributes:
+        options: (label, address of a form that is linked and chosen already) of each kind.
+    """
+
+    name: str
+    label: str
+    icon: str
+    options: list[tuple[str, str]]
+
+
+def offers(ctx: Context, record_type: RecordType, record_id: str) -> list[Offer]:
+    """Return what the actor may begin with a record now, as its backlinks offer it."""
+    fields = [one for one in record_type.fields if one.type == "backlink" and one.offers]
+    if not fields:
+        return []
+    with ctx.reading() as connection:
+        env = RecordEnv(ctx, connection)
+        row = env.view(record_type.name, stored_record(ctx, record_type.name, record_id))
+        said = compile_validator(ctx.registry, record_type.name).conditions.fields
+        found = []
+        for one in fields:
+            told = said.get(one.name) or FieldConditions()
+            options = [
+                (label, f"{address}&{one.offers}={quote(value)}")
+                for address, value, label in _begun(ctx, one, record_id)
+                if told.is_offered(value, row, env, Situation(ctx.door, locale=ctx.locale))
+            ]
+            if options:
+                target = ctx.registry.record_type(one.of.partition(".")[0])
+                label = pick(one.label, ctx.locale) or type_label(target, ctx.locale)
+                found.append(Offer(one.name, label, type_icon(target), options))
+        return found
+
+
+def _begun(ctx: Context, field: Field, record_id: str) -> list[tuple[str, str, str]]:
+    """Return (address, option, label) of every new record that a backlink offers its reader."""
+    type_name, _, link = field.of.partition(".")
+    target = ctx.registry.release.type(type_name)
+    if target is None or target.archived:
+        return []
+    rights = access(ctx, type_name)
+    chosen = target.field(field.offers)
+    editable = rights.editable("create") if rights.may("create") else None
+    if chosen is None or editable is None or not {link, field.offers} <= editable:
+        return []
+    return [
+        (_new_href(type_name, link, record_id), one.value, pick(one.label, ctx.locale, one.value))
+        for one in chosen.options
+        if not one.archived
+    ]
+
+
+def _new_href(type_name: str, link: str, record_id: str) -> str:
+    return f"/records/{type_name}/new?{link}={record_id}"
 
 
 def related_lists(ctx: Context, record_type: RecordType, record_id: str) -> list[Related]:
@@ -113,7 +178,7 @@ def _related(
         asked=plain,
         address=f"/records/{record_type.name}/{record_id}/related/{field.name}",
         href=f"/records/{type_name}/{Asked(filter=clause).link()}",
-        new_href=f"/records/{type_name}/new?{link}={record_id}" if rights.may("create") else "",
+        new_href=_new_href(type_name, link, record_id) if rights.may("create") else "",
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from core.errors import SchemaError
+from core.migration.impact import uses
 from core.schema.diff import diff
 from core.schema.drafts import apply_changes, edited_text
 from core.schema.ids import add_ids
@@ -327,3 +328,32 @@ def test_renaming_follows_lookups_values_taken_over_and_scopes():
     assert made.field("kept").fetch_from == "level.paid"
     assert made.field("lines").fields[1].fetch_from == "tier.paid"
     assert made.field("rule").scope == "guest.lines"
+
+
+def test_renaming_follows_what_a_backlink_offers():
+    tool = (
+        "record_type: tool\ntitle_field: name\nfields:\n  - {name: name, type: text}\n"
+        "  - {name: worn, type: boolean}\n"
+        "  - {name: deeds, type: backlink, of: deed.tool, offers: kind, "
+        "options_when: {mend: worn}}\n"
+    )
+    deed = (
+        "record_type: deed\ntitle_field: kind\nfields:\n"
+        "  - {name: tool, type: link, target: tool}\n"
+        "  - {name: kind, type: select, options: [{value: mend}, {value: sell}]}\n"
+    )
+    sources = [Source("site", "tool.yaml", tool), Source("site", "deed.yaml", deed)]
+    changes = [
+        {"op": "rename_option", "type": "deed", "field": "kind", "option": "mend", "to": "fix"},
+        {"op": "rename_field", "type": "deed", "field": "kind", "to": "sort"},
+        {"op": "rename_field", "type": "deed", "field": "tool", "to": "of_tool"},
+        {"op": "rename_field", "type": "tool", "field": "worn", "to": "used"},
+        {"op": "rename_type", "type": "deed", "to": "act"},
+    ]
+    for number, change in enumerate(changes, start=1):
+        sources = apply_changes(sources, [change], effective(sources, None, number))
+    deeds = effective(sources, None, 9).types["tool"].field("deeds")
+    assert (deeds.of, deeds.offers, deeds.options_when) == ("act.of_tool", "sort", {"fix": "used"})
+    release = effective(sources, None, 9)
+    used = [place for _, place in uses(release, release.types["act"], "sort")]
+    assert "tool.deeds" in used

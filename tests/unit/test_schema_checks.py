@@ -97,6 +97,7 @@ FIELDS = {
     "{name: x, type: backlink, of: persn.name}": (7, 35, "schema.unknown"),
     "{name: x, type: backlink, of: person.nix}": (7, 35, "schema.unknown"),
     "{name: x, type: backlink, of: person.name}": (7, 35, "schema.bad_backlink"),
+    "{name: x, type: text, offers: size}": (7, 27, "schema.not_for_type"),
     "{name: x, type: formula}": (7, 5, "schema.missing"),
     "{name: x, type: formula, formula: code + 1}": (7, 44, "expression.bad_arithmetic"),
     "{name: x, type: formula, formula: owner}": (7, 39, "schema.formula_type"),
@@ -296,3 +297,32 @@ def test_chinese_field_names_work_in_expressions():
     )
     found = effective([Source("core", "t.yaml", text), PERSON, ROLES], None, 1)
     assert found.types["thing"].field("数量").id == "core.thing.数量"
+
+
+DEED = Source(
+    "core",
+    "deed.yaml",
+    "record_type: deed\nfields:\n  - {name: of, type: link, target: thing}\n"
+    "  - {name: why, type: text}\n"
+    "  - {name: kind, type: select, options: [{value: mend}, {value: sell}]}\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("offers: kind, options_when: {mend: size > 1}", []),
+        ("offers: kidn", [(7, 52, "schema.unknown")]),
+        ("offers: why", [(7, 52, "schema.not_a_choice")]),
+        ("options_when: {mend: size > 1}", [(7, 5, "schema.missing")]),
+        ("offers: kind, options_when: {lend: size > 1}", [(7, 79, "schema.unknown")]),
+        ("offers: kind, options_when: {mend: sise > 1}", [(7, 79, "expression.unknown_field")]),
+    ],
+)
+def test_what_a_backlink_offers_is_checked(told, found):
+    text = f"{HEAD}  - {{name: x, type: backlink, of: deed.of, {told}}}\n"
+    if found:
+        assert problems(text, DEED) == found
+    else:
+        made = effective([Source("core", "t.yaml", text), PERSON, ROLES, DEED], None, 1)
+        assert made.types["thing"].field("x").offers == "kind"

@@ -174,7 +174,8 @@ def test_promotions_under_the_floor_are_found_exactly(found, floor):
     told = [
         each
         for each in grid(floor)
-        if interval and interval.least <= each < min(interval.most, 1)
+        if interval
+        and interval.least <= each < min(interval.most, 1)
         and not (found.threshold and each == start)
     ]
     assert told == under
