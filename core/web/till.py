@@ -29,19 +29,19 @@ TEXTS = (
     N_("The member pays {amount}"),
     N_("{amount} is still to be paid."),
     N_("no card"),
-    N_("points: {points}"),
+    N_("Points to spend: {points}"),
     N_("list price"),
     N_("member rate {rate}"),
     N_("rule {no}"),
     N_("other promotions {rate}"),
     N_("Remove the line"),
-    N_("Why"),
+    N_("Why?"),
+    N_("Discount"),
     N_("Quantity of {name}"),
     N_("sold {sold}"),
-    N_("Points taken back"),
-    N_("Points to buy (F)"),
-    N_("for {price}"),
-    N_("Back to its lot"),
+    N_("Takes back {total} points: {each}"),
+    N_("The member buys {points} missing points for {price}"),
+    N_("{points} points that were used go back"),
     N_("expires {date}"),
     N_("Nothing comes back yet."),
     N_("The card is lost"),
@@ -52,12 +52,13 @@ TEXTS = (
     N_("The code is wrong"),
     N_("The card gives no benefits: {why}"),
     N_("There is no sale {no}."),
-    N_("New sale"),
     N_("Total"),
     N_("Other discount"),
     N_("Member discount"),
     N_("Paid with points"),
-    N_("Earns {points}"),
+    N_("Earns {total} points: {each}"),
+    N_("Open the receipt"),
+    N_("No card or member is found for “{text}”."),
 )
 
 
@@ -72,6 +73,7 @@ def show_till(ctx: Context) -> ResponseReturnValue:
         stores=_stores(ctx),
         methods=_methods(ctx),
         rights=[name for name in _RIGHTS if rights.may(name)],
+        categories=_categories(ctx),
         texts={source: translate(source, ctx.locale) for source in TEXTS},
     )
 
@@ -83,6 +85,13 @@ def _stores(ctx: Context) -> list[dict[str, Any]]:
     seen = list_records(ctx, "store", query).items if access(ctx, "store").may("view") else []
     mine = [one for one in seen if one["id"] in ctx.actor.stores]
     return mine or seen
+
+
+def _categories(ctx: Context) -> dict[str, str]:
+    """Return what the categories of points are called."""
+    kind = ctx.registry.release.account_kinds.get("points")
+    found = kind.categories if kind else ()
+    return {one.name: pick(one.label, ctx.locale, one.name) for one in found}
 
 
 def _methods(ctx: Context) -> list[tuple[str, str]]:

@@ -27,8 +27,8 @@ def till(site):
     return made
 
 
-def open_till(person, **how):
-    page = person("cashier", **how).page
+def open_till(person, name="cashier", **how):
+    page = person(name, **how).page
     page.goto("/till/")
     page.evaluate("document.addEventListener('pointerdown', () => { window.touched = true; })")
     expect(page.locator("#till-scan")).to_be_focused()
@@ -57,9 +57,10 @@ def commit(page):
     page.keyboard.press("F8")
     expect(page.locator("#till-amount")).to_be_focused()
     page.keyboard.press("Enter")
-    said = page.locator("[data-said]")
     expect(page.locator("[data-empty]")).to_be_visible()
-    return said.get_attribute("data-sold")
+    number = page.locator("[data-said]").get_attribute("data-sold")
+    expect(page.locator("[data-last]")).to_contain_text(f"已成交：{number}")
+    return number
 
 
 def sell_stacked(page, card):
@@ -72,7 +73,7 @@ def sell_stacked(page, card):
     payable(page, "403.75")
     page.keyboard.press("F7")
     expect(page.locator("[data-trace]")).to_contain_text("0.95")
-    expect(page.locator("[data-earned]")).to_contain_text("A 40, E 40")
+    expect(page.locator("[data-earned]")).to_have_text("获得积分 80：消费积分 40 · 身份积分 40")
     return commit(page)
 
 
@@ -96,10 +97,11 @@ def return_all(page, receipt):
     page.keyboard.type("5")
     preview = page.locator("[data-preview]")
     # 80 are claimed; of 80 + 4 earned, 50 were spent: 46 of them must be bought.
-    expect(preview).to_contain_text("A 40, E 40")
-    expect(preview).to_contain_text("（F）: 46")
+    expect(preview).to_contain_text("收回积分 80：消费积分 40 · 身份积分 40")
+    expect(preview).to_contain_text("会员需购买不足的 46 积分")
     page.keyboard.press("F8")
     expect(page.locator("#till-returns")).to_be_hidden()
+    expect(page.locator("[data-last]")).to_contain_text("退款 ")
 
 
 def test_stacked_sale_redeeming_and_return_with_preview_by_keyboard_alone(till, person):
@@ -123,6 +125,58 @@ def test_till_fits_its_screen_and_speaks_one_language(till, person, locale, widt
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     if locale == "en":
         assert not re.search(r"[\u4e00-\u9fff]", page.locator("#till").inner_text())
+
+
+def test_what_is_wrong_is_said_where_it_was_typed_and_the_sale_goes_on(till, person):
+    page = open_till(person)
+    scan(page, "TEA-1", "TEA-1")
+    show_card(page, till.ids["card"]["M1"])
+    payable(page, "90.00")
+    page.keyboard.press("F2")
+    page.keyboard.type("S1019999999")
+    page.keyboard.press("Enter")
+    fault = page.locator("[data-fault]")
+    expect(fault).to_contain_text("S1019999999")
+    expect(page.locator("[data-member]")).to_be_hidden()
+    payable(page, "100.00")
+    show_card(page, f"{till.ids['card']['M1']}=AAAAAAAAAAAAAAAAAAA")
+    expect(fault).to_contain_text(f"{till.ids['card']['M1']}=")
+    payable(page, "100.00")
+    show_card(page, till.ids["card"]["M1"])
+    points = page.locator("[data-member-points]")
+    expect(points).to_have_text("可用积分：0")
+    page.keyboard.press("F6")
+    page.keyboard.type("50")
+    page.keyboard.press("Enter")
+    expect(fault).to_contain_text("可用积分为 0")
+    expect(points).to_have_text("可用积分：0")
+    page.keyboard.type("-1")
+    page.keyboard.press("Enter")
+    offered = page.locator("[data-found] button")
+    expect(offered.first).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(offered).to_have_count(0)
+    expect(page.locator("#till-scan")).to_be_focused()
+
+
+def test_change_stays_in_sight_until_the_next_sale_and_the_store_is_remembered(till, person):
+    till.make("store", "S0", code="S0", name="总店", time_zone="Asia/Shanghai", currency="CNY")
+    page = open_till(person, "admin")
+    page.select_option("#till-store", "S1")
+    expect(page.locator("#till-scan")).to_be_focused()
+    scan(page, "TEA-1", "TEA-1")
+    payable(page, "100.00")
+    page.keyboard.press("F8")
+    page.keyboard.type("30")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-change]")).to_have_text("还差 70.00。")
+    page.keyboard.type("100")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-last]")).to_contain_text("找零：30.00")
+    scan(page, "CUP-1", "CUP-1")
+    expect(page.locator("[data-last]")).to_be_empty()
+    page.reload()
+    expect(page.locator("#till-store")).to_have_value("S1")
 
 
 def test_unknown_product_is_said_and_nothing_is_added(till, person):

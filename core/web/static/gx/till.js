@@ -3,12 +3,14 @@ import { element, t } from "./core.js";
 import * as finding from "./tillfind.js";
 import * as paying from "./tillpay.js";
 import * as returning from "./tillreturn.js";
-import { changed, draw, field, more, move, one, onQuote, remove, sale, state, why } from "./tillsale.js";
+import { changed, draw, field, mayDiscount, more, move, one, onQuote, pointsText, remove, sale, state, why } from "./tillsale.js";
 
-const root = one("#till");
 const discount = /** @type {HTMLDialogElement} */ (document.getElementById("till-discount"));
 const dialogs = [...document.querySelectorAll("dialog")];
 const scan = field("till-scan");
+const store = /** @type {HTMLSelectElement} */ (document.getElementById("till-store"));
+/** A till stands in one store: this browser keeps which. */
+const STORE = "gx.till.store";
 
 /** @type {Record<string, () => unknown>} */
 const forms = {
@@ -57,13 +59,15 @@ const keys = {
   F7: why,
   F8: paying.open,
   F9: returning.open,
-  Escape: () => scan.focus(),
+  Escape: () => {
+    finding.close();
+    scan.focus();
+  },
 };
 
 function openDiscount() {
   const line = sale.lines[state.at];
-  const has = (root.dataset.rights ?? "").split(" ").some((right) => right.startsWith("till."));
-  if (!line || !has) return;
+  if (!line || !mayDiscount()) return;
   one("[data-discount-for]").textContent = line.name;
   field("till-rate").value = line.other_rate ?? "";
   if (field("till-price")) field("till-price").value = line.unit_price ?? "";
@@ -90,6 +94,7 @@ addEventListener("click", (event) => {
   state.at = Number(line.dataset.line);
   if (target?.closest("[data-remove]")) remove();
   else if (target?.closest("[data-why]")) why();
+  else if (target?.closest("[data-discount]")) openDiscount();
   else draw();
 });
 
@@ -100,7 +105,12 @@ addEventListener("change", (event) => {
     sale.lines[state.at].quantity = input.value.trim() || "1";
     changed();
     scan.focus();
-  } else if (event.target === document.getElementById("till-store")) changed();
+  } else if (event.target === store) {
+    localStorage.setItem(STORE, store.value);
+    inCurrency();
+    changed();
+    scan.focus();
+  }
 });
 
 addEventListener("keydown", (event) => {
@@ -136,8 +146,15 @@ onQuote(() => {
     : [];
   const told = rows.filter(([, amount], at) => at === 0 || Number(amount) !== 0);
   one("[data-totals]").replaceChildren(...told.flatMap(([label, amount], at) => [element("dt", {}, label), element("dd", {}, at ? `−${amount}` : amount)]));
-  const earned = quote ? Object.entries(quote.points).filter(([, points]) => Number(points) !== 0) : [];
-  one("[data-earned]").textContent = earned.length ? t("Earns {points}", { points: earned.map(([name, points]) => `${name} ${points}`).join(", ") }) : "";
+  one("[data-earned]").textContent = quote ? pointsText("Earns {total} points: {each}", quote.points) : "";
 });
+
+function inCurrency() {
+  for (const place of document.querySelectorAll("[data-currency]:not(option)")) place.textContent = store.selectedOptions[0]?.dataset.currency ?? "";
+}
+
+const kept = localStorage.getItem(STORE);
+if ([...store.options].some((option) => option.value === kept)) store.value = kept ?? "";
+inCurrency();
 
 scan.focus();

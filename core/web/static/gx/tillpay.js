@@ -1,6 +1,6 @@
 // Paying: several payments, change, and a commit that is safe to repeat.
-import { element, t, toast } from "./core.js";
-import { body, clear, field, one, post, problems, sale, state } from "./tillsale.js";
+import { element, t } from "./core.js";
+import { body, clear, done, field, one, post, problems, sale, state } from "./tillsale.js";
 import { nobody } from "./tillfind.js";
 
 const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("till-pay"));
@@ -28,11 +28,12 @@ export function open() {
 }
 
 function draw() {
-  one("[data-paid]").replaceChildren(...paid.map((each) => element("li", {}, `${each.label} ${each.amount}`)));
+  one("[data-paid]").replaceChildren(...paid.map((each) => element("li", {}, `${each.label} ${text(cents(each.amount))}`)));
   const given = cents(field("till-amount").value || "0");
   const change = soFar() + (Number.isNaN(given) ? 0 : given) - payable();
   one("[data-change]").textContent = change > 0 ? t("Change: {amount}", { amount: text(change) })
-    : change < 0 ? t("{amount} is still to be paid.", { amount: text(-change) }) : "";
+    : change < 0 ? t("{amount} is still to be paid.", { amount: text(-change) })
+    : paid.length ? t("{amount} is still to be paid.", { amount: text(payable() - soFar()) }) : "";
   /** @type {HTMLElement} */ (dialog.querySelector("[data-keep]")).hidden = !(change > 0 && state.quote?.card);
 }
 
@@ -79,13 +80,15 @@ async function commit() {
     return;
   }
   dialog.close();
-  const { no, change, kept_change: kept } = answer.body;
-  const more = [cents(change) > 0 ? t("Change: {amount}", { amount: change }) : "",
-    cents(kept) > 0 ? t("Kept on the card: {amount}", { amount: kept }) : ""].filter(Boolean);
-  toast([t("Sold: {no}", { no }), ...more].join(" · "), "good");
+  const { id, no, change, kept_change: kept } = answer.body;
   one("[data-said]").dataset.sold = no;
   nobody();
   clear();
+  done({
+    amount: cents(change) > 0 ? t("Change: {amount}", { amount: change }) : "",
+    rest: [t("Sold: {no}", { no }), ...(cents(kept) > 0 ? [t("Kept on the card: {amount}", { amount: kept })] : [])],
+    order: id,
+  });
   field("till-scan").focus();
 }
 

@@ -1,12 +1,13 @@
 // Returns: the receipt's lines, what giving them back does, and then doing it.
-import { ask, element, t, toast } from "./core.js";
-import { field, one, post, problems } from "./tillsale.js";
+import { ask, element, t } from "./core.js";
+import { done, field, one, pointsText, post, problems } from "./tillsale.js";
 
 const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("till-returns"));
 const form = /** @type {HTMLFormElement} */ (dialog.querySelector('[data-form="return"]'));
 const rows = /** @type {HTMLElement} */ (dialog.querySelector("[data-return-lines]"));
 const shown = /** @type {HTMLElement} */ (dialog.querySelector("[data-preview]"));
 const refused = /** @type {HTMLElement} */ (dialog.querySelector("[data-refused]"));
+const refund = /** @type {HTMLSelectElement} */ (document.getElementById("till-refund"));
 const commit = /** @type {HTMLButtonElement} */ (dialog.querySelector('[data-do="give-back"]'));
 let sale = "";
 let key = "";
@@ -50,6 +51,9 @@ export async function find() {
     return element("tr", {}, element("td", {}, element("strong", {}, name), element("div", { class: "gx-muted gx-small" }, t("sold {sold}", { sold: String(Number(line.quantity)) }))),
       element("td", { class: "gx-number" }, line.amount_due ?? ""), element("td", { class: "gx-number" }, input));
   }));
+  // Money goes back the way it came, unless the cashier says otherwise.
+  const methods = [...refund.options].map((option) => option.value);
+  refund.value = (order.body.payments ?? []).map((/** @type {any} */ each) => each.method).find((/** @type {string} */ each) => methods.includes(each)) ?? methods[0];
   form.hidden = false;
   const first = /** @type {HTMLInputElement | null} */ (rows.querySelector("input"));
   first?.focus();
@@ -88,20 +92,23 @@ async function preview() {
   commit.disabled = !answer.ok;
   tell(answer.ok ? "" : problems(answer));
   if (answer.ok) draw(answer.body);
+  else shown.replaceChildren();
 }
 
 /** @param {any} body */
+const refunded = ({ refund: amount }) => Number(amount) < 0 ? t("The member pays {amount}", { amount: amount.slice(1) }) : t("Give back {amount}", { amount });
+
+/** @param {any} body */
 function draw(body) {
-  const amount = Number(body.refund);
-  const told = amount < 0 ? t("The member pays {amount}", { amount: body.refund.slice(1) }) : t("Give back {amount}", { amount: body.refund });
-  const taken = Object.entries(body.claw_back).filter(([, points]) => Number(points) !== 0).map(([name, points]) => `${name} ${points}`);
+  const told = refunded(body);
+  const taken = pointsText("Takes back {total} points: {each}", body.claw_back);
   /** @type {HTMLElement[]} */
   const parts = [element("strong", {}, told)];
-  if (taken.length) parts.push(element("div", {}, `${t("Points taken back")}: ${taken.join(", ")}`));
-  if (body.F) parts.push(element("div", {}, `${t("Points to buy (F)")}: ${body.F} ${t("for {price}", { price: body.F_price })}`));
+  if (taken) parts.push(element("div", {}, taken));
+  if (body.F) parts.push(element("div", {}, t("The member buys {points} missing points for {price}", { points: body.F, price: body.F_price })));
   for (const lot of body.lots) {
     const until = lot.expires_on ? ` · ${t("expires {date}", { date: lot.expires_on })}` : "";
-    parts.push(element("div", {}, `${t("Back to its lot")}: ${lot.category ?? ""} ${lot.points ?? lot.amount ?? ""}${until}`));
+    parts.push(element("div", {}, t("{points} points that were used go back", { points: lot.points ?? lot.amount ?? "" }) + until));
   }
   shown.replaceChildren(...parts);
 }
@@ -109,14 +116,14 @@ function draw(body) {
 export async function giveBack() {
   if (commit.disabled) return;
   commit.disabled = true;
-  const answer = await post(`/till/orders/${sale}/returns`, { lines: lines() }, { key });
+  const answer = await post(`/till/orders/${sale}/returns`, { lines: lines(), method: refund.value }, { key });
   if (!answer.ok) {
     commit.disabled = false;
     tell(problems(answer));
     return;
   }
   dialog.close();
-  toast([t("Returned: {no}", { no: answer.body.no }), t("Give back {amount}", { amount: answer.body.refund })].join(" · "), "good");
+  done({ amount: refunded(answer.body), rest: [t("Returned: {no}", { no: answer.body.no })], order: answer.body.id });
   one("[data-said]").dataset.returned = answer.body.no;
   field("till-scan").focus();
 }

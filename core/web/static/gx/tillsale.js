@@ -19,18 +19,53 @@ export const field = (id) => /** @type {HTMLInputElement} */ (document.getElemen
 
 const tbody = one("[data-lines]");
 const said = one("[data-said]");
+const last = one("[data-last]");
+const categories = /** @type {Record<string, string>} */ (JSON.parse(one("#till").dataset.categories ?? "{}"));
 /** @type {AbortController | null} */
 let asking = null;
 let timer = 0;
 /** @type {(() => void)[]} */
 const listeners = [];
 
+/** @type {((why: string) => void)[]} */
+const refusing = [];
+/** Refusals of a quote that are about the card alone. */
+const NO_CARD = new Set(["card_types.unknown_card", "card_types.wrong_track"]);
+
+/** @param {(why: string) => void} listener called when the card shown is none of ours */
+export const onNoCard = (listener) => refusing.push(listener);
+
 /** @param {() => void} listener called whenever there is another quote, or none */
 export const onQuote = (listener) => listeners.push(listener);
 
-/** @param {string} text */
-export function say(text) {
+/**
+ * @param {string} text
+ * @param {"bad" | ""} [tone]
+ */
+export function say(text, tone = "") {
   said.textContent = text;
+  said.dataset.tone = tone;
+}
+
+/**
+ * Tell what was just done until the next sale is begun, for change is counted out meanwhile.
+ * @param {{amount: string, rest: string[], order: string}} what
+ */
+export function done({ amount, rest, order }) {
+  const parts = [amount ? element("strong", {}, amount) : "", ...rest.map((text) => element("span", {}, text)),
+    element("a", { href: `/records/order/${order}` }, t("Open the receipt"))];
+  last.replaceChildren(...parts);
+}
+
+/**
+ * Return points in all and by category, as people read them; "" for none.
+ * @param {string} source a text with {total} and {each}
+ * @param {Record<string, number | string>} points
+ */
+export function pointsText(source, points) {
+  const some = Object.entries(points).filter(([, amount]) => Number(amount) !== 0);
+  const total = some.reduce((all, [, amount]) => all + Number(amount), 0);
+  return some.length ? t(source, { total, each: some.map(([name, amount]) => `${categories[name] ?? name} ${amount}`).join(" · ") }) : "";
 }
 
 /**
@@ -53,6 +88,9 @@ export function body() {
   if (sale.points) asked.spend_points = sale.points;
   return asked;
 }
+
+/** @returns {boolean} whether the cashier may take something off a line */
+export const mayDiscount = () => (one("#till").dataset.rights ?? "").split(" ").some((right) => right.startsWith("till."));
 
 /**
  * Send JSON to the server's own interface.
@@ -90,8 +128,13 @@ async function quote() {
   } catch {
     return; // a later question is under way
   }
+  if (!answer.ok && NO_CARD.has(answer.body.code)) {
+    const why = `${problems(answer)} ${sale.card}`;
+    for (const refuse of refusing) refuse(why);
+    return;
+  }
   state.quote = answer.ok ? answer.body : null;
-  say(answer.ok ? "" : problems(answer));
+  say(answer.ok ? "" : problems(answer), "bad");
   draw();
   tell();
 }
@@ -177,6 +220,7 @@ export function clear() {
 export function draw() {
   tbody.replaceChildren(...sale.lines.map(row));
   one("[data-empty]").hidden = sale.lines.length > 0;
+  if (sale.lines.length) last.replaceChildren();
   tbody.querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest" });
 }
 
@@ -197,8 +241,9 @@ function row(line, at) {
   if (priced) what.append(element("div", { class: "gx-small" }, how(priced)));
   if (priced && state.open.has(at)) what.append(trace(priced));
   const tools = element("div", { class: "gx-till-tools" },
-    element("button", { type: "button", class: "btn btn-sm gx-quiet", "data-why": String(at) }, t("Why")),
-    element("button", { type: "button", class: "btn btn-sm gx-quiet", "data-remove": String(at), "aria-label": t("Remove the line") }, "×"));
+    ...(mayDiscount() ? [element("button", { type: "button", class: "btn btn-sm gx-quiet", "data-discount": "" }, t("Discount"))] : []),
+    element("button", { type: "button", class: "btn btn-sm gx-quiet", "data-why": "", "aria-expanded": String(state.open.has(at)) }, t("Why?")),
+    element("button", { type: "button", class: "btn btn-sm gx-quiet gx-square", "data-remove": "", title: t("Remove the line"), "aria-label": t("Remove the line") }, "×"));
   const made = element("tr", { "data-line": String(at), ...(at === state.at ? { "aria-current": "true" } : {}) },
     what, element("td", { class: "gx-number" }, input),
     element("td", { class: "gx-number gx-not-phone" }, priced?.unit_price ?? ""), due, element("td", {}, tools));
@@ -216,6 +261,6 @@ function how(priced) {
 
 /** @param {any} priced */
 function trace(priced) {
-  const steps = priced.trace.map((/** @type {any} */ step) => element("li", {}, step.text));
+  const steps = priced.trace.map((/** @type {any} */ step) => element("li", {}, step.text.replaceAll(" * ", " × ")));
   return element("ul", { class: "gx-till-why", "data-trace": "" }, ...(steps.length ? steps : [element("li", {}, t("list price"))]));
 }
