@@ -4,15 +4,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.db import metadata
-from core.expression import ExpressionError, rename_names
-from core.schema.following import renames_between
+from core.schema.following import WRITTEN, followed_text, renames_between
 from core.schema.model import Field, Release
 from core.schema.renaming import Renames
-from core.schema.scopes import named_scope, tables_of
+from core.schema.scopes import tables_of
 from core.tables.build import build_tables
-
-#: Field types whose values are expressions over what `scope` names.
-_WRITTEN = frozenset({"condition", "expression"})
 
 
 def follow_names(connection: Connection, old: Release, new: Release) -> None:
@@ -26,11 +22,11 @@ def follow_names(connection: Connection, old: Release, new: Release) -> None:
     _in_views(connection, renames)
     _in_dashboards(connection, renames)
     for record_type in old.types.values():
-        written = [one for one in record_type.fields if one.type in _WRITTEN]
+        written = [one for one in record_type.fields if one.type in WRITTEN]
         tables = build_tables(record_type)
         _in_column(connection, renames, tables.main, written)
         for path, table in tables_of(record_type):
-            columns = [one for one in table.fields if one.type in _WRITTEN]
+            columns = [one for one in table.fields if one.type in WRITTEN]
             if columns:
                 _in_column(connection, renames, tables.rows_of(path), columns)
 
@@ -65,17 +61,13 @@ def _in_column(
     connection: Connection, renames: Renames, table: sa.Table, fields: list[Field]
 ) -> None:
     for one in fields:
-        scope = named_scope(renames.release.types, one.scope) if one.scope else None
-        if scope is None:
+        if not one.scope:
             continue
         column = table.c[one.name]
         for identity, text in connection.execute(
             sa.select(table.c.id, column).where(column.is_not(None))
         ).all():
-            try:
-                renamed = rename_names(text, scope, renames.fields, options=renames.options)
-            except ExpressionError:
-                continue  # it did not hold before either
+            renamed = followed_text(text, one.scope, renames)
             if renamed != text:
                 where = table.c.id == identity
                 connection.execute(table.update().where(where).values({one.name: renamed}))

@@ -61,8 +61,9 @@ class Effect:
         seq: its audit number; later ones win over earlier ones.
         at: when, in UTC.
         action: `effective` or `void`.
-        values: all stored values of the document then, as Python values by today's names,
-            rows of table fields with their `id` and `position`; secrets are left out.
+        values: all stored values of the document then, as Python values by today's names, in
+            conditions too; rows of table fields with their `id` and `position`; secrets are
+            left out.
     """
 
     seq: int
@@ -151,7 +152,7 @@ def read_effects(
     upto: int,
 ) -> list[Effect]:
     """Return a type's effects with numbers over `after`, up to `upto`, in their order."""
-    kept = KeptRecords(connection, registry, record_type)
+    kept = KeptRecords(connection, registry, record_type, is_judged=True)
     rows = _reading(connection.dialect, record_type.names).raw(
         connection, {"after": after, "upto": upto}
     )

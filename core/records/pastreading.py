@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from core.records.pastschema import PastTypes, keyed, named
+from core.records.pasttexts import PastTexts
 from core.records.pastvalues import Carried, carry_forward, conversions_in_force
 from core.schema.fieldtypes import FieldError, FieldType, field_type
 from core.schema.model import Field, RecordType
@@ -43,11 +44,20 @@ class KeptRecords:
     """Reads kept records of one type, whichever release wrote them."""
 
     def __init__(
-        self, connection: Connection, registry: Registry, record_type: RecordType
+        self,
+        connection: Connection,
+        registry: Registry,
+        record_type: RecordType,
+        *,
+        is_judged: bool = False,
     ) -> None:
-        """Read records of `record_type` through `connection`."""
+        """Read records of `record_type` through `connection`.
+
+        With `is_judged` their conditions are going to be computed, as `PastTexts` says.
+        """
         self._connection, self._registry, self._type = connection, registry, record_type
         self._past = PastTypes(connection, registry, record_type)
+        self._texts = PastTexts(connection, registry, record_type, is_judged=is_judged)
         self._decoders: dict[int, Decode | None] = {}
 
     def read(self, record_id: str, release: int, text: str) -> Record:
@@ -59,7 +69,9 @@ class KeptRecords:
             decode = self._decoders[release]
         except KeyError:
             decode = self._decoders[release] = self._decoder(release)
-        return self._followed(record_id, release, text) if decode is None else decode(text)
+        read = self._followed(record_id, release, text) if decode is None else decode(text)
+        self._texts.follow(read, release)
+        return read
 
     def _decoder(self, release: int) -> Decode | None:
         """Return what decodes records of a release; None where values changed since."""

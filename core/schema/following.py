@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from core.expression import ExpressionError, rename_names
 from core.schema.converting import base_id
 from core.schema.loader import Document, load_documents
 from core.schema.model import Conversion, Field, RecordType, Release
 from core.schema.renaming import Renames
 from core.schema.roundtrip import edited_text
-from core.schema.scopes import tables_of
+from core.schema.scopes import named_scope, tables_of
 from core.schema.yamlnodes import Node, Source
 
 
@@ -45,8 +46,12 @@ def _may(source: Source) -> bool:
 _SAYS_SO = re.compile(r"\b(was|id)[\"']?\s*:")
 
 
+#: Field types whose values are expressions over what `scope` names.
+WRITTEN = frozenset({"condition", "expression"})
+
+
 def renames_between(old: Release, new: Release) -> Renames:
-    """Return what `new` calls otherwise than `old`, by id."""
+    """Return what `new` calls otherwise than `old`, by id; releases may lie between."""
     fields: dict[tuple[str, str], str] = {}
     options: dict[tuple[str, str, str], str] = {}
     types: dict[str, str] = {}
@@ -59,9 +64,54 @@ def renames_between(old: Release, new: Release) -> Renames:
             types[name] = now.name
         _compare(name, before, now, fields)
         for conversion in now.conversions:
-            if conversion.release == new.number:
+            if old.number < conversion.release <= new.number:
                 _options_of(name, before, conversion, options)
     return Renames(old, fields, options, types)
+
+
+def gone_between(old: Release, new: Release) -> dict[tuple[str, str], str]:
+    """Return (owner, name) -> a name that is nobody's, of each field of `old` that `new` lacks.
+
+    Who writes it in the place of the old one never means another field that came to be called
+    alike.
+    """
+    found: dict[tuple[str, str], str] = {}
+    after = {one.id: one for one in new.types.values() if one.id and not one.archived}
+    for name, before in old.types.items():
+        if not before.archived:
+            _gone(name, before, after.get(before.id), found)
+    return found
+
+
+def _gone(
+    owner: str,
+    before: RecordType | Field,
+    now: RecordType | Field | None,
+    found: dict[tuple[str, str], str],
+) -> None:
+    here = {one.id: one for one in now.fields} if now else {}
+    for one in before.fields:
+        if one.id not in here:
+            found[owner, one.name] = f"{one.name} (removed)"
+        if one.type == "table":
+            _gone(f"{owner}.{one.name}", one, here.get(one.id), found)
+
+
+def followed_text(text: str, scope: str, renames: Renames) -> str:
+    """Return an expression with the names of today; as it was where it is not right.
+
+    Args:
+        text: as somebody wrote it.
+        scope: what it is over, by its old name.
+        renames: what changed since.
+    """
+    known = named_scope(renames.release.types, scope)
+    if known is None:
+        return text
+    try:
+        return rename_names(text, known, renames.fields, options=renames.options)
+    except ExpressionError:
+        return text  # it did not hold before either
 
 
 def _compare(
@@ -98,9 +148,18 @@ def _options_of(
         field = next((it for it in inside if it.id == identity), None)
         if field is None:
             continue
-        for was, value in one.options.items():
-            old, new = (value, was) if back else (was, value)
-            options[owner, field.name, old] = new
+        place = owner, field.name
+        steps = {
+            old: new
+            for was, value in one.options.items()
+            for old, new in [(value, was) if back else (was, value)]
+        }
+        # What an earlier release renamed goes on from there; another may have its old name.
+        for key, named in list(options.items()):
+            if key[:2] == place:
+                options[key] = steps.get(named, named)
+        for old, new in steps.items():
+            options.setdefault((*place, old), new)
 
 
 def _renamed(source: Source, renames: Renames) -> str | bytes:

@@ -58,7 +58,7 @@ def booking(priced: dict[str, Any], made: dict[str, Any]) -> Iterator[Booking]:
 
 
 class TillGuard:
-    """Gives the till's orders their certificate, keeps them as they are, and stores fit to sell."""
+    """Gives the till's orders their certificate, keeps them so, and stores fit to sell."""
 
     @hookimpl
     def guanxi_before_save(self, ctx: Context, change: Change) -> None:

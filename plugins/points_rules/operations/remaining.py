@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.api import Context, Goods, Return, Sale, SaleConditions, SaleLine, Shown, query, table
+from plugins.points_rules.operations.index import scene_index
 from plugins.points_rules.rules.terms import SceneTerm
 
 
@@ -20,7 +21,8 @@ def lost_points(
 ) -> int:
     """Return the fixed points of scenes whose trigger no longer holds on what remains.
 
-    The condition is the one that was stamped. With nothing left no trigger holds.
+    The condition is that of the version that was stamped, with the names of today. With nothing
+    left no trigger holds.
 
     Args:
         ctx: of the return.
@@ -39,8 +41,14 @@ def lost_points(
         return sum(
             each.points
             for each in giving
-            if each.condition and conditions.why_not(each.condition) is not None
+            if each.condition and conditions.why_not(_today(ctx, each)) is not None
         )
+
+
+def _today(ctx: Context, stamped: SceneTerm) -> str:
+    """Return a stamped condition as it reads today: fields may have other names by now."""
+    known = scene_index(ctx, stamped.audit_seq).condition_of(stamped.scene, stamped.audit_seq)
+    return known or stamped.condition
 
 
 def _rest(ctx: Context, giving_back: Return, returned: Mapping[int, Decimal]) -> Sale:

@@ -203,6 +203,17 @@ class SceneIndex(_Versions):
             )
         )
 
+    def condition_of(self, record_id: str, audit_seq: int) -> str | None:
+        """Return the condition of one version of a scene; None where it is not known."""
+        return next(
+            (
+                scene.condition
+                for scene in self._scenes
+                if (scene.version.record_id, scene.version.audit_seq) == (record_id, audit_seq)
+            ),
+            None,
+        )
+
     def in_force(self, card_type: str, moment: Moment, holds: Holds) -> list[Scene]:
         """Return the scenes that hold for a sale, in the order of their audits.
 

@@ -1,0 +1,87 @@
+"""Conditions that people wrote under earlier releases, by the names of today.
+
+What took effect is kept as it was, for good. Its conditions mean the fields that had these names
+when they were written, whatever these fields are called by now.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from core.errors import NotFound
+from core.records.pastschema import PastTypes
+from core.schema.following import WRITTEN, followed_text, gone_between, renames_between
+from core.schema.model import Field, RecordType
+from core.schema.renaming import Renames
+from core.tables.registry import Registry
+from core.tables.releases import load_release
+
+
+class PastTexts:
+    """The texts of one record type's kept records; each release is read at most once."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        registry: Registry,
+        record_type: RecordType,
+        *,
+        is_judged: bool = False,
+    ) -> None:
+        """Follow texts of `record_type`, reading releases through `connection`.
+
+        `is_judged` says that they are going to be computed: then a text that names a field which
+        is gone names nothing, instead of a later field that is called alike.
+        """
+        self._connection, self._registry, self._type = connection, registry, record_type
+        self._past = PastTypes(connection, registry, record_type)
+        self._is_judged = is_judged
+        self._holds_any = _holds_any(record_type.fields)
+        self._renames: dict[int, Renames | None] = {}
+
+    def follow(self, record: dict[str, Any], release: int) -> None:
+        """Put today's names into the texts of a record that was kept under `release`.
+
+        `record` has its values by today's names of its own fields.
+        """
+        if not self._holds_any or release == self._registry.release.number:
+            return
+        if release not in self._renames:
+            self._renames[release] = self._read(release)
+        renames = self._renames[release]
+        if renames is not None:
+            _follow(record, self._type.fields, self._past.at(release).fields, renames)
+
+    def _read(self, number: int) -> Renames | None:
+        """Return what changed its name since a release; None where nothing did."""
+        try:
+            then = load_release(self._connection, number)
+        except NotFound:
+            return None  # written before this installation kept its releases
+        now = self._registry.release
+        renames = renames_between(then, now)
+        if self._is_judged:
+            fields = {**gone_between(then, now), **renames.fields}
+            renames = replace(renames, fields=fields)
+        return renames or None
+
+
+def _holds_any(fields: Sequence[Field]) -> bool:
+    return any(one.type in WRITTEN or _holds_any(one.fields) for one in fields)
+
+
+def _follow(
+    values: dict[str, Any], now: Sequence[Field], then: Sequence[Field], renames: Renames
+) -> None:
+    before = {one.id: one for one in then}
+    for field in now:
+        value, was = values.get(field.name), before.get(field.id)
+        if was is None or not value:
+            continue
+        if field.type == was.type == "table":
+            for row in value:
+                _follow(row, field.fields, was.fields, renames)
+        elif field.type in WRITTEN and was.type in WRITTEN and was.scope:
+            values[field.name] = followed_text(value, was.scope, renames)
