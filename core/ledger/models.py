@@ -71,6 +71,7 @@ sa.Index("ux_gx_posting__key", posting.c.key, unique=True)
 sa.Index("ux_gx_posting__reverses", posting.c.reverses, unique=True)
 sa.Index("ix_gx_posting__ref", posting.c.ref_type, posting.c.ref_id)
 sa.Index("ix_gx_posting__known_at", posting.c.known_at)
+sa.Index("ix_gx_posting__valid_at", posting.c.valid_at)
 
 entry = append_only(
     sa.Table(
@@ -88,7 +89,8 @@ entry = append_only(
         sqlite_with_rowid=False,
     )
 )
-sa.Index("ix_gx_entry__account", entry.c.account_id, entry.c.seq)
+#: With the amounts in it, so that adding up an account reads nothing else.
+sa.Index("ix_gx_entry__account", entry.c.account_id, entry.c.seq, entry.c.amount)
 #: What ended unused, in the words of its index.
 IS_LAPSE = entry.c.why == sa.literal_column("'expired'")
 sa.Index("ix_gx_entry__lapse", entry.c.lot_id, sqlite_where=IS_LAPSE, postgresql_where=IS_LAPSE)

@@ -4,20 +4,17 @@ Both are sums of entries, so they can be had for any business day as known at an
 Amounts are smallest units and say what happened to the balance: what was used stands negative.
 """
 
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
-
-import sqlalchemy as sa
 
 from core.clock import to_wire
 from core.context import Context
 from core.errors import Forbidden, Invalid, NotFound, Problem
 from core.i18n import N_
-from core.ledger.models import account, entry, lot, posting
+from core.ledger.summing import Sums, moved, owed
 from core.schema.accountkinds import AccountKind
 
 #: Who may see what is owed to everybody.
@@ -54,7 +51,8 @@ class RollForward:
 
     Attributes:
         is_proved: on each day and for each reason, the programme's own entries are the
-            counterpart of the owners', to the smallest unit.
+            counterpart of the owners', to the smallest unit; so are those of before, at least
+            as a whole.
     """
 
     kind: AccountKind
@@ -79,10 +77,6 @@ class Owed:
     month: str
     amount: int
     has_ended: bool = False
-
-
-#: (unit, category, why, index of the day or -1 for before, whether of the programme) -> sum.
-Sums = Mapping[tuple[str, str, str, int, bool], int]
 
 
 def may_read(ctx: Context) -> bool:
@@ -128,22 +122,27 @@ def roll_forward(
         text = N_("The last day is the first or one of the {most} days from it on.")
         raise Invalid(problems=[Problem("to", "ledger.bad_days", text, {"most": MOST_DAYS})])
     begins = [_begin(first + timedelta(days=at), ctx.time_zone) for at in range(count + 1)]
-    sums = _sums(ctx, kind, begins, known_at)
+    sums = moved(ctx, kind, begins, known_at)
     return RollForward(found, first, last, tuple(roll(found, first, count, sums)), proved(sums))
 
 
 def roll(kind: AccountKind, first: date, count: int, sums: Sums) -> list[Line]:
     """Return the lines of `count` days, each opening with what the one before closed with."""
     moves: dict[tuple[str, str, int], dict[str, int]] = defaultdict(dict)
+    standing: dict[tuple[str, str], int] = defaultdict(int)
     for (unit, category, why, at, is_programme), amount in sums.items():
-        if not is_programme:
-            named = why if why in WHYS else OTHER
-            of_day = moves[unit, category, at]
-            of_day[named] = of_day.get(named, 0) + amount
+        if is_programme:
+            continue
+        if at < 0:
+            standing[unit, category] += amount
+            continue
+        named = why if why in WHYS else OTHER
+        of_day = moves[unit, category, at]
+        of_day[named] = of_day.get(named, 0) + amount
     rank = {one.name: at for at, one in enumerate(kind.categories)}
-    pairs = {(unit, category) for unit, category, _ in moves}
+    pairs = {each for each, before in standing.items() if before}
+    pairs |= {(unit, category) for unit, category, _ in moves}
     ordered = sorted(pairs, key=lambda each: (each[0], rank.get(each[1], len(rank)), each[1]))
-    standing = {each: sum(moves.get((*each, -1), {}).values()) for each in ordered}
     lines = []
     for at in range(count):
         for unit, category in ordered:
@@ -156,7 +155,7 @@ def roll(kind: AccountKind, first: date, count: int, sums: Sums) -> list[Line]:
 
 
 def proved(sums: Sums) -> bool:
-    """Return whether owners' and programme's entries cancel out by unit, reason and day."""
+    """Return whether owners' and programme's sums cancel out by unit, reason and day."""
     left: dict[tuple[str, str, int], int] = defaultdict(int)
     for (unit, _, why, at, _), amount in sums.items():
         left[unit, why, at] += amount
@@ -213,23 +212,11 @@ def liability(
     """
     found = known_kind(ctx, kind)
     end = _begin(on + timedelta(days=1), ctx.time_zone)
-    wanted = (
-        sa.select(account.c.unit, lot.c.category, lot.c.expires_at, _total())
-        .select_from(
-            entry.join(account, account.c.id == entry.c.account_id)
-            .join(posting, posting.c.id == entry.c.posting_id)
-            .outerjoin(lot, lot.c.id == entry.c.lot_id)
-        )
-        .where(*_within(kind, end, known_at), account.c.owner_id != "")
-        .group_by(account.c.unit, lot.c.category, lot.c.expires_at)
-    )
-    with ctx.reading() as connection:
-        rows = connection.execute(wanted).all()
     sums: dict[tuple[str, str, str, bool], int] = defaultdict(int)
-    for unit, category, expires_at, amount in rows:
+    for unit, category, expires_at, amount in owed(ctx, kind, end, known_at):
         day = last_day(expires_at, ctx.time_zone)
         month = day.isoformat()[:7] if day else ""
-        sums[unit, category or "", month, bool(expires_at and expires_at <= end)] += int(amount)
+        sums[unit, category or "", month, bool(expires_at and expires_at <= end)] += amount
     rank = {one.name: at for at, one in enumerate(found.categories)}
     return [
         Owed(unit, category, month, amount, has_ended)
@@ -255,45 +242,3 @@ def last_day(expires_at: str | None, zone: ZoneInfo) -> date | None:
 
 def _begin(day: date, zone: ZoneInfo) -> str:
     return to_wire(datetime.combine(day, time(), zone).astimezone(UTC))
-
-
-def _total() -> sa.ColumnElement[int]:
-    return sa.cast(sa.func.sum(entry.c.amount), sa.BigInteger)
-
-
-def _within(kind: str, end: str, known_at: datetime | None) -> list[sa.ColumnElement[bool]]:
-    within = [account.c.kind == kind, posting.c.valid_at < end]
-    if known_at is not None:
-        within.append(posting.c.known_at <= to_wire(known_at))
-    return within
-
-
-def _sums(ctx: Context, kind: str, begins: Sequence[str], known_at: datetime | None) -> Sums:
-    """Return the sums of entries by reason and day, those before the first day together.
-
-    The database adds up by the hour where every day begins on one, since it does not know the
-    days of a zone.
-    """
-    width = next(at for at in (13, 16, 19) if all(not each[at:].strip(":0.Z") for each in begins))
-    bucket = sa.case(
-        (posting.c.valid_at < begins[0], ""), else_=sa.func.substr(posting.c.valid_at, 1, width)
-    )
-    whose = account.c.owner_id == ""
-    wanted = (
-        sa.select(account.c.unit, entry.c.category, entry.c.why, bucket, whose, _total())
-        .select_from(
-            entry.join(account, account.c.id == entry.c.account_id).join(
-                posting, posting.c.id == entry.c.posting_id
-            )
-        )
-        .where(*_within(kind, begins[-1], known_at))
-        .group_by(account.c.unit, entry.c.category, entry.c.why, bucket, whose)
-    )
-    with ctx.reading() as connection:
-        rows = connection.execute(wanted).all()
-    starts = [each[:width] for each in begins[:-1]]
-    sums: dict[tuple[str, str, str, int, bool], int] = defaultdict(int)
-    for unit, category, why, hour, is_programme, amount in rows:
-        at = bisect_right(starts, hour) - 1 if hour else -1
-        sums[unit, category, why, at, bool(is_programme)] += int(amount)
-    return sums

@@ -5,12 +5,16 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.actor import Actor
 from core.context import Context
 from core.errors import Forbidden, Invalid, NotFound
+from core.ledger import summing
+from core.ledger.expiry import expire
+from core.ledger.models import account
 from core.ledger.reports import (
     Line,
     by_category,
@@ -88,6 +92,87 @@ def test_closes_equal_a_fold_of_the_entries(storage, made, zone):
         for on in {line.day for line in found.lines}:
             owed = sum(one.amount for one in liability(ctx, "points", on))
             assert owed == sum(one.close for one in found.lines if one.day == on)
+
+
+#: Hours by which the clock moves, hours by which it was late, category, amount, when it ends.
+_KNOWN = st.lists(
+    st.tuples(
+        st.integers(-5, 30),
+        st.integers(0, 60),
+        st.sampled_from("ABDR"),
+        st.integers(-40, 60).filter(bool),
+        st.none() | st.integers(-20, 90),
+    ),
+    min_size=4,
+    max_size=14,
+)
+
+
+@settings(max_examples=examples(12))
+@given(_KNOWN, st.integers(-2, 5), st.integers(0, 3), st.none() | st.integers(-10, 150))
+def test_reports_are_the_same_from_both_sides(storage, made, start, days, known):
+    """All entries before added up, and what stands now less the entries since."""
+    with opened(storage) as ledger, pytest.MonkeyPatch.context() as patch:
+        begin = ledger.clock.now()
+        for moved, late, category, amount, ends in made:
+            ledger.clock.move(timedelta(hours=moved))
+            at = ledger.clock.now() - timedelta(hours=late)
+            until = ends and at + timedelta(hours=ends)
+            move = points(category, amount, f"m{late % 3}", expires_on=until)
+            ledger.post(move, valid_at=at, allow_negative=True)
+        expire(ledger.system())
+        actor = Actor("u9", "Eve", frozenset({"auditor"}))
+        ctx = Context.of(ledger, actor, registry=ledger.registry)
+        first = FIRST + timedelta(days=start)
+        last, seen = first + timedelta(days=days), known and begin + timedelta(hours=known)
+        sides = []
+        for is_from_now in (False, True):
+            patch.setattr(summing, "_is_nearer_to_now", lambda *_, told=is_from_now: told)
+            found = roll_forward(ctx, "points", first, last, known_at=seen)
+            assert found.is_proved
+            sides.append((found, liability(ctx, "points", last, known_at=seen)))
+        assert sides[0] == sides[1]
+        assert sum(one.amount for one in sides[0][1]) == sum(
+            one.close for one in sides[0][0].lines if one.day == last
+        )
+
+
+def test_the_last_days_are_read_from_now_on_and_the_first_from_the_beginning(ledger, auditor):
+    ledger.post(points("A", 100))
+    ledger.clock.move(timedelta(days=100))
+    ledger.post(points("A", 7))
+    asked = []
+    with ledger.db.read() as connection:
+
+        def listen(_connection, _cursor, text, values, *_):
+            asked.append((text, values))
+
+        sa.event.listen(connection, "before_cursor_execute", listen)
+        ctx = auditor(connection=connection)
+        for first, opening in ((date(2026, 6, 17), 100), (FIRST, 0)):
+            (line, *_) = roll_forward(ctx, "points", first, first).lines
+            assert line.open == opening
+        sa.event.remove(connection, "before_cursor_execute", listen)
+        sums = [one for one in asked if "gx_entry" in one[0]]
+        assert ["json_each" in text for text, _ in sums] == [True, False]
+        if ledger.db.is_sqlite:  # PostgreSQL knows how many rows there are and chooses by itself
+            for text, values in sums:
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
+                told = "\n".join(row[3] for row in plan)
+                assert "SEARCH gx_posting USING INDEX ix_gx_posting__valid_at" in told
+                assert "SEARCH gx_entry USING PRIMARY KEY (posting_id=?)" in told
+
+
+def test_a_changed_balance_is_no_proof(ledger, auditor):
+    ledger.post(points("A", 100))
+    ledger.clock.move(timedelta(days=100))
+    with ledger.db.write() as connection:
+        connection.execute(
+            account.update().where(account.c.owner_id != "").values(totals='{"A":101}')
+        )
+    found = roll_forward(auditor(), "points", date(2026, 6, 17), date(2026, 6, 17))
+    assert [one.open for one in found.lines] == [101]
+    assert not found.is_proved
 
 
 def test_roll_forward_says_why_and_leaves_out_what_was_not_known(ledger, auditor):
