@@ -14,9 +14,10 @@ rules that guard them do not run.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -25,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from core.db import Database, is_busy
 from core.errors import PluginDisabled, PluginError, Unavailable, UserError
 from core.extension import hookspecs, state
-from core.extension.deadline import DeadlineExceeded, run_within
+from core.extension.deadline import DeadlineExceeded, run_each_within, run_within
 from core.extension.hookspecs import PROJECT, Change, Document, Event
 from core.extension.reviews import Reviews
 
@@ -128,23 +129,19 @@ class Hooks:
         self._before(ctx, "guanxi_before_save", change.record_type, {"change": change})
         ctx.warnings += change.warnings
 
-    def before_apply(self, ctx: "Context", document: Document) -> None:
-        """Let plugins refuse an approved document at the moment it takes effect.
+    def at_document(self, ctx: "Context", hook: str, document: Document) -> None:
+        """Let plugins refuse a document.
+
+        Args:
+            ctx: who submits it, or lets it take effect.
+            hook: `guanxi_before_submit`, or `guanxi_before_apply` once it is approved.
+            document: the document.
 
         Raises:
             PluginError: a plugin raised or hung; it is switched off and nothing may be written.
             PluginDisabled: the record type's plugin does not run.
         """
-        self._before(ctx, "guanxi_before_apply", document.record_type, {"document": document})
-
-    def before_submit(self, ctx: "Context", document: Document) -> None:
-        """Let plugins refuse a document that is about to be submitted.
-
-        Raises:
-            PluginError: a plugin raised or hung; it is switched off and nothing may be written.
-            PluginDisabled: the record type's plugin does not run.
-        """
-        self._before(ctx, "guanxi_before_submit", document.record_type, {"document": document})
+        self._before(ctx, hook, document.record_type, {"document": document})
 
     def at_till(self, ctx: "Context", hook: str, **values: Any) -> list[tuple[str, Any]]:
         """Call a hook of the till; a plugin that does not run takes no part in sales.
@@ -160,11 +157,13 @@ class Hooks:
         Raises:
             PluginError: a plugin raised or hung; it is switched off and nothing may be written.
         """
-        return [
-            (call.plugin, self._guarded(ctx, call, BEFORE_SECONDS, {"ctx": ctx, **values}))
-            for call in self._calls_of(hook, "")
-            if self._is_running(ctx, call)
-        ]
+        calls = [call for call in self._calls_of(hook, "") if self._is_running(ctx, call)]
+        answers = self._each_guarded(ctx, calls, BEFORE_SECONDS, {"ctx": ctx, **values})
+        return [(call.plugin, answer) for call, answer in zip(calls, answers, strict=True)]
+
+    def hears(self, record_type: str) -> bool:
+        """Return whether any plugin, running or not, is told of events of a record type."""
+        return bool(self._calls_of("guanxi_after_event", record_type))
 
     def after_event(self, ctx: "Context", event: Event) -> None:
         """Tell plugins what was committed; one that fails does not keep it from the others.
@@ -306,11 +305,8 @@ class Hooks:
 
     def _before(self, ctx: "Context", hook: str, record_type: str, values: dict[str, Any]) -> None:
         self._check_owner(ctx, record_type)
-        for call in self._calls_of(hook, record_type):
-            if call.is_core:
-                call(ctx=ctx, **values)
-            elif self._is_running(ctx, call):
-                self._guarded(ctx, call, BEFORE_SECONDS, {"ctx": ctx, **values})
+        calls = [call for call in self._calls_of(hook, record_type) if self._is_running(ctx, call)]
+        self._each_guarded(ctx, calls, BEFORE_SECONDS, {"ctx": ctx, **values})
 
     def _check_owner(self, ctx: "Context", record_type: str) -> None:
         found = ctx.registry.release.types.get(record_type)
@@ -337,19 +333,35 @@ class Hooks:
     def _guarded(
         self, ctx: "Context", call: _Implementation, seconds: float, values: dict[str, Any]
     ) -> Any:
+        return self._each_guarded(ctx, [call], seconds, values)[0]
+
+    def _each_guarded(
+        self,
+        ctx: "Context",
+        calls: Sequence[_Implementation],
+        seconds: float,
+        values: dict[str, Any],
+    ) -> list[Any]:
+        """Return the answers of implementations called in their order; plugins' are guarded."""
+        answers: list[Any] = []
+        own = [call for call in calls if call.is_core]  # they come first
+        foreign = [partial(_answer, answers, call, values) for call in calls[len(own) :]]
         try:
-            if call.is_core:
-                return call(**values)
-            return run_within(seconds, lambda: call(**values))
+            for call in own:
+                _answer(answers, call, values)
+            if foreign:
+                run_each_within(seconds, foreign)
         except (UserError, Unavailable):
             raise
         except Exception as error:
+            call = calls[len(answers)]
             if isinstance(error, OperationalError) and is_busy(error):
                 raise Unavailable from error
             if call.is_core or (isinstance(error, DBAPIError) and error.connection_invalidated):
                 raise
             self._switch_off(ctx, call, error)
             raise PluginError(plugin=call.plugin, hook=call.hook) from error
+        return answers
 
     def _switch_off(self, ctx: "Context", call: _Implementation, error: Exception) -> None:
         reason = f"{call.hook}: {_say(error)}"
@@ -366,6 +378,10 @@ class Hooks:
         )
         self._notes.append(note)
         note.start()
+
+
+def _answer(answers: list[Any], call: _Implementation, values: dict[str, Any]) -> None:
+    answers.append(call(**values))
 
 
 def _say(error: BaseException) -> str:

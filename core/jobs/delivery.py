@@ -5,7 +5,7 @@ that count is the token of the lease, and every later write checks it, so a work
 was thought dead cannot finish what another one has taken over.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from core.clock import to_wire
 from core.db import metadata
 from core.errors import NotFound
-from core.jobs.handlers import Event, Handlers
+from core.jobs.handlers import Event
 from core.jobs.leases import lease
 from core.jobs.outbox import DEAD, DONE, EMITTED, READY, outbox
 
@@ -71,30 +71,39 @@ def has_due(connection: Connection, now: datetime) -> bool:
 
 
 def take(
-    connection: Connection, handlers: Handlers, now: datetime, lease_for: timedelta = LEASE
+    connection: Connection,
+    wanted: Callable[[Sequence[Event]], Sequence[Event]],
+    now: datetime,
+    lease_for: timedelta = LEASE,
 ) -> tuple[list[Event], int]:
     """Take due events; return those to deliver, and how many were settled without delivery.
 
     An event that failed before is taken alone, so that one which kills the process
     does not use up the attempts of its neighbours.
+
+    Args:
+        connection: the write transaction that takes them.
+        wanted: gives those of some events that anybody wants; the others are settled.
+        now: what is due by then is taken.
+        lease_for: how long the events stay hidden from other workers.
     """
     rows = _locked(connection, _due(now).where(outbox.c.attempts > 0).limit(1))
     rows += _locked(connection, _due(now).where(outbox.c.attempts == 0).limit(BATCH))
-    unwanted = [row["seq"] for row in rows if not handlers.of(row["topic"])]
-    finish(connection, unwanted)
     # Only a worker that died at the last attempt leaves an event like that.
     spent = [row["seq"] for row in rows if row["attempts"] >= MAX_ATTEMPTS]
     if spent:
         connection.execute(outbox.update().where(outbox.c.seq.in_(spent)).values(state=DEAD))
-    left = {*unwanted, *spent}
-    rows = [row for row in rows if row["seq"] not in left]
-    if rows:
+    found = [_event(row) for row in rows if row["attempts"] < MAX_ATTEMPTS]
+    events = list(wanted(found)) if found else []
+    seqs = {event.seq for event in events}
+    finish(connection, [event.seq for event in found if event.seq not in seqs])
+    if events:
         connection.execute(
             outbox.update()
-            .where(outbox.c.seq.in_([row["seq"] for row in rows]))
+            .where(outbox.c.seq.in_(seqs))
             .values(visible_at=to_wire(now + lease_for), attempts=outbox.c.attempts + 1)
         )
-    return [_event(row) for row in rows], len(left)
+    return events, len(rows) - len(events)
 
 
 def hold(connection: Connection, event: Event, until: datetime) -> bool:

@@ -14,6 +14,15 @@ def tell_plugins(ctx: "Context", event: Event) -> None:
     ctx.hooks.after_event(ctx, PluginEvent(event.id, event.topic, event.payload))
 
 
+def is_heard(ctx: "Context", event: Event) -> bool:
+    """Return whether any plugin listens to events of this record type."""
+    return ctx.hooks.hears(str(event.payload.get("type", "")))
+
+
 def register(handlers: Handlers = HANDLERS) -> None:
     """Let plugins hear of every event, outside any transaction and at least once."""
-    handlers.add(Handler(name="plugins", prefix="", handle=tell_plugins, in_transaction=False))
+    handlers.add(
+        Handler(
+            name="plugins", prefix="", handle=tell_plugins, in_transaction=False, concerns=is_heard
+        )
+    )

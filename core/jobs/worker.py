@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -40,8 +40,9 @@ CHORE_LEASE = timedelta(seconds=30)
 
 _PURGE_EVERY = timedelta(minutes=10)
 _SILENT_FOR = timedelta(days=1)
-#: A commit is seen this much later than it gave its connection back, at the most.
-_SETTLE_SECONDS = 0.01
+#: A worker that was woken waits for what else is committed meanwhile, so that it looks at the
+#: outbox a few times a second under load, not after each commit.
+_SETTLE_SECONDS = 0.05
 
 
 class LeaseLostError(Exception):
@@ -136,7 +137,7 @@ class Worker:
             if not delivery.has_due(connection, now):
                 return False
         with self._db.write() as connection:
-            events, finished = delivery.take(connection, self._handlers, now, self._event_lease)
+            events, settled = delivery.take(connection, self._wanted, now, self._event_lease)
         for position, event in enumerate(events):
             if self._stop.is_set():
                 with self._db.write() as connection:
@@ -145,7 +146,7 @@ class Worker:
             self._deliver(event)
             # A long batch must not cost the leader its lease.
             self._leads(self._clock.now())
-        return bool(events or finished)
+        return bool(events or settled)
 
     def _do_chores(self, now: datetime) -> None:
         """Do the chores that are due, unless another process holds their lease."""
@@ -216,7 +217,7 @@ class Worker:
             log.warning("the worker's lease could not be given back", exc_info=True)
 
     def _deliver(self, event: Event) -> None:
-        handlers = self._wanting(event)
+        handlers = self._wanting(self._make_context(), event)
         is_alone = len(handlers) == 1
         errors: list[str] = []
         had = frozenset[str]()
@@ -236,15 +237,18 @@ class Worker:
         if errors or not is_alone:
             self._close(event, errors)
 
-    def _wanting(self, event: Event) -> list[Handler]:
+    def _wanted(self, events: Sequence[Event]) -> list[Event]:
+        """Return the events that anybody wants, by the release that holds after they happened."""
+        context = self._make_context()
+        return [event for event in events if self._wanting(context, event)]
+
+    def _wanting(self, context: Context, event: Event) -> list[Handler]:
         """Return who wants an event, those included that look at what it says."""
-        handlers = list(self._handlers.of(event.topic))
-        if any(one.concerns is not None for one in handlers):
-            context = self._make_context()
-            handlers = [
-                one for one in handlers if one.concerns is None or one.concerns(context, event)
-            ]
-        return handlers
+        return [
+            one
+            for one in self._handlers.of(event.topic)
+            if one.concerns is None or one.concerns(context, event)
+        ]
 
     def _call(self, handler: Handler, event: Event, *, is_alone: bool) -> None:
         """Call one handler and note it; in its own transaction if it wants that."""

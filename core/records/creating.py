@@ -122,13 +122,6 @@ class Batch:
             self._insert_together(living, reason)
         elif living:
             self._insert_one(living[0], reason)
-        written = [one for one in living if isinstance(self.outcomes[one.record_id], dict)]
-        announce(
-            self._ctx,
-            self._connection,
-            "record.created",
-            [(self._type.name, one.record_id, 1) for one in written],
-        )
 
     def _living(self, candidates: Iterable[Candidate]) -> list[Candidate]:
         return [one for one in candidates if one.record_id not in self.outcomes]
@@ -188,6 +181,9 @@ class Batch:
             # Another transaction took a value since it was looked up: find out whose it is.
             for candidate in candidates:
                 self._insert_alone(candidate, reason)
+        self._announce(
+            [one for one in candidates if isinstance(self.outcomes[one.record_id], dict)]
+        )
 
     def _insert_alone(self, candidate: Candidate, reason: str) -> None:
         candidate.values.update(chain="", events=0)
@@ -199,9 +195,15 @@ class Batch:
 
     def _insert_one(self, candidate: Candidate, reason: str) -> None:
         try:
-            self._insert([candidate], reason)
+            with together(self._connection):
+                self._insert([candidate], reason)
+                self._announce([candidate])
         except IntegrityError as error:
             raise taken_by(self._ctx, self._type, error) from error
+
+    def _announce(self, candidates: Iterable[Candidate]) -> None:
+        told = [(self._type.name, one.record_id, 1) for one in candidates]
+        announce(self._ctx, self._connection, "record.created", told)
 
     def _insert(self, candidates: Sequence[Candidate], reason: str) -> None:
         tables = self._ctx.registry.tables[self._type.name]
@@ -228,9 +230,8 @@ class Batch:
     def _insert_row(self, table: sa.Table, values: Record, history: list[Record]) -> None:
         names = tuple(column.key for column in table.c)
         insert = inserting(table, self._connection.dialect, names)
-        with together(self._connection):
-            insert.run(self._connection, dict.fromkeys(names) | values)
-            audit.append(self._connection, history)
+        insert.run(self._connection, dict.fromkeys(names) | values)
+        audit.append(self._connection, history)
 
     def _event(self, candidate: Candidate, reason: str) -> Record:
         values = candidate.values

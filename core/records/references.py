@@ -5,6 +5,7 @@ Also choices taken from other records' rows, and values that must be unique.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from functools import partial
@@ -18,9 +19,9 @@ from core.errors import Problem
 from core.expression import Expression, ExpressionError
 from core.expression.sql import sql_clause
 from core.i18n import N_
-from core.policies.access import access
+from core.policies.access import Access, access
 from core.policies.bounded import compiled
-from core.prebuilt import Prebuilt
+from core.prebuilt import Prebuilt, together
 from core.records.binding import bound
 from core.records.cascading import depends_on, filter_for
 from core.records.environment import RecordEnv
@@ -38,6 +39,10 @@ BATCH = 500
 
 #: Lists of links are filled up to the next of these lengths, so that few statements serve all.
 SIZES = (1, 4, 16, 64, BATCH)
+
+
+#: Where values are looked for: a record type, a column of it, and the condition of a filter.
+Place = tuple[str, str, str]
 
 
 @dataclass(slots=True)
@@ -233,13 +238,18 @@ class References:
 
     def check(self) -> None:
         """Ask for everything noted; what is missing goes to each one's problems."""
-        for target, condition in dict.fromkeys((*self.links, *self.columns)):
-            self._check_links(target, condition)
-        for (target, name, condition), wanted in self.options.items():
-            found = self._found(target, name, condition, {one.value for one in wanted})
-            for one in wanted:
-                if one.value not in found:
-                    one.problems.append(_no_option(one.path, one.value))
+        wanted: dict[Place, set[str]] = defaultdict(set)
+        for (target, condition), links in self.links.items():
+            wanted[target, "id", condition].update(one.value for one in links)
+        for (target, condition), columns in self.columns.items():
+            for column in columns:
+                values = [value for row in column.rows if (value := row.get(column.name))]
+                wanted[target, "id", condition].update(values)
+        for place, options in self.options.items():
+            wanted[place].update(one.value for one in options)
+        found = self._found({place: values for place, values in wanted.items() if values})
+        if any(found.get(place, ()) != values for place, values in wanted.items() if values):
+            self._note_missing(found)
         if self.users:
             active = PEOPLE.active(self.connection, {one.value for one in self.users})
             for one in self.users:
@@ -251,43 +261,54 @@ class References:
         self.columns.clear()
         self.options.clear()
 
-    def _check_links(self, target: str, condition: str) -> None:
-        wanted = self.links[target, condition]
-        columns = self.columns[target, condition]
-        values = {one.value for one in wanted}
-        for column in columns:
-            name = column.name
-            values.update([value for row in column.rows if (value := row.get(name))])
-        found = self._found(target, "id", condition, values)
-        if len(found) == len(values):
-            return
-        absent = [one for one in wanted if one.value not in found]
-        for column in columns:
-            absent += column.missing(found)
+    def _note_missing(self, found: Mapping[Place, set[str]]) -> None:
+        """Tell what was not found, the links of each target before those of its rows."""
+        absent: list[Wanted] = []
+        for target, condition in dict.fromkeys((*self.links, *self.columns)):
+            there = found.get((target, "id", condition), set())
+            absent += [one for one in self.links[target, condition] if one.value not in there]
+            for column in self.columns[target, condition]:
+                absent += column.missing(there)
         for one in absent:
             text = N_("There is no such record to link to.")
             one.problems.append(Problem(one.path, "link.not_found", text))
+        for place, options in self.options.items():
+            for one in options:
+                if one.value not in found.get(place, ()):
+                    one.problems.append(_no_option(one.path, one.value))
 
-    def _found(self, target: str, name: str, condition: str, values: set[str]) -> set[str]:
-        """Return those of `values` that live, readable records of `target` have in `name`."""
-        rights = access(self.ctx, target)
-        if not rights.may("view"):
-            return set()
-        found: set[str] = set()
-        listed = sorted(values)
+    def _found(self, wanted: Mapping[Place, set[str]]) -> dict[Place, set[str]]:
+        """Return those of the wanted values that live records have that the actor may view."""
+        asked: list[tuple[Place, Prebuilt, Mapping[str, Any]]] = []
+        for place, values in wanted.items():
+            rights = access(self.ctx, place[0])
+            if rights.may("view"):
+                asked += self._asking(place, rights, sorted(values))
+        found: dict[Place, set[str]] = {place: set() for place in wanted}
+        with together(self.connection) if len(asked) > 1 else nullcontext():
+            answers = [
+                (place, prebuilt.asked(self.connection, values))
+                for place, prebuilt, values in asked
+            ]
+        for place, rows in answers:
+            found[place].update(row[0] for row in rows())
+        return found
+
+    def _asking(
+        self, place: Place, rights: Access, listed: Sequence[str]
+    ) -> Iterator[tuple[Place, Prebuilt, Mapping[str, Any]]]:
+        """Yield the statements that ask for values at one place, `BATCH` at a time."""
+        clause = rights.row_clause("view")
         while listed:
             size = next((one for one in SIZES if one >= len(listed)), SIZES[-1])
             part, listed = listed[:size], listed[size:]
-            key = ("records.references", target, name, condition, rights.key, size)
-            clause = rights.row_clause("view")
-            make = partial(self._statement, target, name, condition, clause, size)
-            prebuilt = compiled(self.ctx.registry, key, make)
+            key = ("records.references", *place, rights.key, size)
+            make = partial(self._statement, *place, clause, size)
             # Lists are filled up to the length that the statement was built for.
             filled = [*part, *([part[0]] * (size - len(part)))]
-            wanted = {f"wanted{at}": value for at, value in enumerate(filled)}
-            rows = prebuilt.rows(self.connection, bound(self.ctx, **wanted))
-            found.update(row[0] for row in rows)
-        return found
+            values = {f"wanted{at}": value for at, value in enumerate(filled)}
+            prebuilt = compiled(self.ctx.registry, key, make)
+            yield place, prebuilt, bound(self.ctx, **values)
 
     def _statement(
         self,

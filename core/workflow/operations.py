@@ -250,7 +250,9 @@ def _mark_submitted(
     """
     if found is None and record["status"] not in _SUBMITTABLE:
         raise errors.NothingToSubmit
-    ctx.hooks.before_submit(ctx, as_it_would_be(ctx, type_name, record, found))
+    ctx.hooks.at_document(
+        ctx, "guanxi_before_submit", as_it_would_be(ctx, type_name, record, found)
+    )
     if found is not None:
         if not found.voids:  # what is no longer in force need not meet the rules
             check_proposal(ctx, type_name, record, found)

@@ -121,7 +121,7 @@ def _take_effect(run: Run) -> int:
         before=record if found is not None else None,
         values={**record, **changes, **status},
     )
-    run.ctx.hooks.before_apply(run.as_system, document)
+    run.ctx.hooks.at_document(run.as_system, "guanxi_before_apply", document)
     number = next_number(run.connection, AUDIT_SEQ)
     stamp = {"audited_at": run.ctx.now, "audit_seq": number}
     put(run, {**changes, **document.sets, **status, **stamp})

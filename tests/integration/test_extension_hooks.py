@@ -162,6 +162,20 @@ def test_before_hook_that_fails_is_named_switched_off_and_stored(
     assert hooks.health({})[0] == Health(f"p_{case}", "failed", (f"guanxi_before_save: {reason}",))
 
 
+@pytest.mark.usefixtures("short_budget")
+def test_each_hook_of_several_has_a_budget_of_its_own_and_the_one_that_hangs_is_named(
+    tmp_path, make_context
+):
+    for name, seconds in (("p_a", 0.15), ("p_b", 0.15), ("p_c", 0.6)):
+        slow = f"time.sleep({seconds}); change.values.setdefault('seen', []).append('{name}')"
+        write_plugin(tmp_path, name, BEFORE.format(slow))
+    hooks, _ = load_hooks(tmp_path)
+    change = make_change()
+    with pytest.raises(PluginError) as caught:
+        hooks.before_save(make_context(hooks), change)
+    assert (caught.value.params["plugin"], change.values) == ("p_c", {"seen": ["p_a", "p_b"]})
+
+
 def test_records_of_a_failed_plugin_can_not_be_changed_until_it_is_enabled(
     tmp_path, make_context, database
 ):
@@ -244,7 +258,11 @@ def test_before_apply_refuses_a_document(tmp_path, make_context):
     write_plugin(tmp_path, "p_apply", code, hooks=("guanxi_before_apply",))
     hooks, _ = load_hooks(tmp_path)
     with pytest.raises(Conflict, match="overlap"):
-        hooks.before_apply(make_context(hooks), Document("thing", "r1", None, {"why": "overlap"}))
+        hooks.at_document(
+            make_context(hooks),
+            "guanxi_before_apply",
+            Document("thing", "r1", None, {"why": "overlap"}),
+        )
 
 
 def test_after_hooks_are_isolated_from_each_other(tmp_path, make_context, database):

@@ -119,6 +119,22 @@ def test_event_nobody_wants_is_removed(db: Database, worker: Worker) -> None:
     assert rows(db) == []
 
 
+def test_event_that_concerns_nobody_is_settled_without_delivery(
+    db: Database, handlers: Handlers, worker: Worker
+) -> None:
+    def is_odd(_ctx: Context, event: Event) -> bool:
+        return bool(event.payload["number"] % 2)
+
+    handlers.add(Handler("odd", "test", put_effect, concerns=is_odd))
+    with db.write() as connection:
+        emit_many(connection, [("test.event", {"number": number}) for number in range(4)])
+    now = datetime.now(UTC)
+    with db.write() as connection:
+        events, settled = delivery.take(connection, worker._wanted, now)
+    assert ([one.payload["number"] for one in events], settled) == ([1, 3], 2)
+    assert [state for state, _, _ in rows(db)] == ["ready", "ready"]
+
+
 def test_event_with_a_time_waits_for_it(db: Database, handlers: Handlers) -> None:
     add(handlers, put_effect)
     with db.write() as connection:
@@ -200,11 +216,11 @@ def test_event_whose_worker_died_at_every_attempt_is_given_up(
     now = datetime.now(UTC)
     for _ in range(delivery.MAX_ATTEMPTS):
         with db.write() as connection:
-            events, _ = delivery.take(connection, handlers, now)
+            events, _ = delivery.take(connection, list, now)
             assert len(events) == 1
         now += delivery.LEASE + timedelta(seconds=1)
     with db.write() as connection:
-        assert delivery.take(connection, handlers, now) == ([], 1)
+        assert delivery.take(connection, list, now) == ([], 1)
     assert rows(db) == [("dead", delivery.MAX_ATTEMPTS, "")]
 
 
@@ -216,10 +232,10 @@ def test_worker_that_lost_its_lease_cannot_finish_the_event(
         emit(connection, "test.event", {"number": 1})
     now = datetime.now(UTC)
     with db.write() as connection:
-        (late,), _ = delivery.take(connection, handlers, now)
+        (late,), _ = delivery.take(connection, list, now)
     later = now + delivery.LEASE + timedelta(seconds=1)
     with db.write() as connection:
-        (taken,), _ = delivery.take(connection, handlers, later)
+        (taken,), _ = delivery.take(connection, list, later)
         assert taken.id == late.id
         assert not delivery.hold(connection, late, later)
         assert delivery.hold(connection, taken, later)
