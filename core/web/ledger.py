@@ -1,5 +1,6 @@
 """What is owed to whom: the reports of all accounts, and the statement of one record's."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -12,6 +13,7 @@ from core.context import Context
 from core.errors import Forbidden, Invalid, NotFound, Problem, UserError
 from core.i18n import N_, pick, translate
 from core.ledger.amounts import shown
+from core.ledger.reckoning import Lot
 from core.ledger.reports import (
     OTHER,
     WHYS,
@@ -20,6 +22,7 @@ from core.ledger.reports import (
     RollForward,
     by_category,
     by_day,
+    kinds_in_use,
     liability,
     may_read,
     roll_forward,
@@ -45,6 +48,8 @@ WHY_TEXTS = {
 WHAT_TEXTS = {
     "sale": N_("Sale"),
     "return": N_("Return of goods"),
+    "points_sale": N_("Sale"),
+    "points_return": N_("Return of goods"),
     "expire": N_("Expired"),
     "transfer": N_("Moved to another account"),
     "reversal": N_("Taken back"),
@@ -64,7 +69,7 @@ def show_reports(ctx: Context) -> ResponseReturnValue:
     kind = request.args.get("kind", "")
     problem, found, owed = None, None, []
     first, last = ctx.today.replace(day=1), ctx.today
-    kind = kind if kind in kinds else next(iter(kinds), "")
+    kind = kind if kind in kinds else _most_telling(ctx, kinds)
     try:
         first, last = _asked("from", first), _asked("to", last)
         if kind:
@@ -155,6 +160,12 @@ def _kinds(ctx: Context) -> Mapping[str, AccountKind]:
     if not may_read(ctx):
         raise Forbidden
     return ctx.registry.release.account_kinds
+
+
+def _most_telling(ctx: Context, kinds: Iterable[str]) -> str:
+    """Return the first kind that anybody has an account of, else the first; "" without any."""
+    used = kinds_in_use(ctx)
+    return next((name for name in kinds if name in used), next(iter(kinds), ""))
 
 
 def _asked(name: str, default: date) -> date:
@@ -286,7 +297,9 @@ def _account(ctx: Context, one: Owned, titles: Mapping[tuple[str, str], str]) ->
     parts = [
         (_category(ctx, one.kind, name), shown(total, unit), name in uses)
         for name, total in stands.totals.items()
+        if total
     ]
+    named = find_titles(ctx, {each.ref for each in entries})
     return {
         "id": stands.account_id,
         "label": pick(one.kind.label, ctx.locale, stands.kind) if one.kind else stands.kind,
@@ -297,17 +310,11 @@ def _account(ctx: Context, one: Owned, titles: Mapping[tuple[str, str], str]) ->
         "held": shown(stands.held, unit) if stands.held else "",
         "pending": shown(stands.pending, unit) if stands.pending else "",
         "parts": parts,
-        "lots": [
-            (
-                _category(ctx, one.kind, each.category),
-                shown(each.remaining, unit),
-                shown(each.issued, unit),
-                each.issued_at,
-                expires_on(ctx, each),
-            )
-            for each in one.lots
+        "left": [
+            (until, _category(ctx, one.kind, category), shown(amount, unit))
+            for (until, category), amount in _left(ctx, one.lots)
         ],
-        "entries": [_entry(ctx, one, each) for each in entries],
+        "entries": [_entry(ctx, one, each, named.get(each.ref, "")) for each in entries],
         "older": urlencode({"account": stands.account_id, "after": following})
         if following
         else "",
@@ -315,7 +322,15 @@ def _account(ctx: Context, one: Owned, titles: Mapping[tuple[str, str], str]) ->
     }
 
 
-def _entry(ctx: Context, one: Owned, line: EntryLine) -> dict[str, Any]:
+def _left(ctx: Context, lots: Iterable[Lot]) -> list[tuple[tuple[date | None, str], int]]:
+    """Return what is left by last day and category, the soonest first."""
+    left: dict[tuple[date | None, str], int] = defaultdict(int)
+    for each in lots:
+        left[expires_on(ctx, each), each.category] += each.remaining
+    return sorted(left.items(), key=lambda pair: (pair[0][0] or date.max, pair[0][1]))
+
+
+def _entry(ctx: Context, one: Owned, line: EntryLine, title: str) -> dict[str, Any]:
     ref_type, ref_id = line.ref
     document = ctx.registry.release.type(ref_type)
     called = type_label(document, ctx.locale, plural=False) if document else ""
@@ -325,7 +340,7 @@ def _entry(ctx: Context, one: Owned, line: EntryLine) -> dict[str, Any]:
         "at": line.valid_at,
         "what": translate(known, ctx.locale) if known else called or line.what,
         "href": f"/records/{ref_type}/{ref_id}" if document else "",
-        "document": called or ref_type,
+        "title": title,
         "category": _category(ctx, one.kind, line.category),
         "amount": ("+" if line.amount > 0 else "") + shown(line.amount, unit),
         "balance": shown(line.balance, unit),
