@@ -1,12 +1,10 @@
 """A sale before it is paid: what points pay of it, and what it earns."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from typing import Any
-
-from sqlalchemy.engine import Connection
 
 from core.api import N_, Context, Sale, SaleConditions, SaleLine, plugin_settings
 from plugins.points_rules.operations.grants import had_already
@@ -14,7 +12,7 @@ from plugins.points_rules.operations.index import moment_of, rule_index, scene_i
 from plugins.points_rules.operations.spending import INACTIVE, spend
 from plugins.points_rules.rules import resolution
 from plugins.points_rules.rules.earning import CATEGORIES
-from plugins.points_rules.rules.resolution import Rule
+from plugins.points_rules.rules.resolution import Lost, Rule
 from plugins.points_rules.rules.terms import SceneTerm, TermLine, Terms
 
 #: Faults of a card that takes no part in discounts but may still earn.
@@ -24,6 +22,20 @@ _TEXTS = {
     "rate": N_("{value} points for each 1.00, by {no}, line {line}."),
     "multiplier": N_("{value} times the purchase points, by {no}, line {line}."),
     "excluded": N_("No points, by {no}, line {line}."),
+}
+
+#: Why a rule lost -> the step that says so.
+_LOST = {
+    "lower_level": N_("Points rule {no}, line {line}: a rule of a higher level decides."),
+    "earlier_audit": N_("Points rule {no}, line {line}: a document audited later decides."),
+    "earlier_line": N_("Points rule {no}, line {line}: a later line of the document decides."),
+    "condition_not_met": N_("Points rule {no}, line {line}: its condition is not met."),
+    "condition_failed": N_("Points rule {no}, line {line}: its condition cannot be computed."),
+    "not_yet_audited": N_("Points rule {no}, line {line}: it was not audited yet."),
+    "not_yet_effective": N_("Points rule {no}, line {line}: it holds from {from} on."),
+    "expired": N_("Points rule {no}, line {line}: it held until {to}."),
+    "void": N_("Points rule {no}, line {line}: its document is void."),
+    "replaced": N_("Points rule {no}, line {line}: its document was changed since."),
 }
 
 
@@ -39,18 +51,8 @@ class _Earner:
     card_type: str = ""
 
 
-class _Conditions:
-    """The conditions of a sale, made ready once a rule or scene has any."""
-
-    def __init__(self, ctx: Context, connection: Connection, sale: Sale) -> None:
-        self._ctx, self._connection, self._sale = ctx, connection, sale
-        self._ready: SaleConditions | None = None
-
-    def hold(self, text: str, line: SaleLine | None = None) -> bool:
-        """Return whether a condition holds; one that cannot be computed does not."""
-        if self._ready is None:
-            self._ready = SaleConditions(self._ctx, self._connection, self._sale)
-        return self._ready.why_not(text, line) is None
+#: Why a condition does not hold for a line, or for the sale as a whole; None where it does.
+_WhyNot = Callable[[SaleLine | None, str], str | None]
 
 
 def quote_points(ctx: Context, sale: Sale) -> None:
@@ -66,16 +68,21 @@ def quote_points(ctx: Context, sale: Sale) -> None:
     if earner is None and not sale.spend_points:
         return
     with ctx.reading() as connection:
-        conditions = _Conditions(ctx, connection, sale)
+        # Made when the first rule or scene has a condition: most sales meet none.
+        conditions = cache(lambda: SaleConditions(ctx, connection, sale))
+
+        def why_not(line: SaleLine | None, text: str) -> str | None:
+            return conditions().why_not(text, line)
+
         terms = Terms(
-            lines=_lines(ctx, sale, earner, conditions),
+            lines=_lines(ctx, sale, earner, why_not),
             digits=sale.store.digits,
             identity=earner.identity if earner else Decimal(0),
             combine=settings["multiplier_combine"],
             spent=sale.spend_points,
             point_value=settings["point_value"],
             earns_on_paid=settings["earn_on_points_paid"],
-            scenes=_scenes(ctx, sale, earner, conditions) if earner else (),
+            scenes=_scenes(ctx, sale, earner, why_not) if earner else (),
         )
     sale.points, sale.points_paid = terms.earned().points, terms.paid
     sale.terms["points_rules"] = terms.as_json()
@@ -99,7 +106,7 @@ def _earner(sale: Sale, settings: Mapping[str, Any]) -> _Earner | None:
 
 
 def _lines(
-    ctx: Context, sale: Sale, earner: _Earner | None, conditions: _Conditions
+    ctx: Context, sale: Sale, earner: _Earner | None, why_not: _WhyNot
 ) -> tuple[TermLine, ...]:
     """Return what each line brings in, by the rules in force for it."""
     if earner is None:
@@ -107,10 +114,11 @@ def _lines(
     index, moment = rule_index(ctx, sale.audit_seq), moment_of(sale)
     found = []
     for line in sale.lines:
-        holds = partial(conditions.hold, line=line)
-        rate, multiplier = index.resolve(line.goods.scopes, earner.card_type, moment, holds)
+        holds = partial(why_not, line)
+        rate, multiplier, lost = index.resolve(line.goods.scopes, earner.card_type, moment, holds)
         for rule in (rate, multiplier):
             _explain(line, rule)
+        line.trace += map(_lost_step, lost)
         found.append(
             TermLine(
                 line.amount_due,
@@ -133,13 +141,18 @@ def _explain(line: SaleLine, rule: Rule | None) -> None:
     )
 
 
-def _scenes(
-    ctx: Context, sale: Sale, earner: _Earner, conditions: _Conditions
-) -> tuple[SceneTerm, ...]:
+def _lost_step(lost: Lost) -> dict[str, Any]:
+    rule, why = lost
+    days = {"from": rule.version.effective_from, "to": rule.version.effective_to}
+    params = resolution.stamp(rule) | {name: str(day or "") for name, day in days.items()}
+    return {"code": f"points_rules.lost.{why}", "text": _LOST[why], "params": params}
+
+
+def _scenes(ctx: Context, sale: Sale, earner: _Earner, why_not: _WhyNot) -> tuple[SceneTerm, ...]:
     """Return the scenes that hold for the sale and that the member has not had yet."""
     assert sale.member is not None  # noqa: S101  an earner is a member's
     index, member = scene_index(ctx, sale.audit_seq), sale.member["id"]
-    found = index.in_force(earner.card_type, moment_of(sale), conditions.hold)
+    found = index.in_force(earner.card_type, moment_of(sale), partial(why_not, None))
     keys = [resolution.once_key(scene, member, sale.on) for scene in found]
     had = had_already(ctx, [key for key in keys if key])
     return tuple(

@@ -5,22 +5,30 @@ in one level the document that was audited later (domain §2.4, as prices do). R
 exclusion are decided together, multipliers beside them.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from plugins.points_rules.rules.documents import RATES
 
-#: From the highest to the lowest.
-FALLING = ("product", "brand", "counter", "small_class", "mid_class", "big_class")
+#: From the lowest to the highest.
+LEVELS = ("big_class", "mid_class", "small_class", "counter", "brand", "product")
+
+_FALLING = LEVELS[::-1]
+
+#: Rules that lost which a resolution names at most, the nearest to those that won; at least
+#: so many of them that rank above, where there are.
+MOST_LOST, LEAST_ABOVE = 20, 10
 
 #: How often a member has a scene.
 Once = Literal["receipt", "day", "year", "ever"]
 
-#: Whether a stored condition holds for the sale, or for one line of it.
-Holds = Callable[[str], bool]
+#: Why a stored condition does not hold for the sale, or for one line of it, such as
+#: `condition_not_met`; None when it holds.
+Holds = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,8 @@ class Version:
     Attributes:
         effective_from: first store day, `effective_to` the last, None without end.
         audited_at: when it was known, `audit_seq` the number of that audit.
-        ended_at: when it was voided or replaced, with the number of that audit.
+        ended_at: when it was voided or replaced, with the number of that audit;
+            `is_replaced` that the document took effect anew.
     """
 
     record_id: str
@@ -50,16 +59,22 @@ class Version:
     audit_seq: int
     ended_at: datetime | None = None
     end_seq: int | None = None
+    is_replaced: bool = False
 
-    def holds(self, moment: Moment) -> bool:
-        """Return whether it held and was known at a moment."""
+    def why_not(self, moment: Moment) -> str | None:
+        """Return why it did not hold or was not known at a moment, or None when it held.
+
+        One of `not_yet_audited`, `void`, `replaced`, `not_yet_effective`, `expired`.
+        """
         if self.audit_seq > moment.audit_seq or self.audited_at > moment.at:
-            return False
+            return "not_yet_audited"
         if self.ended_at is not None and self.end_seq is not None:
             is_over = self.end_seq <= moment.audit_seq and self.ended_at <= moment.at
             if is_over:
-                return False
-        return self.effective_from <= moment.on <= (self.effective_to or date.max)
+                return "replaced" if self.is_replaced else "void"
+        if self.effective_from > moment.on:
+            return "not_yet_effective"
+        return None if moment.on <= (self.effective_to or date.max) else "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +89,31 @@ class Rule:
 
     version: Version
     line: int
+    level: str
     effect: str
     value: Decimal
     condition: str = ""
+
+
+class Lost(NamedTuple):
+    """A rule for this product and card type that does not apply, and why."""
+
+    rule: Rule
+    why: str
+
+
+class Resolution(NamedTuple):
+    """What decides the points of one product for one card type at one moment.
+
+    Attributes:
+        rate: the rule that decides rate or exclusion, `multiplier` the one beside it; None
+            where nothing does.
+        lost: the nearest of the other rules for the product, at most `MOST_LOST`, by rank.
+    """
+
+    rate: Rule | None
+    multiplier: Rule | None
+    lost: tuple[Lost, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +141,15 @@ class _Versions:
 
     live: dict[str, Version] = field(default_factory=dict)
 
-    def end(self, record_id: str, seq: int, at: datetime) -> None:
+    def end(self, record_id: str, seq: int, at: datetime, *, is_replaced: bool) -> None:
         """Note that what a document said until now ended with an audit."""
         version = self.live.pop(record_id, None)
         if version is not None:
-            version.ended_at, version.end_seq = at, seq
+            version.ended_at, version.end_seq, version.is_replaced = at, seq, is_replaced
 
     def begin(self, record_id: str, seq: int, at: datetime, values: Mapping[str, Any]) -> Version:
         """Return the new version of a document, in the place of the one until now."""
-        self.end(record_id, seq, at)
+        self.end(record_id, seq, at, is_replaced=True)
         made = Version(
             record_id, values["no"], values["effective_from"], values.get("effective_to"), at, seq
         )
@@ -140,6 +177,7 @@ class RuleIndex(_Versions):
             rule = Rule(
                 version,
                 number,
+                line["scope"],
                 line["effect"],
                 line.get("value") or Decimal(0),
                 line.get("condition") or "",
@@ -150,32 +188,41 @@ class RuleIndex(_Versions):
 
     def resolve(
         self, scopes: Mapping[str, str], card_type: str, moment: Moment, holds: Holds
-    ) -> tuple[Rule | None, Rule | None]:
-        """Return what decides a product's rate and what its multiplier; None where nothing does.
+    ) -> Resolution:
+        """Return what decides a product's rate and what its multiplier, and why others do not.
 
         Args:
             scopes: the product's level -> code; a missing level never matches.
             card_type: id of the card type.
             moment: of the sale.
-            holds: whether a condition holds for this line.
+            holds: why a condition does not hold for this line.
         """
-        rate: Rule | None = None
-        multiplier: Rule | None = None
+        won: dict[bool, Rule] = {}
+        above: deque[Lost] = deque(maxlen=MOST_LOST)
+        below: list[Lost] = []
         for rule in self._matching(scopes, card_type):
-            if (rate if rule.effect in RATES else multiplier) is not None:
+            winner = won.get(rule.effect in RATES)
+            if winner is not None and len(below) == MOST_LOST:
+                if len(won) > 1:
+                    break
                 continue
-            if rule.version.holds(moment) and (not rule.condition or holds(rule.condition)):
-                if rule.effect in RATES:
-                    rate = rule
-                else:
-                    multiplier = rule
-            if rate is not None and multiplier is not None:
-                break
-        return rate, multiplier
+            why = rule.version.why_not(moment)
+            if winner is not None:
+                below.append(Lost(rule, why or _beaten(rule, winner)))
+                continue
+            if why is None and rule.condition:
+                why = holds(rule.condition)
+            if why is None:
+                won[rule.effect in RATES] = rule
+            else:
+                above.append(Lost(rule, why))
+        nearest = list(above)[-max(LEAST_ABOVE, MOST_LOST - len(below)) :]
+        lost = (*nearest, *below[: MOST_LOST - len(nearest)])
+        return Resolution(won.get(True), won.get(False), lost)
 
     def _matching(self, scopes: Mapping[str, str], card_type: str) -> Iterator[Rule]:
         """Yield the rules for a product, the highest rank first."""
-        for level in FALLING:
+        for level in _FALLING:
             if level in scopes:
                 yield from reversed(self._cells.get((card_type, level, scopes[level]), ()))
 
@@ -222,10 +269,16 @@ class SceneIndex(_Versions):
         return [
             scene
             for scene in self._scenes
-            if scene.version.holds(moment)
+            if scene.version.why_not(moment) is None
             and (not scene.card_types or card_type in scene.card_types)
-            and (not scene.condition or holds(scene.condition))
+            and (not scene.condition or holds(scene.condition) is None)
         ]
+
+
+def _beaten(rule: Rule, winner: Rule) -> str:
+    if winner.level != rule.level:
+        return "lower_level"
+    return "earlier_line" if winner.version is rule.version else "earlier_audit"
 
 
 def once_key(scene: Scene, member: str, on: date) -> str:
@@ -244,6 +297,6 @@ def take_all(index: RuleIndex | SceneIndex, effects: Sequence[Any]) -> None:
     """Add effects in the order of their audits; each has `seq, record_id, at, action, values`."""
     for each in effects:
         if each.action == "void":
-            index.end(each.record_id, each.seq, each.at)
+            index.end(each.record_id, each.seq, each.at, is_replaced=False)
         else:
             index.take_effect(each.record_id, each.seq, each.at, each.values)

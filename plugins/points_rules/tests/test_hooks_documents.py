@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.api import Conflict, Goods, SaleLine
+from core.api import Conflict, Goods, SaleLine, translate
 from plugins.points_rules.rules.terms import differences
 
 YEAR_MONTH = "MONTH(member.birthday) == MONTH(sale.ordered_at)"
@@ -60,6 +60,12 @@ def test_rules_in_force_decide_line_by_line_and_say_so(shipped, till):
         "multiplier": {"no": later["no"], "line": 1, "audit_seq": later["audit_seq"]},
     }
     assert [step["code"] for step in sale.lines[1].trace] == ["points_rules.excluded"]
+    *_, loser = sale.lines[0].trace
+    assert (loser["code"], loser["params"]["no"]) == (
+        "points_rules.lost.earlier_audit", first["no"],
+    )  # fmt: skip
+    for locale in ("zh", "en"):
+        assert first["no"] in translate(loser["text"], locale).format_map(loser["params"])
     assert sale.lines[2].terms == {}
     # A sale that knows only the first audit still earns by it, whatever came later.
     old = till.quote("100.00", audit_seq=first["audit_seq"])
