@@ -1,8 +1,12 @@
 """Points over REST: earned with a card, spent, and taken back with what the preview showed."""
 
+from datetime import timedelta
+
 import pytest
 
 from core.ledger.reading import balance
+from plugins.discount_rules.operations.replay import read_receipts
+from plugins.discount_rules.rules.replay import points
 from tests.integration.till_world import fill, line
 
 #: 10 for 1, and as much again by identity.
@@ -26,7 +30,7 @@ def till(site):
               "member": made.ids["member"]["M1"]},
     )  # fmt: skip
     assert card.status_code == 201, card.text
-    made.ids["card"] = {"gold": card.json["number"]}
+    made.ids |= {"card": {"gold": card.json["number"]}, "card_type": {"gold": gold}}
     return made
 
 
@@ -61,6 +65,40 @@ def test_points_are_earned_spent_and_taken_back_as_the_preview_shows(till):
     for order in (first["id"], second["id"]):
         path = f"/api/v1/till/orders/{order}/certificate"
         assert till.site.client("cashier").get(path).json["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "extra"),
+    [
+        ({}, 200),
+        ({"multiplier_combine": "sum"}, 300),
+        ({"multiplier_on_identity": True}, 400),
+        ({"earn_on_points_paid": True}, 200),
+    ],
+)
+def test_the_replay_counts_the_points_that_a_sale_earned(till, settings, extra):
+    till.approve(
+        "points_scene",
+        {
+            "title": "三倍",
+            "effective_from": "2020-01-01",
+            "effect": "multiplier",
+            "multiplier": "3",
+        },
+    )
+    rows = [{"scope": "product", "targets": ["TEA-1"], "effect": "multiplier", "value": "2"}]
+    ids = {"card_types": [till.ids["card_type"]["gold"]], "effective_from": "2020-01-01"}
+    till.approve("points_rule", {**ids, "lines": rows})
+    if settings:
+        till.site.client("admin").put("/api/v1/settings/points_rules", json=settings)
+    first = sell(till, line("TEA-1", "10"), due="1000")
+    assert first["points"] == {"A": 100, "B": extra, "C": 0, "D": 0, "E": 100}
+    spent = sell(till, line("TEA-1", "10"), due="998", spend_points=200)
+    ctx = till.site.context("system")
+    with ctx.reading():
+        (sold,) = read_receipts(ctx, ctx.now - timedelta(days=1), 9)
+    replayed = [points(one.earning, [one.lines[0].amount]) for one in sold.receipts]
+    assert replayed == [sum(it["points"].values()) for it in (first, spent)]
 
 
 def test_points_that_are_not_there_are_shown_by_a_quote_and_refused_by_an_order(till):

@@ -188,17 +188,26 @@ def _stamped_earning(body: Record, digits: int) -> Earning | None:
     terms = body["terms"].get(_POINTS)
     if not terms or not terms.get("lines"):
         return None
-    # The highest of a line's multipliers counts; what it adds to the purchase points is one less.
+    identity = _scaled(terms.get("identity", 0))
+    # What a multiplier adds to the points is one less than it.
+    for_all = [_scaled(each["multiplier"]) for each in terms.get("scenes", ())]
+    combine = sum if terms.get("combine") == "sum" else max
     extras = [
-        max((_scaled(each) - SCALE for each in line.get("multipliers", ())), default=0)
+        combine([0, *(each - SCALE for each in (*for_all, _multiplier(line)) if each > SCALE)])
         for line in terms["lines"]
     ]
+    if terms.get("on_identity"):
+        extras = [each * (SCALE + identity) // SCALE for each in extras]
     return Earning(
         [_scaled(line["rate"]) for line in terms["lines"]],
         extras,
-        _scaled(terms.get("identity", 0)),
-        _units(body["points_paid"], digits),
+        identity,
+        0 if terms.get("earns_on_paid") else _units(body["points_paid"], digits),
     )
+
+
+def _multiplier(line: Record) -> int:
+    return _scaled(line.get("multiplier", 0))
 
 
 def _imported(

@@ -82,6 +82,7 @@ def quote_points(ctx: Context, sale: Sale) -> None:
             spent=sale.spend_points,
             point_value=settings["point_value"],
             earns_on_paid=settings["earn_on_points_paid"],
+            on_identity=settings["multiplier_on_identity"],
             scenes=_scenes(ctx, sale, earner, why_not) if earner else (),
         )
     sale.points, sale.points_paid = terms.earned().points, terms.paid

@@ -60,11 +60,13 @@ def earn(
     identity: Decimal = Decimal(0),
     grants: Iterable[int] = (),
     combine: Combine = "max",
+    on_identity: bool = False,
 ) -> Earned:
     """Return what a receipt earns.
 
     A is the floor of all exact points, E is A times the identity multiple, B what the
-    multipliers add to each line's part of A; each is floored once. C are the grants.
+    multipliers add to each line's part of A, and `on_identity` to its part of E too; each is
+    floored once. C are the grants.
 
     >>> earn([EarningLine(Decimal("999.99"), Decimal("0.1"), (Decimal(3),))],
     ...      identity=Decimal(1), grants=[50]).points
@@ -82,6 +84,8 @@ def earn(
             ),
             _NOTHING,
         )
+        if on_identity:
+            extra *= 1 + identity
         points = {
             "A": purchase,
             "B": int(extra),

@@ -54,6 +54,7 @@ class Terms:
         digits: places of the currency.
         spent: points that paid for a part, worth `point_value` each.
         earns_on_paid: whether what points paid earns points too.
+        on_identity: whether multipliers multiply the points by identity too.
     """
 
     lines: tuple[TermLine, ...]
@@ -64,6 +65,7 @@ class Terms:
     point_value: Decimal = Decimal(0)
     earns_on_paid: bool = False
     scenes: tuple[SceneTerm, ...] = ()
+    on_identity: bool = False
 
     @property
     def paid(self) -> Decimal:
@@ -91,6 +93,7 @@ class Terms:
             identity=self.identity,
             grants=[each.points for each in self.scenes],
             combine=self.combine,
+            on_identity=self.on_identity,
         )
 
     def weights(self, category: str) -> list[Decimal]:
@@ -111,6 +114,7 @@ class Terms:
             "spent": self.spent,
             "point_value": _text(self.point_value),
             "earns_on_paid": self.earns_on_paid,
+            "on_identity": self.on_identity,
             "scenes": [_scene_json(each) for each in self.scenes],
         }
 
@@ -137,6 +141,7 @@ def read_terms(stamped: Mapping[str, Any]) -> Terms:
         spent=stamped["spent"],
         point_value=Decimal(stamped["point_value"]),
         earns_on_paid=stamped["earns_on_paid"],
+        on_identity=stamped.get("on_identity", False),
         scenes=tuple(
             SceneTerm(**{**each, "multiplier": Decimal(each["multiplier"])})
             for each in stamped["scenes"]

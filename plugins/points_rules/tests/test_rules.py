@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -97,6 +98,14 @@ def test_points_paid_earn_only_where_the_setting_says_so(earns_on_paid, expected
     assert terms.earned().points["A"] == expected
 
 
+def test_multipliers_count_for_identity_points_where_the_setting_says_so():
+    terms = one_line("999.99", "0.1", 3, identity=Decimal("1.5"), on_identity=True)
+    assert terms.earned().points == {"A": 99, "B": 495, "C": 0, "D": 0, "E": 148}
+    stamped = terms.as_json()
+    del stamped["on_identity"]
+    assert reproduce(stamped)["points"]["B"] == 198
+
+
 few = settings(max_examples=examples(30))
 
 
@@ -128,6 +137,7 @@ def sold(draw):
         lines,
         identity=draw(tenths(0, 3)),
         combine=draw(st.sampled_from(["max", "sum"])),
+        on_identity=draw(st.booleans()),
         spent=draw(st.integers(0, most)),
         point_value=point_value,
         scenes=tuple(SceneTerm("s", "WX1", 1, *scene) for scene in scenes),
@@ -156,10 +166,10 @@ def test_what_points_paid_is_shared_out_to_the_cent(terms):
 @given(sold())
 def test_earn_shares_the_purchase_points_out_to_lines_within_one(terms):
     lines, earned = terms.earning_lines, terms.earned()
-    assert sum(earned.by_line) == earned.points["A"] == int(sum(line.weight for line in lines))
-    assert all(
-        abs(part - line.weight) < 1 for part, line in zip(earned.by_line, lines, strict=True)
-    )
+    whole = sum(line.weight for line in lines)
+    assert sum(earned.by_line) == earned.points["A"] == int(whole)
+    quotas = [Fraction(line.weight) * int(whole) / Fraction(whole or 1) for line in lines]
+    assert all(abs(part - quota) < 1 for part, quota in zip(earned.by_line, quotas, strict=True))
 
 
 @st.composite
