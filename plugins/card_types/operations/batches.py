@@ -26,7 +26,13 @@ from core.api import (
     query,
     table,
 )
-from plugins.card_types.operations.numbering import Exhausted, counter_of, live_type, numbering_of
+from plugins.card_types.operations.numbering import (
+    Exhausted,
+    counter_of,
+    live_type,
+    low_warnings,
+    numbering_of,
+)
 from plugins.card_types.operations.reserving import reserved_ranges
 from plugins.card_types.rules import numbers
 from plugins.card_types.rules.numbers import Numbering
@@ -79,6 +85,8 @@ def check_draft(ctx: Context, change: Change) -> None:
 def check_batch(ctx: Context, document: Document) -> None:
     """Refuse a batch that is too large, or for which too few serials are left by now.
 
+    That few would be left after it is only said.
+
     Raises:
         TooMany: it is larger than a batch may be.
         Exhausted: fewer serials are left.
@@ -90,7 +98,9 @@ def check_batch(ctx: Context, document: Document) -> None:
     most = plugin_settings(ctx, "card_types")["batch_most"]
     if values["count"] > most:
         raise TooMany(most=most)
-    _free_run(ctx, values)
+    _, last = _free_run(ctx, values)
+    numbering = _numbering(ctx, values)[1]
+    ctx.warnings += low_warnings(ctx, numbering.end - last, numbering.size)
 
 
 def reserve_serials(ctx: Context, document: Document) -> None:

@@ -161,7 +161,7 @@ def _number_card(ctx: Context, change: Change) -> None:
             raise Invalid(problems=[Problem("serial", "card_types.reserved", text)])
     else:
         serial = _next_serial(ctx, values["card_type"], card_type, numbering)
-        _warn_when_low(ctx, change, numbering.end - serial, numbering.size)
+        change.warnings += low_warnings(ctx, numbering.end - serial, numbering.size)
     values["serial"] = serial
     values["number"] = numbers.printed_number(card_type["store_code"], numbering, serial)
     if values.get("status") in {"issued", "active"}:
@@ -244,12 +244,13 @@ def _free_serial(ctx: Context, type_id: str, first: int, last: int) -> int | Non
     return rows[0].serial + 1 if rows else None
 
 
-def _warn_when_low(ctx: Context, change: Change, left: int, size: int) -> None:
+def low_warnings(ctx: Context, left: int, size: int) -> list[Problem]:
+    """Return what is to be said of a card type of whose serials so many are left."""
     hundredths = plugin_settings(ctx, "card_types")["low_hundredths"]
-    if numbers.is_low(left, size, hundredths):
-        text = N_("The card type has few serials left: {left} of {size}.")
-        params = {"left": left, "size": size}
-        change.warnings.append(Problem("card_type", "card_types.low", text, params))
+    if not numbers.is_low(left, size, hundredths):
+        return []
+    text = N_("The card type has few serials left: {left} of {size}.")
+    return [Problem("card_type", "card_types.low", text, {"left": left, "size": size})]
 
 
 def _leave_to_operations(change: Change) -> None:
@@ -286,13 +287,21 @@ def _check_life(ctx: Context, change: Change) -> None:
 
 
 def _date_card(ctx: Context, change: Change, months: int | None) -> None:
-    """Fill in the day of issue and the last day, where nobody gave them."""
+    """Fill in the day of issue and the last day, where nobody gave them.
+
+    By the setting `validity_from` the last day counts from the issue or from the activation.
+    """
     after = change.after
     issued_on = after.get("issued_on") or ctx.today
     if after.get("issued_on") is None:
         change.values["issued_on"] = issued_on
+    counts_from = issued_on
+    if plugin_settings(ctx, "card_types")["validity_from"] == "activation":
+        if change.values["status"] != "active":
+            return
+        counts_from = ctx.today
     if after.get("valid_until") is None:
-        change.values["valid_until"] = life.valid_until(issued_on, months)
+        change.values["valid_until"] = life.valid_until(counts_from, months)
 
 
 def _refuse_faults(

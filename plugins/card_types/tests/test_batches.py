@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.api import Conflict, Event, Invalid, new_id, query, table
+from core.api import Conflict, Document, Event, Invalid, new_id, query, table
 from plugins.card_types.operations import batches
 from plugins.card_types.tests.card_world import coded, make_type
 
@@ -116,6 +116,18 @@ def test_batch_has_a_limit_and_keeps_what_was_approved(shipped, store):
     assert shipped.approve("card_batch", batch["id"])["serial_to"] == 5
     with pytest.raises(Conflict, check=coded("card_types.batch_approved")):
         shipped.change("clerk", "card_batch", batch["id"], count=3)
+
+
+@pytest.mark.parametrize(("count", "left"), [(94, []), (95, [5]), (100, [0])])
+def test_batch_that_leaves_few_serials_says_so(shipped, store, count, left):
+    card_type = make_type(shipped, serial_to=100)
+    batch = make_batch(shipped, store, card_type, count)
+    ctx = shipped.context("clerk")
+    with ctx.writing():
+        batches.check_batch(ctx, Document("card_batch", batch["id"], None, batch))
+    assert [(it.code, it.params["left"]) for it in ctx.warnings] == [
+        ("card_types.low", each) for each in left
+    ]
 
 
 def test_batch_of_which_nothing_was_made_is_voided_and_frees_its_serials(shipped, store):

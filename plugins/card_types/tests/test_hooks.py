@@ -1,12 +1,12 @@
 """Cards and card types through the records' own operations, on both databases."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from core.api import Change, Conflict, Event, Invalid, new_id
-from plugins.card_types.tests.card_world import make_type
+from plugins.card_types.tests.card_world import make_card, make_type
 
 
 def codes(caught):
@@ -234,3 +234,16 @@ def test_modification_log_says_who_changed_what(shipped):
     event = shipped.history("auditor", "card_type", card_type)[0]
     assert event["actor_name"] == "clerk"
     assert event["changes"] == {"default_rate": ["1.0000", "0.9000"]}
+
+
+def test_validity_counts_from_the_activation_where_the_setting_says_so(shipped, store, member):
+    shipped.set("card_types", validity_from="activation", needs_activation=True)
+    card = make_card(shipped, store, member, validity_months=12)
+    assert (card["issued_on"], card["valid_until"]) == (date(2026, 3, 10), None)
+    shipped.clock.move(timedelta(days=5))
+    shipped.create("cashier", "card_operation", kind="activate", card=card["id"], store=store)
+    active = shipped.get("card", card["id"])
+    assert (active["issued_on"], active["valid_until"]) == (date(2026, 3, 10), date(2027, 3, 15))
+    reissue = {"kind": "reissue", "card": card["id"], "store": store}
+    new = shipped.create("clerk", "card_operation", **reissue)["new_card"]
+    assert shipped.get("card", new)["valid_until"] == date(2027, 3, 15)
