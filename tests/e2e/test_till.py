@@ -185,3 +185,74 @@ def test_unknown_product_is_said_and_nothing_is_added(till, person):
     page.keyboard.press("Enter")
     expect(page.locator("[data-said]")).to_contain_text("没有找到")
     expect(page.locator("[data-empty]")).to_be_visible()
+
+
+def test_lost_answer_is_asked_for_again_and_sells_once(till, person):
+    seats = []
+    page = open_till(lambda *name, **how: seats.append(person(*name, **how)) or seats[0])
+    scan(page, "TEA-1", "TEA-1")
+    payable(page, "100.00")
+    lost = []
+
+    def lose(route):
+        if lost:
+            route.continue_()
+        else:
+            lost.append(route.fetch().status)  # the server sold it
+            route.abort()
+
+    page.route("**/api/v1/till/orders", lose)
+    page.keyboard.press("F8")
+    page.keyboard.press("Enter")
+    expect(page.locator("#till-pay [data-refused]")).to_contain_text("不知道这笔是否已入账")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-last]")).to_contain_text("已成交：")
+    assert (lost, till.count("order")) == ([201], 1)
+    (complaint,) = seats[0].complaints  # the browser's own, of the answer that was lost
+    assert "ERR_FAILED" in complaint
+    seats[0].complaints.clear()
+
+
+def test_payment_waits_for_what_was_scanned_last_and_has_the_currencys_digits(till, person):
+    till.make("store", "S0", code="S0", name="东京", time_zone="Asia/Tokyo", currency="JPY")
+    page = open_till(person, "admin")
+    page.select_option("#till-store", "S0")
+    held = []
+    page.route("**/api/v1/till/quote", lambda route: held.append(route))  # noqa: PLW0108
+    scan(page, "2*TEA-1", "TEA-1")
+    page.keyboard.press("F8")
+    dialog = page.locator("#till-pay")
+    expect(dialog).to_be_hidden()
+    page.wait_for_timeout(150)
+    held.pop().continue_()
+    expect(dialog.locator("[data-pay-total]")).to_have_text("200")
+    page.keyboard.type("150")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-change]")).to_have_text("还差 50。")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-empty]")).to_be_visible()
+    assert till.count("order") == 1
+
+
+def test_return_tells_what_is_no_quantity_and_shows_the_last_preview_alone(till, person):
+    sold = till.order({"product": "TEA-1", "quantity": "5"}).json["no"]
+    page = open_till(person)
+    page.keyboard.press("F9")
+    page.keyboard.type(sold)
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-back='1']")).to_be_focused()
+    commit, preview = page.locator("[data-do='give-back']"), page.locator("[data-preview]")
+    page.keyboard.type("1,5")
+    expect(page.locator("#till-returns [data-refused]")).to_contain_text("数字")
+    expect(commit).to_be_disabled()
+    held = []
+    page.route("**/returns", lambda route: held.append(route))  # noqa: PLW0108
+    for quantity in ("1", "2"):
+        page.locator("[data-back='1']").fill(quantity)
+        page.wait_for_timeout(250)
+    first, second = held
+    second.continue_()
+    expect(preview).to_contain_text("200.00")
+    first.continue_()
+    page.wait_for_timeout(250)
+    expect(preview).to_contain_text("200.00")

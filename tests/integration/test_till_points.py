@@ -44,6 +44,9 @@ def sell(till, *lines, due="0", **rest):
 
 def test_points_are_earned_spent_and_taken_back_as_the_preview_shows(till):
     till.approve("points_scene", SCENE)
+    months = {"expiry_mode": "months", "expiry_after": 2}
+    settings = till.site.client("admin").put("/api/v1/settings/points_rules", json=months)
+    assert settings.status_code == 200, settings.text
     first = sell(till, line("TEA-1", "10"), due="1000")
     assert first["points"] == {"A": 100, "B": 0, "C": 50, "D": 0, "E": 100}
     second = sell(till, line("TEA-1", "2"), due="198", spend_points=200)
@@ -62,6 +65,10 @@ def test_points_are_earned_spent_and_taken_back_as_the_preview_shows(till):
 
     last = till.give_back(second["id"], (1, "2")).json
     assert (last["refund"], sum(lot["points"] for lot in last["lots"])) == ("198.00", 200)
+    path = f"/api/v1/members/{till.ids['member']['M1']}/accounts"
+    accounts = till.site.client("admin").get(path).json["accounts"]
+    ends = {lot["id"]: lot["expires_on"] for one in accounts for lot in one["lots"]}
+    assert all(lot["expires_on"] == ends[lot["lot"]] is not None for lot in last["lots"])
     for order in (first["id"], second["id"]):
         path = f"/api/v1/till/orders/{order}/certificate"
         assert till.site.client("cashier").get(path).json["problems"] == []

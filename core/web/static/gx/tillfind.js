@@ -7,7 +7,9 @@ const MOST = 12;
 let known = "";
 const FAULTS = /** @type {Record<string, string>} */ ({
   lost: t("The card is lost"), frozen: t("The card is frozen"), expired: t("The card has expired"),
-  cancelled: t("The card is cancelled"), not_verified: t("The code is missing"), wrong_code: t("The code is wrong"),
+  cancelled: t("The card is cancelled"), not_verified: t("The code is missing"), wrong_code: t("The code is wrong"), code_locked: t("The code is locked"),
+  replaced: t("Another card took its place"), not_issued: t("The card was not issued yet"), not_active: t("The card is not active yet"),
+  rebate_card: t("It is a rebate card"), type_not_in_force: t("Its card type is not in force"),
 });
 
 /** @param {string} text a text as expressions write it */

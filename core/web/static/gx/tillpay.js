@@ -1,24 +1,32 @@
 // Paying: several payments, change, and a commit that is safe to repeat.
 import { element, t } from "./core.js";
-import { body, clear, done, field, one, post, problems, sale, state } from "./tillsale.js";
+import { body, clear, done, field, isLost, one, onQuote, post, problems, sale, state } from "./tillsale.js";
 import { nobody } from "./tillfind.js";
 
 const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("till-pay"));
 const refused = /** @type {HTMLElement} */ (dialog.querySelector("[data-refused]"));
 /** @type {{method: string, label: string, amount: string}[]} */
 let paid = [];
+/** A sale that was sent and not answered: it is sent again as it is, so that it is sold once. @type {{order: any, key: string} | null} */
+let unanswered = null;
+/** Key of the sale that the cashier wants to pay as soon as it is known what it costs. */
+let wanted = "";
 
-/** @param {string} text @returns {number} cents, NaN for no amount */
-const cents = (text) => (/^\d+(\.\d{1,2})?$/.test(text.trim()) ? Math.round(Number(text) * 100) : NaN);
+/** Digits after the point that there is money of, as the total has them. */
+const digits = () => (state.quote?.totals.payable ?? "0.00").split(".")[1]?.length ?? 0;
+/** @param {string} text @returns {number} the smallest coins, NaN for no amount */
+const cents = (text) => (/^\d+(\.\d+)?$/.test(text.trim()) && (text.trim().split(".")[1] ?? "").length <= digits() ? Math.round(Number(text) * 10 ** digits()) : NaN);
 /** @param {number} amount */
-const text = (amount) => (amount / 100).toFixed(2);
+const text = (amount) => (amount / 10 ** digits()).toFixed(digits());
 const payable = () => cents(state.quote?.totals.payable ?? "0");
 const soFar = () => paid.reduce((total, each) => total + cents(each.amount), 0);
 
 export function open() {
-  if (!state.quote || !sale.lines.length) return;
+  // What was scanned last is in no total yet.
+  wanted = state.isAsking ? state.key : "";
+  if (state.isAsking || !state.quote || !sale.lines.length) return;
   paid = [];
-  refused.hidden = true;
+  refused.hidden = !unanswered;
   one("[data-pay-total]").textContent = state.quote.totals.payable;
   field("till-amount").value = state.quote.totals.payable;
   field("till-keep").value = "";
@@ -39,6 +47,10 @@ function draw() {
 
 /** Take the payment typed; commit as soon as everything is paid. */
 export async function submit() {
+  if (unanswered) {
+    await commit();
+    return;
+  }
   const method = /** @type {HTMLSelectElement} */ (document.getElementById("till-method"));
   const amount = field("till-amount").value.trim();
   if (Number.isNaN(cents(amount || "0"))) {
@@ -66,12 +78,18 @@ async function commit() {
   const keep = field("till-keep").value.trim();
   const order = {
     ...body(),
-    certificate: state.quote.certificate,
+    certificate: state.quote?.certificate,
     payments: paid.map(({ method, amount }) => ({ method, amount })),
     ...(keep ? { keep_change: keep } : {}),
   };
   // The same key until it is known what became of it: sent again it sells nothing twice.
-  const answer = await post("/till/orders", order, { key: state.key });
+  const sent = unanswered ?? { order, key: state.key };
+  const answer = await post("/till/orders", sent.order, { key: sent.key });
+  unanswered = isLost(answer) ? sent : null;
+  if (unanswered) {
+    tell(t("It is not known whether this was booked. Press Enter to ask again."));
+    return;
+  }
   if (!answer.ok) {
     paid = [];
     tell(problems(answer));
@@ -82,8 +100,10 @@ async function commit() {
   dialog.close();
   const { id, no, change, kept_change: kept } = answer.body;
   one("[data-said]").dataset.sold = no;
-  nobody();
-  clear();
+  if (sent.key === state.key) {
+    nobody();
+    clear();
+  }
   done({
     amount: cents(change) > 0 ? t("Change: {amount}", { amount: change }) : "",
     rest: [t("Sold: {no}", { no }), ...(cents(kept) > 0 ? [t("Kept on the card: {amount}", { amount: kept })] : [])],
@@ -91,5 +111,9 @@ async function commit() {
   });
   field("till-scan").focus();
 }
+
+onQuote(() => {
+  if (wanted === state.key) open();
+});
 
 for (const id of ["till-amount", "till-keep"]) field(id).addEventListener("input", draw);

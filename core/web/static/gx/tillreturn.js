@@ -1,6 +1,6 @@
 // Returns: the receipt's lines, what giving them back does, and then doing it.
 import { ask, element, t } from "./core.js";
-import { done, field, one, pointsText, post, problems } from "./tillsale.js";
+import { done, field, isLost, one, pointsText, post, problems } from "./tillsale.js";
 
 const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("till-returns"));
 const form = /** @type {HTMLFormElement} */ (dialog.querySelector('[data-form="return"]'));
@@ -12,6 +12,8 @@ const commit = /** @type {HTMLButtonElement} */ (dialog.querySelector('[data-do=
 let sale = "";
 let key = "";
 let timer = 0;
+/** How often was asked what would come back: only the last answer is shown, and committed. */
+let asked = 0;
 
 export function open() {
   sale = "";
@@ -70,25 +72,29 @@ async function products(ids) {
 
 function lines() {
   const all = [...rows.querySelectorAll("input")];
-  return all.filter((input) => Number(input.value) > 0).map((input) => ({ line: Number(input.dataset.back), quantity: input.value.trim() }));
+  // What is no number is sent too, so that the cashier is told instead of it being left out.
+  return all.filter((input) => Number(input.value) !== 0).map((input) => ({ line: Number(input.dataset.back), quantity: input.value.trim() }));
 }
 
 /** Ask what would come back, a moment after the last key. */
 export function later() {
   commit.disabled = true;
+  asked += 1;
   clearTimeout(timer);
   timer = setTimeout(preview, 120);
 }
 
 async function preview() {
   const back = lines();
+  const mine = (asked += 1);
   key = crypto.randomUUID();
   if (!back.length) {
     shown.replaceChildren(element("span", { class: "gx-muted" }, t("Nothing comes back yet.")));
     commit.disabled = true;
     return;
   }
-  const answer = await post(`/till/orders/${sale}/returns`, { lines: back, preview: true });
+  const answer = await post(`/till/orders/${sale}/returns`, { lines: back, method: refund.value, preview: true });
+  if (mine !== asked) return; // something else was typed meanwhile
   commit.disabled = !answer.ok;
   tell(answer.ok ? "" : problems(answer));
   if (answer.ok) draw(answer.body);
@@ -119,7 +125,7 @@ export async function giveBack() {
   const answer = await post(`/till/orders/${sale}/returns`, { lines: lines(), method: refund.value }, { key });
   if (!answer.ok) {
     commit.disabled = false;
-    tell(problems(answer));
+    tell(isLost(answer) ? t("It is not known whether this was booked. Press Enter to ask again.") : problems(answer));
     return;
   }
   dialog.close();
@@ -129,3 +135,4 @@ export async function giveBack() {
 }
 
 rows.addEventListener("input", later);
+refund.addEventListener("change", later);

@@ -9,8 +9,8 @@ import { ask, csrf, element, failure, t } from "./core.js";
 /** @type {Sale} */
 export const sale = { lines: [], card: "", code: "", member: "", points: "" };
 
-/** @type {{quote: any, at: number, open: Set<number>, key: string}} */
-export const state = { quote: null, at: -1, open: new Set(), key: crypto.randomUUID() };
+/** @type {{quote: any, isAsking: boolean, at: number, open: Set<number>, key: string}} */
+export const state = { quote: null, isAsking: false, at: -1, open: new Set(), key: crypto.randomUUID() };
 
 /** @param {string} selector */
 export const one = (selector) => /** @type {HTMLElement} */ (document.querySelector(selector));
@@ -105,6 +105,12 @@ export function post(path, what, { key, signal } = {}) {
   return ask(`/api/v1${path}`, { method: "POST", headers, body: JSON.stringify(what), signal });
 }
 
+/**
+ * Whether it is not known what became of a request: no answer, or one of a server in trouble.
+ * @param {import("./core.js").Answer} answer
+ */
+export const isLost = (answer) => answer.status === 0 || answer.status >= 500;
+
 /** Ask what the sale costs now; the last question wins. */
 export function changed() {
   // Another sale than before: a key that was sent for the old one must not answer for it.
@@ -112,6 +118,7 @@ export function changed() {
   draw();
   clearTimeout(timer);
   asking?.abort();
+  state.isAsking = sale.lines.length > 0;
   if (!sale.lines.length) {
     state.quote = null;
     tell();
@@ -128,6 +135,7 @@ async function quote() {
   } catch {
     return; // a later question is under way
   }
+  state.isAsking = false;
   if (!answer.ok && NO_CARD.has(answer.body.code)) {
     const why = `${problems(answer)} ${sale.card}`;
     for (const refuse of refusing) refuse(why);
