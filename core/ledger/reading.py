@@ -84,6 +84,12 @@ class PostingRow:
     entries: tuple[EntryRow, ...]
 
 
+def has_accounts(ctx: Context, kind: str) -> bool:
+    """Return whether anybody has an account of a kind."""
+    with ctx.reading() as connection:
+        return bool(connection.scalar(sa.select(sa.exists().where(account.c.kind == kind))))
+
+
 def balance(ctx: Context, kind: str, owner: str, unit: str = "") -> Balance:
     """Return how an owner's account of a kind stands now; zeros when there is none yet.
 

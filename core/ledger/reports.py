@@ -195,12 +195,6 @@ def _moves(lines: Iterable[Line]) -> dict[str, int]:
     return dict(moves)
 
 
-def kinds_in_use(ctx: Context) -> frozenset[str]:
-    """Return the kinds that anybody has an account of."""
-    with ctx.reading() as connection:
-        return frozenset(connection.scalars(sa.select(account.c.kind).distinct()))
-
-
 def liability(
     ctx: Context, kind: str, on: date, *, known_at: datetime | None = None
 ) -> list[Owed]:

@@ -13,6 +13,7 @@ from core.context import Context
 from core.errors import Forbidden, Invalid, NotFound, Problem, UserError
 from core.i18n import N_, pick, translate
 from core.ledger.amounts import shown
+from core.ledger.reading import has_accounts
 from core.ledger.reckoning import Lot
 from core.ledger.reports import (
     OTHER,
@@ -22,7 +23,6 @@ from core.ledger.reports import (
     RollForward,
     by_category,
     by_day,
-    kinds_in_use,
     liability,
     may_read,
     roll_forward,
@@ -164,8 +164,7 @@ def _kinds(ctx: Context) -> Mapping[str, AccountKind]:
 
 def _most_telling(ctx: Context, kinds: Iterable[str]) -> str:
     """Return the first kind that anybody has an account of, else the first; "" without any."""
-    used = kinds_in_use(ctx)
-    return next((name for name in kinds if name in used), next(iter(kinds), ""))
+    return next((name for name in kinds if has_accounts(ctx, name)), next(iter(kinds), ""))
 
 
 def _asked(name: str, default: date) -> date:

@@ -217,3 +217,10 @@ def test_statement_of_a_member_says_why_the_balance_is_what_it_is(site, member):
     # What ends together stands in one row, however many lots it came in.
     assert plain.count("never ends") + plain.count("2999-12-31") == 1
     assert browser.get(f"/records/member/{member}/accounts?account=x&after=1.1").status_code == 200
+
+
+def test_reports_begin_with_a_kind_that_somebody_has(site, member):
+    move(site, member, stamps("given", 8))
+    page = site.browser("approver").get("/ledger/").text
+    assert '<option value="stamps" selected>' in page
+    assert "Proved: every entry has its counterpart" in page
