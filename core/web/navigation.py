@@ -127,19 +127,15 @@ def _groups(ctx: Context) -> list[Group]:
     def text(source: str) -> str:
         return translate(source, ctx.locale)
 
-    groups = [
-        Group(
-            "",
-            (
-                Item("home", text(N_("Workbench")), "/", "home"),
-                Item("tasks", text(N_("Audit queue")), "/tasks/", "inbox"),
-                Item("dashboards", text(N_("Dashboards")), "/dashboards/", "chart-bar"),
-            ),
-        )
+    first = [
+        Item("home", text(N_("Workbench")), "/", "home"),
+        Item("tasks", text(N_("Audit queue")), "/tasks/", "inbox"),
+        Item("dashboards", text(N_("Dashboards")), "/dashboards/", "chart-bar"),
     ]
+    if may_sell(ctx):  # who sells is there all day
+        first.insert(1, Item("till", text(N_("Till")), "/till/", "cash-register"))
+    groups = [Group("", tuple(first))]
     by_menu: dict[str, list[Item]] = {}
-    if _sells(ctx):
-        by_menu["sales"] = [Item("till", text(N_("Till")), "/till/", "cash-register")]
     for record_type in visible_types(ctx):
         item = Item(
             record_type.name,
@@ -148,7 +144,7 @@ def _groups(ctx: Context) -> list[Group]:
             type_icon(record_type),
         )
         by_menu.setdefault(record_type.menu, []).append(item)
-    for name, items in sorted(by_menu.items(), key=lambda pair: _place(pair[0])):
+    for name, items in sorted(by_menu.items(), key=lambda pair: menu_place(pair[0])):
         title = text(GROUP_TITLES.get(name, name)) if name else text(N_("Records"))
         groups.append(Group(title, tuple(items)))
     admin = _administration(ctx, text)
@@ -157,13 +153,13 @@ def _groups(ctx: Context) -> list[Group]:
     return groups
 
 
-def _sells(ctx: Context) -> bool:
+def may_sell(ctx: Context) -> bool:
     """Return whether the actor may sell."""
     has_orders = ctx.registry.release.type("order") is not None
     return has_orders and access(ctx, "order").may("create")
 
 
-def _place(name: str) -> tuple[int, str]:
+def menu_place(name: str) -> tuple[int, str]:
     """Return where a menu group stands: shipped ones in their order, then others by name."""
     known = list(GROUP_TITLES)
     return (known.index(name) if name in known else len(known), name)

@@ -12,7 +12,7 @@ from core.policies.access import access
 from core.records.queries import Query, list_wire
 from core.web.dashboards import workbench_cards
 from core.web.display import value_text
-from core.web.navigation import type_icon, type_label, visible_types
+from core.web.navigation import may_sell, menu_place, type_icon, type_label, visible_types
 from core.web.page import page, pages
 from core.web.reading import make_reading
 from core.web.taskrows import state_text, task_line
@@ -26,6 +26,9 @@ _MY_DRAFTS = "(status == 'draft' or status == 'rejected') and created_by == curr
 
 #: Rows of each box.
 _ROWS = 6
+
+#: New records offered.
+_OFFERS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Board:
     started: list[dict[str, Any]]
     notices: list[dict[str, Any]]
     quick: list[dict[str, str]]
+    sells: bool
     figures: list[dict[str, Any]]
     charts: list[dict[str, Any]]
 
@@ -65,6 +69,7 @@ def show_workbench(ctx: Context) -> ResponseReturnValue:
             started=[_started(ctx, row) for row in started["items"]],
             notices=_notices(ctx),
             quick=_quick(ctx),
+            sells=may_sell(ctx),
             figures=[one for one in cards if one["drawn"]["card"].chart == "number"],
             charts=[one for one in cards if one["drawn"]["card"].chart != "number"],
         )
@@ -138,12 +143,13 @@ def _notices(ctx: Context) -> list[dict[str, Any]]:
 
 
 def _quick(ctx: Context) -> list[dict[str, str]]:
+    """Return what the actor may begin, in the order of the menu."""
+    offered = [one for one in visible_types(ctx, "create") if one.menu or one.document]
     return [
         {
             "label": type_label(record_type, ctx.locale, plural=False),
             "href": f"/records/{record_type.name}/new",
             "icon": type_icon(record_type),
         }
-        for record_type in visible_types(ctx, "create")
-        if record_type.menu or record_type.document
-    ][:8]
+        for record_type in sorted(offered, key=lambda one: menu_place(one.menu))
+    ][:_OFFERS]
