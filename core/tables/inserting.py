@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
+from core.db import driver_failure, writing_cursor
 from core.tables.columns import Processor
 
 #: Where a table keeps its statements, by dialect name.
@@ -43,7 +44,10 @@ class Insert:
         if not self._is_positional:
             parameters = [dict(zip(self._names, row, strict=True)) for row in parameters]
         if parameters:
-            connection.exec_driver_sql(self._text, parameters)
+            try:
+                writing_cursor(connection).executemany(self._text, parameters)
+            except connection.dialect.loaded_dbapi.Error as error:
+                raise driver_failure(connection, self._text, error) from error
 
     def _column(
         self, name: str, rows: Sequence[Mapping[str, Any]], given: Mapping[str, Iterable[Any]]

@@ -33,10 +33,11 @@ def sell(ctx: Context, asked: Asked, *, key: str, fingerprint: str) -> Answer:
         CertificateMismatch: the prices are not those of the certificate sent along.
         UserError: a plugin refuses: the card, the balance.
     """
-    known = find_known(ctx, key, fingerprint)
-    if known is not None:
-        return known
-    priced = price(ctx, asked)
+    with ctx.reading():
+        known = find_known(ctx, key, fingerprint)
+        if known is not None:
+            return known
+        priced = price(ctx, asked)
     with ctx.writing(durable=True):
         return run_once(ctx, key, fingerprint, lambda: (201, commit(ctx, asked, priced)))
 
