@@ -25,15 +25,15 @@ from plugins.card_types.operations import (
 )
 
 #: Record type -> what is done before one of its records is saved.
-CHECKS = {
+BEFORE_SAVE = {
     "card": numbering.check_card,
     "card_batch": batches.check_draft,
     "card_operation": operating.do_operation,
     "card_type": numbering.check_card_type,
 }
 
-#: Record type -> what is done at the moment one of its documents takes effect.
-APPLIES = {"card_batch": batches.reserve_serials, "card_type": numbering.check_release}
+#: Record type -> what is done when one of its documents takes effect or is voided.
+BEFORE_APPLY = {"card_batch": batches.reserve_serials, "card_type": numbering.check_release}
 
 
 @hookimpl
@@ -51,13 +51,13 @@ def guanxi_register_files() -> Sequence[RecordFile]:
 @hookimpl
 def guanxi_before_save(ctx: Context, change: Change) -> None:
     """Number and date cards; keep card types fit for the cards they have."""
-    CHECKS[change.record_type](ctx, change)
+    BEFORE_SAVE[change.record_type](ctx, change)
 
 
 @hookimpl
 def guanxi_before_apply(ctx: Context, document: Document) -> None:
     """Refuse a card type that collides with one in force by now; reserve a batch's serials."""
-    APPLIES[document.record_type](ctx, document)
+    BEFORE_APPLY[document.record_type](ctx, document)
 
 
 @hookimpl

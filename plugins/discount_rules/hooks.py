@@ -15,7 +15,8 @@ from plugins.discount_rules.operations import (
 from plugins.discount_rules.rules import certificate
 from plugins.discount_rules.rules.sharing import differences
 
-COMPLETED = {
+#: Record type -> what is done before one of its records is saved.
+BEFORE_SAVE = {
     "discount_rule": documents.complete_document,
     "discount_sharing": sharing.complete_sharing,
     "discount_share": sharing.keep_share,
@@ -25,7 +26,7 @@ COMPLETED = {
 @hookimpl
 def guanxi_before_save(ctx: Context, change: Change) -> None:
     """Number new documents, warn of lines that cannot do what they seem to, keep shares."""
-    COMPLETED[change.record_type](ctx, change)
+    BEFORE_SAVE[change.record_type](ctx, change)
 
 
 @hookimpl

@@ -38,7 +38,7 @@ def complete_document(ctx: Context, change: Change) -> None:
     if change.action == "delete":
         return
     if change.action == "create" and not change.values.get("no"):
-        change.values["no"] = next_document_no(ctx, "discount_rule", "ZK")
+        change.values["no"] = next_no(ctx, "discount_rule", "ZK")
     after = change.after
     for line, later, target in rated_twice(_targets(after.get("lines") or ())):
         text = N_("{target} stands in line {line} too; the later line holds.")
@@ -73,7 +73,7 @@ def check_release(ctx: Context, document: Document) -> None:
         raise CardTypeNotEffective(names=", ".join(names))
 
 
-def next_document_no(ctx: Context, record_type: str, prefix: str) -> str:
+def next_no(ctx: Context, record_type: str, prefix: str) -> str:
     """Return the next free document number of the year, such as `ZK2026-0001`."""
     columns, year = table(ctx, record_type).c, ctx.today.year
     # Numbers of discount documents were the first that were counted, without their type.

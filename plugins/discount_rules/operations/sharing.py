@@ -24,7 +24,7 @@ from core.api import (
     in_force,
     on_behalf,
 )
-from plugins.discount_rules.operations.documents import next_document_no
+from plugins.discount_rules.operations.documents import next_no
 from plugins.discount_rules.rules import sharing as rules
 from plugins.discount_rules.rules.sharing import ALL_GOODS, Party, Sharing, SharingIndex
 
@@ -51,7 +51,7 @@ def complete_sharing(ctx: Context, change: Change) -> None:
     if change.action == "delete":
         return
     if change.action == "create" and not change.values.get("no"):
-        change.values["no"] = next_document_no(ctx, "discount_sharing", "FT")
+        change.values["no"] = next_no(ctx, "discount_sharing", "FT")
     seen: set[str] = set()
     problems = []
     for row, each in enumerate(change.after.get("parties") or ()):
