@@ -26,6 +26,7 @@ from core.api import (
 )
 from plugins.discount_rules.operations.documents import next_no
 from plugins.discount_rules.rules import sharing as rules
+from plugins.discount_rules.rules.resolution import Moment
 from plugins.discount_rules.rules.sharing import ALL_GOODS, Party, Sharing, SharingIndex
 
 PLUGIN = "discount_rules"
@@ -83,8 +84,9 @@ def stamp_shares(ctx: Context, sale: Sale) -> None:
     if not group:
         return
     index = in_force(ctx, "discount_sharing", sharing_index, seq=sale.audit_seq)
+    moment = Moment(sale.on, sale.at, sale.audit_seq)
     for line in sale.lines:
-        found = index.find(line.goods.scopes, group, on=sale.on, audit_seq=sale.audit_seq)
+        found = index.find(line.goods.scopes, group, moment)
         if found is not None:
             _stamp(line, found, sale.store.digits)
 
@@ -172,7 +174,7 @@ def sharing_index(previous: SharingIndex | None, effects: Sequence[Effect]) -> S
     sharings = list(previous.sharings) if previous else []
     for effect in effects:
         sharings = [
-            replace(each, void_seq=effect.seq)
+            replace(each, voided_at=effect.at, void_seq=effect.seq)
             if each.id == effect.record_id and each.void_seq is None
             else each
             for each in sharings
@@ -195,5 +197,6 @@ def _sharing(effect: Effect) -> Sharing:
         ),
         effective_from=values["effective_from"],
         effective_to=values.get("effective_to"),
+        audited_at=effect.at,
         audit_seq=effect.seq,
     )

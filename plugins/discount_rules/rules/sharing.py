@@ -9,13 +9,13 @@ whole return leaves zero.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from plugins.discount_rules.rules.pricing import round_half_up
-from plugins.discount_rules.rules.resolution import LEVELS
+from plugins.discount_rules.rules.resolution import LEVELS, Moment
 
 #: A sharing that is for all goods stands below every level.
 ALL_GOODS = ""
@@ -43,7 +43,8 @@ class Sharing:
         group: the card types' `sharing_group` that it is for.
         level: scope level of `targets`, or `ALL_GOODS`.
         effective_from: first store day it holds, `effective_to` the last, None without end.
-        audit_seq: the audit from which on it is known, `void_seq` the one that ended it again.
+        audited_at: from when it is known, with `audit_seq` the number of that audit.
+        voided_at: when it ended again, with the number of that audit; None while it holds.
     """
 
     id: str
@@ -54,7 +55,9 @@ class Sharing:
     parties: tuple[Party, ...]
     effective_from: date
     effective_to: date | None
+    audited_at: datetime
     audit_seq: int
+    voided_at: datetime | None = None
     void_seq: int | None = None
 
 
@@ -70,32 +73,36 @@ class SharingIndex:
                 cells[sharing.group, sharing.level, target].append(sharing)
         self._cells = dict(cells)
 
-    def find(
-        self, scopes: Mapping[str, str], group: str, *, on: date, audit_seq: int
-    ) -> Sharing | None:
+    def find(self, scopes: Mapping[str, str], group: str, moment: Moment) -> Sharing | None:
         """Return who shares in a product's discount: the highest level, then the later audit.
 
         Args:
             scopes: level -> code of the product.
             group: the card type's.
-            on: the store day.
-            audit_seq: the highest audit number that is known.
+            moment: of the sale.
         """
         for level in (*reversed(LEVELS), ALL_GOODS):
             target = scopes.get(level) if level else ALL_GOODS
             for sharing in (
                 self._cells.get((group, level, target), ()) if target is not None else ()
             ):
-                if _holds(sharing, on, audit_seq):
+                if _holds(sharing, moment):
                     return sharing
         return None
 
 
-def _holds(sharing: Sharing, on: date, audit_seq: int) -> bool:
-    is_known = sharing.audit_seq <= audit_seq
-    is_void = sharing.void_seq is not None and sharing.void_seq <= audit_seq
-    is_over = sharing.effective_to is not None and sharing.effective_to < on
-    return is_known and not is_void and sharing.effective_from <= on and not is_over
+def _holds(sharing: Sharing, moment: Moment) -> bool:
+    is_known = _was_known(sharing.audited_at, sharing.audit_seq, moment)
+    is_void = _was_known(sharing.voided_at, sharing.void_seq, moment)
+    is_over = sharing.effective_to is not None and sharing.effective_to < moment.on
+    return is_known and not is_void and sharing.effective_from <= moment.on and not is_over
+
+
+def _was_known(at: datetime | None, seq: int | None, moment: Moment) -> bool:
+    """Return whether an audit had happened, and was known, at a moment."""
+    if at is None or seq is None or at > moment.at:
+        return False
+    return moment.audit_seq is None or seq <= moment.audit_seq
 
 
 def member_discount(

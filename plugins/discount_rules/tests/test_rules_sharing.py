@@ -1,6 +1,6 @@
 """Splits conserve every cent, whatever the shares and however goods come back."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from core.testing.campaigns import examples
 from plugins.discount_rules.rules import sharing
+from plugins.discount_rules.rules.resolution import Moment
 from plugins.discount_rules.rules.sharing import ALL_GOODS, Party, Sharing, SharingIndex
+
+AUDITED = datetime(2026, 2, 1, tzinfo=UTC)
 
 weights = st.lists(st.integers(1, 1000), min_size=1, max_size=8)
 amounts = st.integers(0, 10**7)
@@ -92,7 +95,7 @@ def make_sharing(no, seq, **changes):
     plain = {
         "id": f"id-{no}", "no": no, "group": "G", "level": ALL_GOODS, "targets": frozenset(),
         "parties": (Party("p", Fraction(1)),), "effective_from": date(2026, 3, 1),
-        "effective_to": None, "audit_seq": seq,
+        "effective_to": None, "audited_at": AUDITED, "audit_seq": seq,
     }  # fmt: skip
     return Sharing(**(plain | changes))
 
@@ -115,14 +118,24 @@ def test_the_narrowest_sharing_wins_and_among_equals_the_later(scopes, group, on
             make_sharing("later", 3, effective_to=date(2026, 3, 20)),
         ]
     )
-    found = index.find(scopes, group, on=on, audit_seq=5)
+    found = index.find(scopes, group, Moment(on, AUDITED, 5))
     assert (found and found.no) == no
 
 
 def test_sharing_is_known_from_its_audit_until_it_is_void():
-    index = SharingIndex([make_sharing("first", 1, void_seq=3), make_sharing("changed", 3)])
-    found = [index.find({}, "G", on=date(2026, 3, 10), audit_seq=seq) for seq in (0, 2, 3)]
-    assert [each and each.no for each in found] == [None, "first", "changed"]
+    later = AUDITED + timedelta(days=1)
+    index = SharingIndex(
+        [
+            make_sharing("first", 1, voided_at=later, void_seq=3),
+            make_sharing("changed", 3, audited_at=later),
+        ]
+    )
+    day = date(2026, 3, 10)
+    found = [index.find({}, "G", Moment(day, later, seq)) for seq in (0, 2, 3, None)]
+    assert [each and each.no for each in found] == [None, "first", "changed", "changed"]
+    earlier = [AUDITED - timedelta(seconds=1), AUDITED]
+    found = [index.find({}, "G", Moment(day, at, 3)) for at in earlier]
+    assert [each and each.no for each in found] == [None, "first"]
 
 
 def test_certificate_whose_shares_were_changed_is_found():

@@ -1,6 +1,7 @@
 """Shares of discounts through real documents, sales and returns, on both databases."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -91,6 +92,29 @@ def booked(shipped, bearers):
 def rows_of(shipped):
     shares = table(shipped.context(), "discount_share")
     return query(shipped.context(), sa.select(shares).order_by(shares.c.id))
+
+
+def test_backdated_sale_is_shared_by_what_was_audited_by_its_own_moment(shipped, store, bearers):
+    def moved():
+        shipped.clock.move(timedelta(minutes=1))
+        return shipped.clock.now() - timedelta(seconds=1)
+
+    before = moved()
+    first = share(shipped, bearers)
+    between = moved()
+    later = share(shipped, bearers)
+    after = moved()
+    shipped.void("discount_sharing", later["id"])
+
+    def shared(at):
+        sale = sale_of(shipped, store, ("200.00", "1", "180.00", "olay"))
+        sharing.stamp_shares(shipped.context("cashier"), replace(sale, at=at))
+        found = sale.lines[0].terms.get("discount_rules")
+        return found and found["sharing"]["no"]
+
+    assert [shared(at) for at in (before, between, after, shipped.clock.now())] == [
+        None, first["no"], later["no"], first["no"],
+    ]  # fmt: skip
 
 
 def test_sale_is_shared_to_the_cent_and_a_return_in_parts_gives_all_back(shipped, store, bearers):
