@@ -136,15 +136,8 @@ def _lot(ctx: Context, one: Lot, unit: str) -> dict[str, Any]:
 
 def _line(one: EntryLine, unit: str) -> dict[str, Any]:
     return {
-        "posting": one.posting,
+        **_head(one.posting, one),
         "position": one.position,
-        "what": one.what,
-        "ref": {"type": one.ref[0], "id": one.ref[1]},
-        "reverses": one.reverses,
-        "valid_at": one.valid_at,
-        "known_at": one.known_at,
-        "actor": one.actor_name,
-        "memo": one.memo,
         "category": one.category,
         "lot": one.lot,
         "amount": shown(one.amount, unit),
@@ -154,14 +147,7 @@ def _line(one: EntryLine, unit: str) -> dict[str, Any]:
 
 def _posting(one: PostingRow, account_id: str, unit: str) -> dict[str, Any]:
     return {
-        "posting": one.id,
-        "what": one.what,
-        "ref": {"type": one.ref[0], "id": one.ref[1]},
-        "reverses": one.reverses,
-        "valid_at": one.valid_at,
-        "known_at": one.known_at,
-        "actor": one.actor_name,
-        "memo": one.memo,
+        **_head(one.id, one),
         "entries": [
             {
                 "position": each.position,
@@ -172,6 +158,20 @@ def _posting(one: PostingRow, account_id: str, unit: str) -> dict[str, Any]:
             for each in one.entries
             if each.account_id == account_id
         ],
+    }
+
+
+def _head(posting: str, one: EntryLine | PostingRow) -> dict[str, Any]:
+    """Return what is told of a posting, with one of its entries or with several."""
+    return {
+        "posting": posting,
+        "what": one.what,
+        "ref": {"type": one.ref[0], "id": one.ref[1]},
+        "reverses": one.reverses,
+        "valid_at": one.valid_at,
+        "known_at": one.known_at,
+        "actor": one.actor_name,
+        "memo": one.memo,
     }
 
 
