@@ -23,7 +23,7 @@ from core.ids import new_id
 from core.ledger import errors
 from core.ledger.book import Book, Holder, holder_of, open_book
 from core.ledger.chaining import HOLD, HOLD_END, hold_chained
-from core.ledger.models import account, hold_end
+from core.ledger.models import IS_HELD, account, hold_end
 from core.ledger.models import hold as holds
 from core.ledger.moves import BOUND, Move, Moved, Posted
 from core.ledger.posting import Header, perform, sums_of
@@ -182,7 +182,12 @@ def time_out_holds(ctx: Context, until: datetime | None = None, *, most: int = S
     wanted = (
         sa.select(holds.c.id)
         .outerjoin(hold_end, hold_end.c.hold_id == holds.c.id)
-        .where(is_open, holds.c.expires_at <= due)
+        .where(
+            # Holds that ended stay for good, so those of accounts that hold nothing are passed by.
+            holds.c.account_id.in_(sa.select(account.c.id).where(IS_HELD)),
+            is_open,
+            holds.c.expires_at <= due,
+        )
         .order_by(holds.c.expires_at)
         .limit(most)
     )

@@ -44,6 +44,9 @@ account = append_only(
 )
 sa.Index("ux_gx_account__owner", account.c.kind, account.c.unit, account.c.owner_id, unique=True)
 sa.Index("ix_gx_account__owner_id", account.c.owner_id)
+#: Accounts of which something is held: few, however many holds there were.
+IS_HELD = account.c.held > sa.literal_column("0")
+sa.Index("ix_gx_account__held", account.c.id, sqlite_where=IS_HELD, postgresql_where=IS_HELD)
 
 posting = append_only(
     sa.Table(
@@ -140,7 +143,6 @@ hold = append_only(
 )
 sa.Index("ux_gx_hold__key", hold.c.key, unique=True)
 sa.Index("ix_gx_hold__account", hold.c.account_id, hold.c.seq)
-sa.Index("ix_gx_hold__expires_at", hold.c.expires_at)
 
 hold_end = append_only(
     sa.Table(

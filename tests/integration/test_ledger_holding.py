@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from core.ledger import errors, expiry, proof
 from core.ledger.holding import find_hold, hold, post_hold, time_out_holds, void_hold
@@ -85,6 +86,31 @@ def test_hold_that_times_out_cannot_be_posted_late(ledger):
     assert time_out_holds(ledger.system()) == 0
     assert find_hold(ledger.context(), one.id).how == "timed_out"
     assert stands(ledger).available == 100
+
+
+def test_holds_that_ended_are_passed_by_when_others_time_out(ledger):
+    ledger.post(points("A", 100), points("A", 100, "m2"))
+    for number in range(3):
+        void_hold(ledger.context(), held(ledger, 5, f"v{number}").id)
+    one = held(ledger, 60, days=1, owner="m2")
+    ledger.clock.move(9 * DAY)
+    with ledger.db.read() as connection:
+        plans = []
+
+        def listen(_connection, _cursor, text, values, *_):
+            if ledger.db.is_sqlite and text.startswith("SELECT gx_hold.id"):
+                driver = connection.connection.driver_connection
+                plans.extend(
+                    row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {text}", values)
+                )
+
+        sa.event.listen(ledger.db.engine, "before_cursor_execute", listen)
+        assert time_out_holds(ledger.system()) == 1
+        sa.event.remove(ledger.db.engine, "before_cursor_execute", listen)
+    assert find_hold(ledger.context(), one.id).how == "timed_out"
+    if ledger.db.is_sqlite:
+        assert any("ix_gx_account__held" in line for line in plans), plans
+        assert not any("SCAN gx_hold" in line for line in plans)
 
 
 def test_hold_is_good_for_what_ends_meanwhile(ledger):
