@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from core.db import metadata
 from core.errors import NotFound
+from core.expression import Scope
 from core.migration.facts import count_open_instances
 from core.schema.automationtexts import expressions_of, names_field
 from core.schema.dashboards import Card, Dashboard
@@ -17,15 +19,20 @@ from core.schema.dashboardtexts import named_fields
 from core.schema.diff import Change
 from core.schema.flows import Flow
 from core.schema.flowtexts import words_of
+from core.schema.following import WRITTEN, text_names
 from core.schema.model import Field, RecordType, Release, View
 from core.schema.rights import Policy
-from core.schema.scopes import table_at, tables_of
+from core.schema.scopes import named_scope, table_at, tables_of
+from core.tables.build import build_tables
 
 #: Kinds of users of a field, as answers name them.
 KINDS = (
-    "views", "saved_views", "rules", "checks", "expressions", "flows", "automations",
+    "views", "saved_views", "rules", "checks", "expressions", "written", "flows", "automations",
     "dashboards", "policies", "links",
 )  # fmt: skip
+
+#: Records that are named for the conditions in them.
+_MOST_WRITTEN = 200
 
 _TOUCHING = frozenset(
     {"archive_field", "rename_field", "retype_field", "change_field", "archive_type"}
@@ -46,12 +53,12 @@ def impact(
     """Return how much a change touches.
 
     `rows` and `instances` count records and approvals under way per record type; the
-    others list what uses the fields and types that change, `api_fields` what programs
-    see otherwise.
+    others list what uses the fields and types that change, `written` the records with
+    conditions over them, `api_fields` what programs see otherwise.
     """
     used: dict[str, set[str]] = {kind: set() for kind in (*KINDS, "api_fields")}
     touched = set()
-    saved = _saved_uses(connection)
+    saved = _saved_uses(connection, running)
     for change in changes:
         touched.add(str(change.old) if change.kind == "rename_type" else change.type)
         if change.kind not in _TOUCHING or not set(change.properties or "x") - _COSMETIC:
@@ -89,7 +96,7 @@ def list_uses(
     word = option or field
     for kind, place in (
         *uses(release, record_type, word),
-        *_saved_uses(connection)(type_name, word),
+        *_saved_uses(connection, release)(type_name, word),
     ):
         found[kind].add(place)
     return {kind: sorted(places) for kind, places in found.items()}
@@ -255,9 +262,10 @@ def _links_to(other: RecordType, record_type: RecordType, name: str) -> Iterator
             yield "links", f"{other.name}.{one.name}"
 
 
-def _saved_uses(connection: Connection) -> Callable[[str, str], Iterator[Use]]:
+def _saved_uses(connection: Connection, release: Release) -> Callable[[str, str], Iterator[Use]]:
     """Return what tells which of the things that people saved use a type, or a field of it."""
     views, dashboards = _saved_views(connection), _saved_dashboards(connection)
+    written = _written(connection, release)
 
     def found(type_name: str, name: str) -> Iterator[Use]:
         yield from _saved(views, type_name, name)
@@ -267,7 +275,41 @@ def _saved_uses(connection: Connection) -> Callable[[str, str], Iterator[Use]]:
                 for card in cards
             ):
                 yield "dashboards", label
+        path, _, word = name.rpartition(".")
+        owner = f"{type_name}.{path}" if path else type_name
+        naming = (
+            ("written", place)
+            for place, scope, text in written
+            if word and text_names(text, scope, owner, word)
+        )
+        yield from islice(naming, _MOST_WRITTEN)
 
+    return found
+
+
+def _written(connection: Connection, release: Release) -> list[tuple[str, Scope, str]]:
+    """Return (record, scope, text) of every condition that stands in a living record."""
+    found = []
+    for record_type in release.types.values():
+        tables = None if record_type.archived else build_tables(record_type)
+        holders = [("", record_type.fields), *((p, t.fields) for p, t in tables_of(record_type))]
+        for path, fields in holders if tables is not None else ():
+            for one in fields:
+                scope = named_scope(release.types, one.scope) if one.type in WRITTEN else None
+                if scope is None or tables is None:
+                    continue
+                main = tables.main
+                rows = tables.rows_of(path) if path else main
+                title = main.c.get(record_type.title_field, main.c.id)
+                query = sa.select(title, main.c.id, rows.c[one.name]).where(
+                    rows.c[one.name].is_not(None), main.c.deleted_at.is_(None)
+                )
+                if path:
+                    query = query.join_from(main, rows, rows.c.record_id == main.c.id)
+                found += [
+                    (f"{record_type.name}: {row[0] or row[1]}", scope, row[2])
+                    for row in connection.execute(query)
+                ]
     return found
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from core.expression import ExpressionError, rename_names
+from core.expression import ExpressionError, Scope, rename_names
 from core.schema.converting import base_id
 from core.schema.loader import Document, load_documents
 from core.schema.model import Conversion, Field, RecordType, Release
@@ -95,6 +95,17 @@ def _gone(
             found[owner, one.name] = f"{one.name} (removed)"
         if one.type == "table":
             _gone(f"{owner}.{one.name}", one, here.get(one.id), found)
+
+
+def text_names(text: str, scope: Scope, owner: str, name: str) -> bool:
+    """Return whether an expression over `scope` names a field of `owner`, a type or `TYPE.TABLE`.
+
+    One that is not right names nothing.
+    """
+    try:
+        return rename_names(text, scope, {(owner, name): f"{name} (removed)"}) != text
+    except ExpressionError:
+        return False
 
 
 def followed_text(text: str, scope: str, renames: Renames) -> str:

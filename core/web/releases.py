@@ -83,6 +83,7 @@ USE_TEXTS = {
     "rules": N_("Rules and stages"),
     "checks": N_("Checks"),
     "expressions": N_("Conditions and formulas"),
+    "written": N_("Records with conditions"),
     "flows": N_("Flows"),
     "automations": N_("Automations"),
     "dashboards": N_("Dashboards"),

@@ -56,12 +56,16 @@ def change(till, kind, record_id, values):
     assert answer.status_code == 200, answer.text
 
 
+def draft(till, *changes):
+    """Return the address of a draft with some changes."""
+    made = till.site.client("admin").post("/api/v1/schema/drafts", json={"changes": list(changes)})
+    assert made.status_code < 300, made.text
+    return f"/api/v1/schema/drafts/{made.json['id']}"
+
+
 def publish(till, *changes):
     """Publish a release with some changes."""
-    admin = till.site.client("admin")
-    made = admin.post("/api/v1/schema/drafts", json={"changes": list(changes)})
-    assert made.status_code < 300, made.text
-    done = admin.post(f"/api/v1/schema/drafts/{made.json['id']}/publish", json={})
+    done = till.site.client("admin").post(f"{draft(till, *changes)}/publish", json={})
     assert done.status_code == 200, done.text
 
 
@@ -117,3 +121,11 @@ def test_name_dropped_and_made_anew_is_another_field(till):
     assert quoted(till) == ("200.00", 50, False)
     change(till, "store", till.ids["store"]["S1"], {"area": "east"})
     assert quoted(till) == ("200.00", 50, False)
+
+
+def test_draft_tells_which_records_have_conditions_on_what_it_takes_away(till):
+    gone = {"op": "archive_field", "type": "store", "field": "area"}
+    found = till.site.client("admin").get(draft(till, gone)).json["impact"]
+    assert found["written"] == ["discount_rule: ZK2026-0001"]
+    other = {"op": "archive_field", "type": "store", "field": "phone"}
+    assert till.site.client("admin").get(draft(till, other)).json["impact"]["written"] == []
