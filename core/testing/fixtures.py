@@ -25,6 +25,7 @@ from core.context import Context
 from core.db import Database
 from core.migration.run import bootstrap
 from core.security.services import Services
+from core.testing import compiled  # noqa: F401  what applications compile is kept
 from core.testing.browser import chromium
 from core.testing.databases import BACKENDS, Prepared, Storage
 from core.testing.site import Site

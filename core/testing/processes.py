@@ -19,7 +19,9 @@ from typing import IO, Any, Self
 
 from core.settings import ROOT
 
-_IMPORTED = ["core.cli", "core.app", "core.demo.till", "granian.server", "psycopg"]
+_IMPORTED = [
+    "core.cli", "core.app", "core.demo.till", "granian.server", "psycopg", "core.testing.warmth",
+]  # fmt: skip
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(_IMPORTED)
