@@ -12,7 +12,7 @@ from plugins.points_rules.operations.index import moment_of, rule_index, scene_i
 from plugins.points_rules.operations.spending import INACTIVE, spend
 from plugins.points_rules.rules import resolution
 from plugins.points_rules.rules.earning import CATEGORIES
-from plugins.points_rules.rules.resolution import Lost, Rule
+from plugins.points_rules.rules.resolution import Lost, Resolution
 from plugins.points_rules.rules.terms import SceneTerm, TermLine, Terms
 
 #: Faults of a card that takes no part in discounts but may still earn.
@@ -116,10 +116,10 @@ def _lines(
     found = []
     for line in sale.lines:
         holds = partial(why_not, line)
-        rate, multiplier, lost = index.resolve(line.goods.scopes, earner.card_type, moment, holds)
-        for rule in (rate, multiplier):
-            _explain(line, rule)
-        line.trace += map(_lost_step, lost)
+        decided = index.resolve(line.goods.scopes, earner.card_type, moment, holds)
+        for each in decided:
+            _explain(line, each)
+        rate, multiplier = (each.rule for each in decided)
         found.append(
             TermLine(
                 line.amount_due,
@@ -130,16 +130,17 @@ def _lines(
     return tuple(found)
 
 
-def _explain(line: SaleLine, rule: Rule | None) -> None:
-    """Note on a line which rule decided about its points."""
-    if rule is None:
-        return
-    by = resolution.stamp(rule)
-    line.terms.setdefault("points_rules", {})[rule.effect] = by
-    params = {**by, "value": f"{rule.value.normalize():f}"}
-    line.trace.append(
-        {"code": f"points_rules.{rule.effect}", "text": _TEXTS[rule.effect], "params": params}
-    )
+def _explain(line: SaleLine, decided: Resolution) -> None:
+    """Note on a line which rule decided about its points, and why the nearest others did not."""
+    rule = decided.rule
+    if rule is not None:
+        by = resolution.stamp(rule)
+        line.terms.setdefault("points_rules", {})[rule.effect] = by
+        params = {**by, "value": f"{rule.value.normalize():f}"}
+        line.trace.append(
+            {"code": f"points_rules.{rule.effect}", "text": _TEXTS[rule.effect], "params": params}
+        )
+    line.trace += map(_lost_step, decided.lost)
 
 
 def _lost_step(lost: Lost) -> dict[str, Any]:

@@ -103,16 +103,14 @@ class Lost(NamedTuple):
 
 
 class Resolution(NamedTuple):
-    """What decides the points of one product for one card type at one moment.
+    """Which rule decides one thing for one product and card type at one moment, and why.
 
     Attributes:
-        rate: the rule that decides rate or exclusion, `multiplier` the one beside it; None
-            where nothing does.
-        lost: the nearest of the other rules for the product, at most `MOST_LOST`, by rank.
+        rule: None where none does.
+        lost: the nearest of the others, at most `MOST_LOST`, by rank.
     """
 
-    rate: Rule | None
-    multiplier: Rule | None
+    rule: Rule | None
     lost: tuple[Lost, ...]
 
 
@@ -157,6 +155,10 @@ class _Versions:
         return made
 
 
+#: Card type, level and target -> the rules for them, in the order of their audits.
+_Cells = dict[tuple[str, str, str], list[Rule]]
+
+
 class RuleIndex(_Versions):
     """The lines of points rules by card type, level and target; it only grows.
 
@@ -166,7 +168,9 @@ class RuleIndex(_Versions):
     def __init__(self) -> None:
         """Begin without any rule."""
         super().__init__()
-        self._cells: dict[tuple[str, str, str], list[Rule]] = {}
+        # Rates and exclusions in one, multipliers in the other: they never beat each other.
+        self._rates: _Cells = {}
+        self._multipliers: _Cells = {}
 
     def take_effect(
         self, record_id: str, seq: int, at: datetime, values: Mapping[str, Any]
@@ -182,14 +186,15 @@ class RuleIndex(_Versions):
                 line.get("value") or Decimal(0),
                 line.get("condition") or "",
             )
+            cells = self._rates if rule.effect in RATES else self._multipliers
             for card_type in values["card_types"]:
                 for target in line["targets"]:
-                    self._cells.setdefault((card_type, line["scope"], target), []).append(rule)
+                    cells.setdefault((card_type, line["scope"], target), []).append(rule)
 
     def resolve(
         self, scopes: Mapping[str, str], card_type: str, moment: Moment, holds: Holds
-    ) -> Resolution:
-        """Return what decides a product's rate and what its multiplier, and why others do not.
+    ) -> tuple[Resolution, Resolution]:
+        """Return what decides a product's rate or exclusion, and what its multiplier.
 
         Args:
             scopes: the product's level -> code; a missing level never matches.
@@ -197,34 +202,45 @@ class RuleIndex(_Versions):
             moment: of the sale.
             holds: why a condition does not hold for this line.
         """
-        won: dict[bool, Rule] = {}
-        above: deque[Lost] = deque(maxlen=MOST_LOST)
-        below: list[Lost] = []
-        for rule in self._matching(scopes, card_type):
-            winner = won.get(rule.effect in RATES)
-            if winner is not None and len(below) == MOST_LOST:
-                if len(won) > 1:
-                    break
-                continue
-            why = rule.version.why_not(moment)
-            if winner is not None:
-                below.append(Lost(rule, why or _beaten(rule, winner)))
-                continue
-            if why is None and rule.condition:
-                why = holds(rule.condition)
-            if why is None:
-                won[rule.effect in RATES] = rule
-            else:
-                above.append(Lost(rule, why))
-        nearest = list(above)[-max(LEAST_ABOVE, MOST_LOST - len(below)) :]
-        lost = (*nearest, *below[: MOST_LOST - len(nearest)])
-        return Resolution(won.get(True), won.get(False), lost)
+        asked = scopes, card_type, moment, holds
+        return _decide(self._rates, *asked), _decide(self._multipliers, *asked)
 
-    def _matching(self, scopes: Mapping[str, str], card_type: str) -> Iterator[Rule]:
-        """Yield the rules for a product, the highest rank first."""
-        for level in _FALLING:
-            if level in scopes:
-                yield from reversed(self._cells.get((card_type, level, scopes[level]), ()))
+
+def _decide(
+    cells: _Cells, scopes: Mapping[str, str], card_type: str, moment: Moment, holds: Holds
+) -> Resolution:
+    """Return the highest rule that holds, and the nearest that lost on both sides of it."""
+    winner: Rule | None = None
+    above: deque[Lost] = deque(maxlen=MOST_LOST)
+    below: list[Lost] = []
+    for rule in _falling(cells, scopes, card_type):
+        if len(below) == MOST_LOST:
+            break
+        why = rule.version.why_not(moment)
+        if winner is not None:
+            below.append(Lost(rule, why or _beaten(rule, winner)))
+            continue
+        if why is None and rule.condition:
+            why = holds(rule.condition)
+        if why is None:
+            winner = rule
+        else:
+            above.append(Lost(rule, why))
+    nearest = list(above)[-max(LEAST_ABOVE, MOST_LOST - len(below)) :]
+    return Resolution(winner, (*nearest, *below[: MOST_LOST - len(nearest)]))
+
+
+def _falling(cells: _Cells, scopes: Mapping[str, str], card_type: str) -> Iterator[Rule]:
+    """Yield the rules for a product, the highest rank first."""
+    for level in _FALLING:
+        if level in scopes:
+            yield from reversed(cells.get((card_type, level, scopes[level]), ()))
+
+
+def _beaten(rule: Rule, winner: Rule) -> str:
+    if winner.level != rule.level:
+        return "lower_level"
+    return "earlier_line" if winner.version is rule.version else "earlier_audit"
 
 
 class SceneIndex(_Versions):
@@ -273,12 +289,6 @@ class SceneIndex(_Versions):
             and (not scene.card_types or card_type in scene.card_types)
             and (not scene.condition or holds(scene.condition) is None)
         ]
-
-
-def _beaten(rule: Rule, winner: Rule) -> str:
-    if winner.level != rule.level:
-        return "lower_level"
-    return "earlier_line" if winner.version is rule.version else "earlier_audit"
 
 
 def once_key(scene: Scene, member: str, on: date) -> str:

@@ -60,7 +60,7 @@ def test_rules_in_force_decide_line_by_line_and_say_so(shipped, till):
         "multiplier": {"no": later["no"], "line": 1, "audit_seq": later["audit_seq"]},
     }
     assert [step["code"] for step in sale.lines[1].trace] == ["points_rules.excluded"]
-    *_, loser = sale.lines[0].trace
+    _, loser, _ = sale.lines[0].trace
     assert (loser["code"], loser["params"]["no"]) == (
         "points_rules.lost.earlier_audit", first["no"],
     )  # fmt: skip

@@ -60,8 +60,7 @@ def holds(condition):
 def test_the_highest_rule_that_holds_decides_and_each_other_has_its_reason(found, day, known):
     moment = Moment(on_day(day), START + timedelta(days=day, hours=18), known)
     resolved = filled(found).resolve(SCOPES, "G", moment, holds)
-    best = {True: None, False: None}
-    every, seq = 0, 0
+    best, every, seq = {True: None, False: None}, {True: 0, False: 0}, 0
     for number, (rows, first, last, is_void) in enumerate(found):
         seq += 1
         is_known = number <= day and seq <= known
@@ -69,33 +68,30 @@ def test_the_highest_rule_that_holds_decides_and_each_other_has_its_reason(found
         is_over = is_void and seq <= known
         in_days = first <= day and (last is None or day <= first + last)
         for line, row in enumerate(rows, start=1):
-            every += 1
+            kind = row["effect"] != "multiplier"
+            every[kind] += 1
             if is_known and not is_over and in_days and not row["condition"]:
-                kind = row["effect"] != "multiplier"
                 rank = LEVELS.index(row["scope"]), number, line
                 best[kind] = max(best[kind] or rank, rank)
-    for kind, rule in ((True, resolved.rate), (False, resolved.multiplier)):
-        told = rule and (LEVELS.index(rule.level), int(rule.version.no[1:]), rule.line)
+    for kind, (winner, lost) in zip((True, False), resolved, strict=True):
+        told = winner and (LEVELS.index(winner.level), int(winner.version.no[1:]), winner.line)
         assert told == best[kind]
-    won = sum(rule is not None for rule in best.values())
-    assert len(resolved.lost) == min(MOST_LOST, every - won)
-    for rule, why in resolved.lost:
-        winner = resolved.multiplier if rule.effect == "multiplier" else resolved.rate
-        assert why == (rule.version.why_not(moment) or why)
-        if why in {"lower_level", "earlier_audit", "earlier_line"}:
-            assert LEVELS.index(rule.level) <= LEVELS.index(winner.level)
-        elif why == "condition_not_met":
-            assert rule.condition
+        assert len(lost) == min(MOST_LOST, every[kind] - (winner is not None))
+        for rule, why in lost:
+            assert why == (rule.version.why_not(moment) or why)
+            if why in {"lower_level", "earlier_audit", "earlier_line"}:
+                assert LEVELS.index(rule.level) <= LEVELS.index(winner.level)
+            elif why == "condition_not_met":
+                assert rule.condition
 
 
 def test_losers_that_are_named_are_the_nearest():
     row = {"scope": "brand", "targets": ["b"], "effect": "rate", "value": Decimal(1)}
     over = [([row], 0, 0, False)] * 30
     index = filled([([row], 0, None, False)] * 25 + [([row], 0, None, False)] + over)
-    resolved = index.resolve(
-        SCOPES, "G", Moment(on_day(90), START + timedelta(days=90), 99), holds
-    )
-    assert resolved.rate.version.no == "D25"
-    names = [(rule.version.no, why) for rule, why in resolved.lost]
+    moment = Moment(on_day(90), START + timedelta(days=90), 99)
+    (winner, lost), multiplier = index.resolve(SCOPES, "G", moment, holds)
+    assert (winner.version.no, multiplier) == ("D25", (None, ()))
+    names = [(rule.version.no, why) for rule, why in lost]
     assert names[:10] == [(f"D{number}", "expired") for number in range(35, 25, -1)]
     assert names[10:] == [(f"D{number}", "earlier_audit") for number in range(24, 14, -1)]
