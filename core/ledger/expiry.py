@@ -5,7 +5,6 @@ transaction of its own, under the lock of every other posting. Whoever comes sec
 nothing left, so running it twice does no harm.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,17 +15,14 @@ from sqlalchemy.engine import Connection
 
 from core.clock import to_wire
 from core.context import Context
-from core.errors import Unavailable
 from core.ids import new_id
 from core.jobs.handlers import HANDLERS, Chore, Handlers
 from core.ledger.book import Book, Holder, holder_of
-from core.ledger.holding import time_out_holds
+from core.ledger.holding import apart, time_out_holds
 from core.ledger.models import account, lot
 from core.ledger.moves import Moved
 from core.ledger.posting import Header, perform
 from core.ledger.reckoning import Reckoning
-
-log = logging.getLogger(__name__)
 
 #: How often it is looked, and how many accounts are done at once.
 EVERY, SLICE = timedelta(seconds=10), 200
@@ -63,13 +59,9 @@ def expire(ctx: Context, until: datetime | None = None, *, most: int | None = No
             break
         for one in found:
             after = (one.expires_at, one.account_id)
-            try:
+            count = 0
+            with apart(f"what is left on account {one.account_id}"):
                 count = _write_off(ctx, Holder(one.kind, one.unit, one.owner_id), one.expires_at)
-            except (Unavailable, sa.exc.SQLAlchemyError):
-                raise
-            except Exception:  # one account must not keep the others' lots
-                log.exception("lots of account %s are not written off", one.account_id)
-                continue
             done += count
             # What holds keep is looked at again, and must not keep those behind it waiting.
             most = most - 1 if most is not None and count else most

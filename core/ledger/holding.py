@@ -6,7 +6,9 @@ once: it is posted, wholly or in part, voided, or it times out (domain §6 I14).
 """
 
 import hashlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from core.clock import to_wire
 from core.context import Context
-from core.errors import NotFound
+from core.errors import NotFound, Unavailable
 from core.ids import new_id
 from core.ledger import errors
 from core.ledger.book import Book, Holder, holder_of, open_book
@@ -29,6 +31,8 @@ from core.ledger.moves import BOUND, Move, Moved, Posted
 from core.ledger.posting import Header, perform, sums_of
 from core.ledger.reckoning import Account, Reckoning, known_after, spend_order
 from core.ledger.writing import write
+
+log = logging.getLogger(__name__)
 
 #: So many holds are timed out in one go.
 SLICE = 200
@@ -193,10 +197,27 @@ def time_out_holds(ctx: Context, until: datetime | None = None, *, most: int = S
     )
     with ctx.reading() as connection:
         found = list(connection.execute(wanted).scalars())
+    done = 0
     for hold_id in found:
-        with ctx.writing(durable=True) as connection:
+        with apart(f"hold {hold_id}"), ctx.writing(durable=True) as connection:
             _end_hold(ctx, connection, hold_id, "timed_out")
-    return len(found)
+            done += 1
+    return done
+
+
+@contextmanager
+def apart(what: str) -> Iterator[None]:
+    """Have what one account cannot do be logged, and not keep all others from it.
+
+    Raises:
+        Unavailable, SQLAlchemyError: the database failed, for the others too.
+    """
+    try:
+        yield
+    except (Unavailable, sa.exc.SQLAlchemyError):
+        raise
+    except Exception:  # whatever its rows hold
+        log.exception("%s could not be ended", what)
 
 
 def find_hold(ctx: Context, hold_id: str) -> Hold:

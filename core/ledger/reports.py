@@ -24,6 +24,8 @@ WHYS = ("issued", "sold", "spent", "expired", "moved", "settled")
 OTHER = "other"
 #: Days of one roll-forward at most.
 MOST_DAYS = 366
+#: Days that are read, whatever the zone.
+FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(9998, 12, 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,22 @@ def known_kind(ctx: Context, name: str) -> AccountKind:
     found = ctx.registry.release.account_kinds.get(name)
     if found is None:
         raise NotFound
+    return found
+
+
+def report_day(name: str, text: str) -> date:
+    """Return the store day that a parameter called `name` says.
+
+    Raises:
+        Invalid: it is none, or none that every zone has.
+    """
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or not FIRST_DAY <= found <= LAST_DAY:
+        told = N_("This must be a day such as 2026-10-01.")
+        raise Invalid(problems=[Problem(name, "query.day", told)])
     return found
 
 

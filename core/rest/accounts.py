@@ -9,7 +9,17 @@ from core.i18n import N_
 from core.ledger.amounts import shown
 from core.ledger.reading import PostingRow
 from core.ledger.reckoning import Lot
-from core.ledger.reports import OTHER, WHYS, Line, liability, may_read, roll_forward
+from core.ledger.reports import (
+    FIRST_DAY,
+    LAST_DAY,
+    OTHER,
+    WHYS,
+    Line,
+    liability,
+    may_read,
+    report_day,
+    roll_forward,
+)
 from core.ledger.statements import (
     MOST_ENTRIES,
     EntryLine,
@@ -21,9 +31,6 @@ from core.ledger.statements import (
     find_account,
 )
 from core.rest.exchange import body_keys, body_object, integer_of, only, query_keys, route
-
-#: Days and instants that are read, whatever the zone.
-_FIRST, _LAST = date(1970, 1, 2), date(9998, 12, 30)
 
 
 @route("/members/<member_id>/accounts", "GET")
@@ -189,16 +196,7 @@ def _roll(one: Line) -> dict[str, Any]:
 def _day(ctx: Context, query: dict[str, str], name: str) -> date:
     """Return a store day of the query, today without one."""
     text = query.get(name)
-    if text is None:
-        return ctx.today
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or not _FIRST <= found <= _LAST:
-        told = N_("This must be a day such as 2026-10-01.")
-        raise Invalid(problems=[Problem(name, "query.day", told)])
-    return found
+    return ctx.today if text is None else report_day(name, text)
 
 
 def _instant(query: dict[str, str]) -> datetime | None:
@@ -210,7 +208,7 @@ def _instant(query: dict[str, str]) -> datetime | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         found = None
-    if found is None or found.tzinfo is None or not _FIRST <= found.date() <= _LAST:
+    if found is None or found.tzinfo is None or not FIRST_DAY <= found.date() <= LAST_DAY:
         told = N_("This must be an instant such as 2026-10-01T08:00:00Z.")
         raise Invalid(problems=[Problem("known_at", "query.instant", told)])
     return found

@@ -25,6 +25,7 @@ from core.ledger.reports import (
     by_day,
     liability,
     may_read,
+    report_day,
     roll_forward,
 )
 from core.ledger.statements import EntryLine, Owned, accounts_about, entries_of, expires_on
@@ -169,15 +170,7 @@ def _most_telling(ctx: Context, kinds: Iterable[str]) -> str:
 
 def _asked(name: str, default: date) -> date:
     """Return a day of the address; raises Invalid where it is none."""
-    text = request.args.get(name) or default.isoformat()
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or not date(1970, 1, 2) <= found <= date(9998, 12, 30):
-        told = N_("This must be a day such as 2026-10-01.")
-        raise Invalid(problems=[Problem(name, "query.day", told)])
-    return found
+    return report_day(name, request.args.get(name) or default.isoformat())
 
 
 def _report(ctx: Context, found: RollForward, owed: Sequence[Owed]) -> dict[str, Any]:

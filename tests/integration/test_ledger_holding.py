@@ -15,6 +15,7 @@ from tests.integration.ledger_world import install, opened, points
 
 DAY = timedelta(days=1)
 REF = ("reservation", "r1")
+MINE = account.c.owner_id == "m1"
 
 
 @pytest.fixture(scope="module")
@@ -151,19 +152,23 @@ def test_expiry_is_not_kept_back_by_what_holds_keep(ledger):
     assert stands(ledger).balance == 0
 
 
-def test_expiry_of_others_goes_on_when_an_account_cannot_be_read(ledger, caplog):
+def test_what_ends_on_others_goes_on_when_an_account_cannot_be_read(ledger, caplog):
     now = ledger.clock.now()
-    ledger.post(points("A", 10, expires_on=now + DAY))
-    ledger.post(points("A", 10, "m2", expires_on=now + 2 * DAY))
-    broken = account.update().where(account.c.owner_id == "m1")
+    for owner in ("m1", "m2"):
+        ledger.post(points("A", 10, owner, expires_on=now + DAY))
+        held(ledger, 4, owner, days=2, owner=owner)
+    broken = account.update().where(MINE)
     with ledger.db.write() as connection:
+        (kept,) = connection.execute(sa.select(account.c.totals).where(MINE)).scalars()
         connection.execute(broken.values(totals="none"))
     ledger.clock.move(9 * DAY)
-    assert expiry.expire(ledger.system()) == 1
-    assert stands(ledger, "m2").balance == 0
-    assert "are not written off" in caplog.text
+    expiry.tick(ledger.system())
+    assert (stands(ledger, "m2").balance, stands(ledger, "m2").held) == (0, 0)
+    assert caplog.text.count("could not be ended") == 2
     with ledger.db.write() as connection:
-        connection.execute(broken.values(totals='{"A":10}'))
+        connection.execute(broken.values(totals=kept))
+    expiry.tick(ledger.system())
+    assert (stands(ledger).balance, stands(ledger).held) == (0, 0)
 
 
 def test_transfer_keeps_ends_and_categories_and_is_taken_back_exactly(ledger):
