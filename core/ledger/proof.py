@@ -42,11 +42,15 @@ _decode = msgspec.json.decode
 
 @contextmanager
 def snapshot(db: Database) -> Iterator[Connection]:
-    """Yield a connection that sees one moment, so that a ledger in use can be proved."""
-    with db.read() as connection:
-        if db.is_sqlite:
+    """Yield a connection that sees one moment, so that a ledger in use can be proved.
+
+    On PostgreSQL it may take its time, however many entries there are.
+    """
+    if db.is_sqlite:
+        with db.read() as connection:
             yield connection
-            return
+        return
+    with db.patient() as connection:
         say(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             yield connection

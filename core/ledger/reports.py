@@ -71,7 +71,7 @@ class Owed:
     Attributes:
         category: that of the lot; empty for debts of owners, which are negative.
         month: such as `2026-12`, that of the last day; empty for what never ends.
-        has_ended: the last day was over, and it was not written off yet.
+        has_ended: its last day was over before, and it was not written off yet.
     """
 
     unit: str
@@ -234,7 +234,8 @@ def liability(
     for unit, category, expires_at, amount in owed(ctx, kind, end, known_at):
         day = last_day(expires_at, ctx.time_zone)
         month = day.isoformat()[:7] if day else ""
-        sums[unit, category or "", month, bool(expires_at and expires_at <= end)] += amount
+        # What ends with this very day was good all day, and is written off on the next.
+        sums[unit, category or "", month, bool(expires_at and expires_at < end)] += amount
     rank = {one.name: at for at, one in enumerate(found.categories)}
     return [
         Owed(unit, category, month, amount, has_ended)

@@ -144,6 +144,21 @@ def test_a_trigger_that_is_gone_is_told(storage):
         connection.rollback()
 
 
+def test_the_proof_of_one_moment_may_take_its_time(storage):
+    with opened(storage) as ledger:
+        fill(ledger)
+        with proof.snapshot(ledger.db) as connection:
+            before = proof.count_postings(connection)
+            if not ledger.db.is_sqlite:
+                assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "0"
+            ledger.post(points("A", 1))
+            assert proof.count_postings(connection) == before
+        with ledger.db.read() as connection:
+            assert proof.count_postings(connection) == before + 1
+            if not ledger.db.is_sqlite:
+                assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "1min"
+
+
 def test_a_posting_that_no_chain_leads_over_is_told(storage):
     """It would answer for whoever posts under its key, and nothing would be posted."""
     with opened(storage) as ledger:

@@ -216,7 +216,13 @@ def test_liability_is_by_category_and_month_of_expiry(ledger, auditor):
         ("", "", -5, False),
     ]  # fmt: skip
     later = liability(auditor(), "points", date(2026, 4, 30))
-    assert [one.has_ended for one in later] == [True, False, False, False]
+    assert [one.has_ended for one in later] == [False, False, False, False]
+    ledger.clock.move(timedelta(days=90))
+    after = liability(auditor(), "points", date(2026, 5, 1))
+    assert [one.has_ended for one in after] == [True, False, False, False]
+    expire(ledger.system())
+    assert [one.amount for one in liability(auditor(), "points", date(2026, 5, 1))] == [40, 10, -5]
+    assert liability(auditor(), "points", date(2026, 4, 30)) == later
     assert liability(auditor(), "points", date(2026, 3, 9)) == []
 
 
