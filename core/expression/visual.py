@@ -122,7 +122,10 @@ def _compared(tree: Operation) -> Row | None:
         return of_days
     if not _field(left) and _field(right):
         left, right, operator = right, left, _MIRRORED[operator]
-    return _made(_field(left), operator, _value(right))
+    other = _field(right)
+    return _made(
+        _field(left), operator, {"kind": "field", "text": other} if other else _value(right)
+    )
 
 
 def _within(tree: Operation) -> Row | None:

@@ -299,6 +299,8 @@ BROWSER_TEXTS = (
     N_("includes"),
     N_("does not include"),
     N_("a person"),
+    N_("a value"),
+    N_("Compared with"),
     N_("me"),
     N_("today"),
     N_("The server cannot be reached."),

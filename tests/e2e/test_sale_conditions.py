@@ -7,16 +7,18 @@ from core.records.queries import get_record
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
 
-#: Field, operator, value, in the order in which they are chosen.
+#: Field, operator, value, in the order in which they are chosen; `=` before another field.
 ROWS = (
     ("sale.ordered_at", "weekday", "2"),
     ("card.card_type.code", "==", "GOLD"),
     ("line.product.category.parent.code", "==", "tea"),
     ("sale.total", ">=", "500"),
+    ("line.unit_price", "<", "=line.product.list_price"),
 )
 TEXT = (
     "WEEKDAY(sale.ordered_at) in [2] and card.card_type.code == 'GOLD' "
-    "and line.product.category.parent.code == 'tea' and sale.total >= 500"
+    "and line.product.category.parent.code == 'tea' and sale.total >= 500 "
+    "and line.unit_price < line.product.list_price"
 )
 
 
@@ -38,6 +40,8 @@ def choose(dialog, number, row):
     made.locator("select").nth(1).select_option(operator)
     if operator == "weekday":
         made.locator(f".gx-choices input[value='{value}']").check()
+    elif value.startswith("="):
+        made.locator(".gx-builder-value select").select_option(value[1:])
     else:
         made.locator(".gx-builder-value input").fill(value)
 

@@ -16,6 +16,9 @@ def text(value):
 
 ROWS = {
     "name == 'x'": row("name", "==", text("x")),
+    "line.unit_price < line.product.list_price": row(
+        "line.unit_price", "<", {"kind": "field", "text": "line.product.list_price"}
+    ),
     "1.50 < price": row("price", ">", {"kind": "number", "text": "1.5"}),
     "vip == true": row("vip", "==", {"kind": "truth", "text": "true"}),
     "member.tier.name != ''": row("member.tier.name", "!=", text("")),
@@ -60,7 +63,7 @@ def test_a_condition_becomes_a_row(written):
 
 @pytest.mark.parametrize(
     "written",
-    ["a == b", "LEN(name) > 2", "closed", "not a == 1", "a == null", "x in []", "a + 1 > 2",
+    ["a == b + 1", "LEN(name) > 2", "closed", "not a == 1", "a == null", "x in []", "a + 1 > 2",
      "any(lines, price < 0)", "CONTAINS(name, other)", "true", "a == 1 if b else c", "open",
      "not (a == 'x')", "MONTH(a) != MONTH(b)", "MONTH(a) == DAY(b)", "MONTH(a) == 3",
      "YEAR(a) == YEAR(b)", "MONTH(a) == MONTH('2026-01-01')", "a in [b, 'x']", "a in ['x', TODAY()]", "a >= DATEADD(TODAY(), n, 'day')",
@@ -72,13 +75,13 @@ def test_what_no_row_says_stays_its_own_text(written):
 
 
 def test_groups_keep_how_they_go_together():
-    assert read_rows("a == 1 and (b == 2 or c == d)") == {
+    assert read_rows("a == 1 and (b == 2 or c == d + 1)") == {
         "how": "and",
         "parts": [
             row("a", "==", {"kind": "number", "text": "1"}),
             {
                 "how": "or",
-                "parts": [row("b", "==", {"kind": "number", "text": "2"}), {"text": "c == d"}],
+                "parts": [row("b", "==", {"kind": "number", "text": "2"}), {"text": "c == d + 1"}],
             },
         ],
     }
@@ -99,10 +102,10 @@ def test_groups_too_deep_for_rows_stay_text():
     ("written", "texts"),
     [
         ("LEN(a) > 2 and n + 1 > 3", ["LEN(a) > 2", "n + 1 > 3"]),
-        ("(n + 1) * 2 > ((3 - m) + 1) and a == b", ["(n + 1) * 2 > ((3 - m) + 1)", "a == b"]),
-        ("((a == b)) or CONCAT(a, ')(') == c", ["a == b", "CONCAT(a, ')(') == c"]),
-        ("(a == b) and ((n + 1) * (m - 2) > (3) or not ((a == b)))",
-         ["a == b", "(n + 1) * (m - 2) > (3)", "not ((a == b))"]),
+        ("(n + 1) * 2 > ((3 - m) + 1) and a == -b", ["(n + 1) * 2 > ((3 - m) + 1)", "a == -b"]),
+        ("((a == -b)) or CONCAT(a, ')(') == c", ["a == -b", "CONCAT(a, ')(') == c"]),
+        ("(a == -b) and ((n + 1) * (m - 2) > (3) or not ((a == -b)))",
+         ["a == -b", "(n + 1) * (m - 2) > (3)", "not ((a == -b))"]),
         ("((n)) + (1) > 2", ["((n)) + (1) > 2"]),
     ],
 )  # fmt: skip

@@ -311,7 +311,7 @@ export class ConditionBuilder {
       const [wasListed, wasSame] = [isListed(part), isSame(part)];
       part.operator = operator.value;
       if (!needsValue(part) || isSame(part) !== wasSame) part.values = [];
-      else if (isListed(part) !== wasListed) part.values = part.values.filter((each) => each.kind !== "call" && each.kind !== "name").slice(0, 1);
+      else if (isListed(part) !== wasListed) part.values = part.values.filter((each) => !["call", "name", "field"].includes(each.kind)).slice(0, 1);
       this.replace(row, part, group, operator);
     });
     const value = needsValue(part) ? valueControl(part, this.fields, this.titles, () => this.write()) : element("span");

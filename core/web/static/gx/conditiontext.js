@@ -44,6 +44,12 @@ export const isSame = (part) => part.operator in SAME;
 /** @param {Field} field @returns {boolean} whether it is a day */
 export const isDay = (field) => DAYS.has(field.kind);
 
+/** @param {Field} field @returns {boolean} whether it is a number */
+export const isNumber = (field) => NUMBERS.has(field.kind);
+
+/** @param {Field} one @param {Field} other @returns {boolean} whether they can be compared */
+export const isAlike = (one, other) => one.kind === other.kind || (isNumber(one) && isNumber(other)) || (isDay(one) && isDay(other));
+
 /** @param {string} kind @param {string} text @returns {Value} */
 export function valueOf(kind, text) {
   if (kind === "boolean") return { kind: "truth", text };

@@ -1,6 +1,6 @@
 // The control of the value that a row of a condition compares with: chosen, found or typed.
 import { element, storeZone, t } from "./core.js";
-import { isDay, isListed, isSame, valueOf } from "./conditiontext.js";
+import { isAlike, isDay, isListed, isNumber, isSame, valueOf } from "./conditiontext.js";
 import { INSTANT, toLocal } from "./days.js";
 
 /** @typedef {import("./conditiontext.js").Field} Field */
@@ -42,7 +42,8 @@ export function valueControl(part, fields, titles, changed) {
     return holder;
   }
   const control = plainControl(part, field, titles, give);
-  if (!isListed(part) && NOW[kind]) holder.append(...moments(part, NOW[kind], control, put));
+  if (field && !isListed(part) && (isNumber(field) || part.values[0]?.kind === "field")) holder.append(...others(part, field, fields, control, put));
+  else if (!isListed(part) && NOW[kind]) holder.append(...moments(part, NOW[kind], control, put));
   else if (!isListed(part) && PEOPLE.has(kind)) holder.append(...people(part, control, put));
   else holder.append(control);
   return holder;
@@ -61,6 +62,27 @@ function otherDay(part, fields, put) {
   const select = choose(t("Value"), [["", "—"], [NOW.date, t("today")], ...days, ...known], chosen);
   select.addEventListener("change", () => put(select.value ? [{ kind: select.value.endsWith("()") ? "call" : "field", text: select.value }] : []));
   return select;
+}
+
+/**
+ * A value, or what another field of the kind says.
+ * @param {Row} part
+ * @param {Field} field
+ * @param {Field[]} fields
+ * @param {HTMLElement} control
+ * @param {(values: Value[]) => void} put
+ */
+function others(part, field, fields, control, put) {
+  const alike = /** @type {[string, string][]} */ (fields.filter((each) => isAlike(each, field) && each.name !== part.field).map((each) => [each.name, each.label]));
+  const chosen = part.values[0]?.kind === "field" ? part.values[0].text : "";
+  const known = !chosen || alike.some(([each]) => each === chosen) ? [] : [[chosen, chosen]];
+  const mode = choose(t("Compared with"), [["", t("a value")], ...alike, ...known], chosen);
+  control.hidden = mode.value !== "";
+  mode.addEventListener("change", () => {
+    control.hidden = mode.value !== "";
+    put(mode.value ? [{ kind: "field", text: mode.value }] : []);
+  });
+  return [mode, control];
 }
 
 /**
@@ -128,7 +150,7 @@ function plainControl(part, field, titles, give) {
   const kind = field?.kind || "text";
   const isList = isListed(part);
   if (part.operator === "weekday") return boxes(part, weekdays(), give);
-  const isPlain = part.values[0]?.kind !== "call" && part.values[0]?.kind !== "name";
+  const isPlain = !["call", "name", "field"].includes(part.values[0]?.kind ?? "");
   const first = (isPlain && part.values[0]?.text) || "";
   const choices = kind === "boolean" ? [["true", t("Yes")], ["false", t("No")]] : field?.choices || [];
   if (choices.length && isList) return boxes(part, choices, give);
