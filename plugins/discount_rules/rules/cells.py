@@ -67,7 +67,8 @@ class Cell(Generic[R]):
             known: the highest audit that is known, None for all of them.
             is_now: every end up to that audit holds; it may not at an earlier instant.
         """
-        last = _NEVER if known is None else known
+        # What never ends lasts longer than whatever may be known.
+        last = _NEVER - 1 if known is None else known
         over = last if is_now else 0
         place = self._count_known(last) - 1
         while place >= 0:

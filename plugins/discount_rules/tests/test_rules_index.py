@@ -64,7 +64,8 @@ class Life:
 
     def moment(self):
         if self.random.random() < 0.5:  # today, as nearly every sale is
-            at, known = self.at + timedelta(days=1), len(self.effects)
+            at = self.at + timedelta(days=1)
+            known = self.random.choice([None, len(self.effects)])
         else:
             at = FIRST + (self.at - FIRST) * self.random.random()
             known = self.random.choice([None, self.random.randint(1, len(self.effects))])
