@@ -15,6 +15,8 @@ done once then.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,8 +35,11 @@ from core.testing.site import Site
 __all__ = [
     "_bootstrapped", "_push_request_context", "_site", "_storage", "app", "backend",
     "bootstrapped", "browser_as", "chromium",
-    "client_as", "database", "make_context", "publish", "services", "site", "site_schema",
+    "client_as", "database", "made_once", "make_context", "publish", "services",
+    "site", "site_schema",
 ]  # fmt: skip
+
+_MADE = pytest.StashKey[dict[str, Any]]()
 
 
 @pytest.fixture(autouse=True)
@@ -53,10 +58,29 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def _storage(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
-    made = Storage(backend, tmp_path_factory.mktemp(f"database-{backend}"))
-    yield made
-    made.drop()
+def made_once(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Any]:
+    """Return a function that makes what has a name at its first call, of a folder of its own.
+
+    What it made is dropped when the run ends. A fixture of the session that has a parameter
+    would be made anew whenever a test on the one database follows one on the other, and again
+    in every folder whose `conftest.py` imports it.
+    """
+    made = request.config.stash.setdefault(_MADE, {})
+
+    def make(name: str, how: Callable[[Path], Any]) -> Any:
+        if name not in made:
+            made[name] = how(tmp_path_factory.mktemp(name))
+            request.config.add_cleanup(made[name].drop)
+        return made[name]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _storage(backend: str, made_once: Callable[..., Storage]) -> Storage:
+    return made_once(f"database-{backend}", partial(Storage, backend))
 
 
 @pytest.fixture
@@ -69,10 +93,8 @@ def database(_storage: Storage) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def _bootstrapped(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
-    made = Prepared(backend, tmp_path_factory.mktemp(f"tables-{backend}"), bootstrap)
-    yield made
-    made.drop()
+def _bootstrapped(backend: str, made_once: Callable[..., Prepared]) -> Prepared:
+    return made_once(f"tables-{backend}", partial(Prepared, backend, prepare=bootstrap))
 
 
 @pytest.fixture
@@ -83,10 +105,8 @@ def bootstrapped(_bootstrapped: Prepared) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def _site(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    made = Site(backend, tmp_path_factory.mktemp(f"site-{backend}"))
-    yield made
-    made.drop()
+def _site(backend: str, made_once: Callable[..., Site]) -> Site:
+    return made_once(f"site-{backend}", partial(Site, backend))
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from core.testing.fixtures import *  # noqa: F403
 from core.testing.shipped import *  # noqa: F403
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,11 +138,20 @@ def taken_file(
     return hand_out(ctx, record_type, record_id, name, form=form, again=again)
 
 
-@pytest.fixture(scope="session")
-def shipped_storage(
-    backend: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Prepared, Hooks]]:
-    """Yield a database with the shipped schema published, and the plugins' hooks."""
+@dataclass(frozen=True, slots=True)
+class ShippedStorage:
+    """A database with the shipped schema published, and the plugins' hooks."""
+
+    prepared: Prepared
+    hooks: Hooks
+
+    def drop(self) -> None:
+        """Remove the database."""
+        self.prepared.drop()
+
+
+def ship(backend: str, folder: Path) -> ShippedStorage:
+    """Return a new database with the shipped schema published, and the plugins' hooks."""
     hooks, plugins = Hooks(), find_plugins(ROOT / "plugins")
     hooks.keys = KeyRing("of tests alone")
     guard.register(hooks)
@@ -162,15 +172,19 @@ def shipped_storage(
         bootstrap(db)
         publish(db, Publication(release, [], "shipped", SYSTEM, START))
 
-    prepared = Prepared(backend, tmp_path_factory.mktemp("shipped"), install)
-    yield prepared, hooks
-    prepared.drop()
+    return ShippedStorage(Prepared(backend, folder, install), hooks)
+
+
+@pytest.fixture(scope="session")
+def shipped_storage(backend: str, made_once: Callable[..., ShippedStorage]) -> ShippedStorage:
+    """Return a database with the shipped schema published, and the plugins' hooks."""
+    return made_once(f"shipped-{backend}", partial(ship, backend))
 
 
 @pytest.fixture
-def shipped(shipped_storage: tuple[Prepared, Hooks]) -> Iterator[Shipped]:
+def shipped(shipped_storage: ShippedStorage) -> Iterator[Shipped]:
     """Yield an installation of a test's own, with the shipped schema and no records."""
-    prepared, hooks = shipped_storage
+    prepared, hooks = shipped_storage.prepared, shipped_storage.hooks
     # Another test's application may have told this process where its users are.
     asked = STAFF.asking(lambda _connection, _registry: Staff())
     with prepared.fresh() as db, asked:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -196,10 +197,8 @@ class AutomationWorld:
 
 
 @pytest.fixture(scope="session")
-def automation_database(backend, tmp_path_factory):
-    made = Prepared(backend, tmp_path_factory.mktemp("automations"), publish_shop)
-    yield made
-    made.drop()
+def automation_database(backend, made_once):
+    return made_once(f"automations-{backend}", partial(Prepared, backend, prepare=publish_shop))
 
 
 @pytest.fixture

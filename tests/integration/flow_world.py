@@ -1,9 +1,10 @@
 """A small published schema with two flows, and people to walk through them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,24 +160,28 @@ def publish_sources(db: Database, sources: dict[str, str]) -> None:
     publish(db, Publication(release, [], "", SYSTEM, START))
 
 
-@contextmanager
-def flows_on(backend: str, folder: Path, sources: dict[str, str]) -> Iterator[Prepared]:
-    """Yield a new database with the files published, for as long as the block lasts."""
+def made_with_flows(backend: str, folder: Path, sources: dict[str, str]) -> Prepared:
+    """Return a new database with the files published."""
 
     def fill(db: Database) -> None:
         bootstrap(db)
         publish_sources(db, sources)
 
-    made = Prepared(backend, folder, fill)
+    return Prepared(backend, folder, fill)
+
+
+@contextmanager
+def flows_on(backend: str, folder: Path, sources: dict[str, str]) -> Iterator[Prepared]:
+    """Yield a new database with the files published, for as long as the block lasts."""
+    made = made_with_flows(backend, folder, sources)
     yield made
     made.drop()
 
 
 @pytest.fixture(scope="session")
-def flow_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
-    """Yield a database with the schema published, put back before each test."""
-    with flows_on(backend, tmp_path_factory.mktemp("flows"), SOURCES) as made:
-        yield made
+def flow_database(backend: str, made_once: Callable[..., Prepared]) -> Prepared:
+    """Return a database with the schema published, put back before each test."""
+    return made_once(f"flows-{backend}", partial(made_with_flows, backend, sources=SOURCES))
 
 
 @pytest.fixture

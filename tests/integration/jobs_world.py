@@ -1,6 +1,7 @@
 """A database for the tests of the outbox, with a table for the effects of its events."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -11,10 +12,8 @@ from tests.integration.worker_process import own
 
 
 @pytest.fixture(scope="session")
-def jobs_database(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
-    made = Prepared(backend, tmp_path_factory.mktemp("jobs"), _prepare)
-    yield made
-    made.drop()
+def jobs_database(backend: str, made_once: Callable[..., Prepared]) -> Prepared:
+    return made_once(f"jobs-{backend}", partial(Prepared, backend, prepare=_prepare))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A small shop for the tests of records and policies: its schema, and contexts on it."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -246,10 +247,8 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def shop_database(backend, tmp_path_factory):
-    made = Prepared(backend, tmp_path_factory.mktemp("shop"), publish_shop)
-    yield made
-    made.drop()
+def shop_database(backend, made_once):
+    return made_once(f"shop-{backend}", partial(Prepared, backend, prepare=publish_shop))
 
 
 @pytest.fixture
