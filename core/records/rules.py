@@ -166,6 +166,11 @@ class Rules:
             if self._defaults:
                 self.compute(subject, env, problems)
 
+    def first_values(self, env: Env) -> dict[str, Any]:
+        """Return the worked-out defaults that nothing else in a new record decides."""
+        alone = [(one, found) for one, found in self._defaults if not found.paths]
+        return {one.name: fitted(one, found.evaluate({}, env), "", []) for one, found in alone}
+
     def _fetch(self, subject: Subject, env: Env, problems: list[Problem]) -> None:
         """Take over values of linked records: when the link is set, and never again."""
         values, before = subject.values, subject.before

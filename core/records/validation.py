@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from core.context import Context
 from core.errors import Invalid, Problem
-from core.expression import Expression, compile_expression
+from core.expression import Env, Expression, compile_expression
 from core.expression.types import Kind
 from core.records.attachments import Attachments
 from core.records.conditions import Compile, Conditions, Moment, Situation
@@ -127,6 +127,16 @@ class Validator:
         )
         self.numbered = row_sequences(record_type)
         self._followed = _followed(record_type, self._rules.paths)
+
+    def first_values(self, env: Env) -> dict[str, Any]:
+        """Return what a form of a new record begins with, in wire form.
+
+        A default that asks for other fields of the record is worked out when it is saved.
+        """
+        fixed = {
+            one.name: one.default for one in self.record_type.fields if one.default is not None
+        }
+        return fixed | self.wire.record(self._rules.first_values(env))
 
     @property
     def conditions(self) -> Conditions:

@@ -12,9 +12,11 @@ from core.clock import to_wire as to_text
 from core.context import Context
 from core.policies.access import Access, access
 from core.records.comments import list_comments
+from core.records.environment import RecordEnv
 from core.records.following import follows
 from core.records.history import record_history
 from core.records.queries import get_record
+from core.records.validation import compile_validator
 from core.records.wire import to_wire
 from core.schema.model import RecordType
 from core.web.collision import Collision
@@ -113,7 +115,9 @@ def new_page(
 ) -> RecordPage:
     """Return the page of a record that does not exist yet, with defaults filled in."""
     rights = access(ctx, record_type.name)
-    values = {each.name: each.default for each in record_type.fields if each.default is not None}
+    with ctx.reading() as connection:
+        validator = compile_validator(ctx.registry, record_type.name)
+        values = validator.first_values(RecordEnv(ctx, connection))
     values |= typed
     everything = rights.editable("create") or frozenset()
     editable = everything - {"status"} if record_type.document else everything

@@ -78,6 +78,8 @@ def picture(page, name: str) -> None:
 def see_reviews(page, record_id: str, locale: str) -> None:
     page.goto(f"/records/rule/{record_id}")
     page.wait_for_selector(".gx-reviews article[data-level=refusal]")
+    first = page.locator(".gx-reviews article").first
+    assert first.get_attribute("data-level") == "refusal"  # what keeps it back stands first
     said = page.inner_text(".gx-reviews")
     assert "折扣 0.8000 低于底价" in said
     assert ("警告" if locale == "zh" else "Warning") in said

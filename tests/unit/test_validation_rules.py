@@ -36,6 +36,15 @@ def test_defaults_fill_only_what_was_not_given():
     assert judge(compiled, {"a": None, "b": "y"})[0] == {"a": None, "b": "y"}
 
 
+def test_new_form_begins_with_defaults_that_nothing_else_decides():
+    compiled = rules(
+        field("a"),
+        field("b", default_expr="CONCAT(a, '!')"),
+        field("on", "date", default_expr="TODAY()"),
+    )
+    assert compiled.first_values(PlainEnv()) == {"on": PlainEnv().today}
+
+
 def test_formulas_are_computed_in_the_order_they_need():
     compiled = rules(
         field("c", "formula", formula="b + 1", result="integer", stored=True),

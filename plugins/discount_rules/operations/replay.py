@@ -298,7 +298,9 @@ class _Telling:
             (self._text(N_("Members who pay more")), "", "", str(worse)),
             (self._text(N_("Members who pay less")), "", "", str(better)),
         )  # fmt: skip
-        heads = self._heads(N_("Figure"), N_("Rules in force"), N_("As proposed"), N_("Change"))
+        heads = self._heads(
+            N_("Figure"), N_("Rules in force"), N_("As proposed"), N_("Difference")
+        )
         return Review("note", title, detail, heads, rows)
 
     def _members(self, title: str, found: Sequence[tuple[str, Any]], level: Any) -> list[Review]:
@@ -313,7 +315,9 @@ class _Telling:
             )
             for who, each in named
         )  # fmt: skip
-        heads = self._heads(N_("Member"), N_("Rules in force"), N_("As proposed"), N_("Change"))
+        heads = self._heads(
+            N_("Member"), N_("Rules in force"), N_("As proposed"), N_("Difference")
+        )
         links = tuple(("member", who) for who, _ in named)
         return [Review(level, f"{self._text(title)}: {len(found)}", "", heads, rows, links)]
 
@@ -329,7 +333,7 @@ class _Telling:
             for receipt, each in named
         )  # fmt: skip
         heads = self._heads(
-            N_("Receipt"), N_("Day"), N_("Rules in force"), N_("As proposed"), N_("Change")
+            N_("Receipt"), N_("Day"), N_("Rules in force"), N_("As proposed"), N_("Difference")
         )
         links = tuple(("order", receipt.id) for receipt, _ in named)
         title = self._text(N_("Receipts that would change most"))
