@@ -1,9 +1,13 @@
 """The ledger's arithmetic by hand-made examples."""
 
+from copy import deepcopy
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.clock import to_wire
 from core.ledger import errors
@@ -171,6 +175,52 @@ def test_reckon_what_expires_is_not_refused_for_a_total_below_zero():
     assert made.expire(one, one.lots.values()) == 50
     made.finish()
     assert (one.balance, one.owed, one.totals) == (-30, 30, {"paid": -30})
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["credit", "debit", "named", "forgive", "expire"]),
+        st.sampled_from(["paid", "given"]),
+        st.integers(1, 40),
+        st.integers(0, 3),
+        st.booleans(),
+    ),
+    max_size=14,
+)
+
+
+@given(_STEPS, st.sampled_from([0, -30, None]))
+def test_reckon_keeps_sums_of_a_kind_without_uses_whatever_happens(steps, floor):
+    """Lots less debts are the balance, and so are categories; what ends is never refused."""
+    one = account(replace(VOUCHERS, floor=floor))
+    for number, (what, category, amount, place, may_owe) in enumerate(steps):
+        at = START + number * DAY
+        before = deepcopy(one)
+        made = Reckoning(f"p{number}", at, ZONE, may_owe=may_owe)
+        lots = sorted(one.lots)
+        try:
+            if what == "expire":
+                made.expire(one, list(one.lots.values()))
+            elif what == "forgive":
+                made.forgive(one, Move("vouchers", "m1", category, amount))
+            else:
+                lot = lots[place % len(lots)] if what == "named" and lots else None
+                ends = at + place * DAY if what == "credit" else None
+                signed = amount if what == "credit" else -amount
+                move = Move("vouchers", "m1", category, signed, lot=lot, expires_on=ends)
+                made.move(one, move)
+            made.finish()
+        except (errors.Insufficient, errors.NegativeCategory):
+            assert what != "expire"
+            one = before
+            continue
+        assert sums(made) == 0
+        assert one.balance == sum(lot.remaining for lot in one.lots.values()) - one.owed
+        assert one.balance == sum(one.totals.values())
+        assert one.owed >= 0
+        assert all(0 <= lot.remaining <= lot.issued for lot in one.lots.values())
+        if what == "expire":
+            assert not any(lot.free for lot in one.lots.values() if lot.has_ended(made.at))
 
 
 def test_reckon_the_last_day_of_the_calendar_is_never():
