@@ -7,6 +7,9 @@ nobody else; hidden and masked fields of the document may show in them too.
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -31,11 +34,17 @@ _KEPT = 64
 _BEFORE = frozenset({"draft", "rejected", "submitted"})
 
 
-class _Unsound(Exception):
-    """A plugin failed, so the reviews are told and not kept."""
+#: Reviews are kept so many times as long as they took, and so many seconds at least: a look at
+#: a balance is soon taken again, a replay of receipts is not.
+_WORTH, _LEAST = 20, 5.0
 
-    def __init__(self, reviews: list[Wire]) -> None:
-        self.reviews = reviews
+
+@dataclass(slots=True)
+class _Kept:
+    """Reviews of a document's content, and until when they are told again."""
+
+    reviews: list[Wire] = field(default_factory=list)
+    until: float = -inf
 
 
 def review_record(ctx: Context, type_name: str, record_id: str) -> list[Wire]:
@@ -75,10 +84,10 @@ def review_task(ctx: Context, task_id: str) -> list[Wire]:
 
 
 def _reviews(ctx: Context, type_name: str, record: Mapping[str, Any]) -> list[Wire]:
-    """Return the reviews of a document as it would be, kept while nothing they ask changes.
+    """Return the reviews of a document as it would be, kept for a while.
 
     What is in force, the settings and the day are part of what they are kept under; other
-    records, such as receipts of today, may have changed since.
+    records, such as receipts and balances, may have changed since. What failed is not kept.
     """
     record_type = ctx.registry.record_type(type_name)
     if not record_type.document or not ctx.hooks.reviews.exist(ctx, record_type.name):
@@ -89,15 +98,19 @@ def _reviews(ctx: Context, type_name: str, record: Mapping[str, Any]) -> list[Wi
             return []
         document = as_it_would_be(ctx, type_name, dict(record), found)
         known = audit_seq(ctx)
-    kept = ctx.registry.memo("workflow.reviews", lambda: Bounded[list[Wire]](_KEPT))
+    kept = ctx.registry.memo("workflow.reviews", lambda: Bounded[_Kept](_KEPT))
     key = (
         record["id"], _content(ctx, document), known, ctx.registry.revision.settings,
         ctx.today, ctx.locale, ctx.db,
     )  # fmt: skip
-    try:
-        return kept.get(key, lambda: _asked(ctx, document))
-    except _Unsound as failure:
-        return failure.reviews
+    one, begun = kept.get(key, _Kept), monotonic()
+    if begun < one.until:
+        return one.reviews
+    reviews, has_failed = _asked(ctx, document)
+    if not has_failed:
+        ended = monotonic()
+        one.reviews, one.until = reviews, ended + max(_LEAST, (ended - begun) * _WORTH)
+    return reviews
 
 
 def _content(ctx: Context, document: Document) -> str:
@@ -109,12 +122,10 @@ def _content(ctx: Context, document: Document) -> str:
     return hashlib.sha256(msgspec.json.encode(sides, order="sorted")).hexdigest()
 
 
-def _asked(ctx: Context, document: Document) -> list[Wire]:
-    reviews, failed = ctx.hooks.reviews.of(ctx, document)
+def _asked(ctx: Context, document: Document) -> tuple[list[Wire], bool]:
+    reviews, has_failed = ctx.hooks.reviews.of(ctx, document)
     wire = [
         {"plugin": plugin, **msgspec.json.decode(msgspec.json.encode(one))}
         for plugin, one in reviews
     ]
-    if failed:
-        raise _Unsound(wire)
-    return wire
+    return wire, has_failed

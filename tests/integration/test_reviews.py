@@ -10,6 +10,7 @@ from core.errors import Forbidden, NotFound
 from core.extension import reviews as extension_reviews
 from core.extension.hooks import Hooks
 from core.records.operations import update_record
+from core.workflow import reviewing
 from core.workflow.reviewing import review_record, review_task
 from core.workflow.voiding import void
 from tests.integration.flow_steps import act, effective, make_rule, refusal, submitted
@@ -114,6 +115,21 @@ def test_same_content_is_looked_at_once(world: World, looking: Looking) -> None:
     update_record(world.ctx(LIN), "rule", other, {"rate": "0.5"}, version=None)
     assert rows(review_record(world.ctx(LIN), "rule", other)) == [["None", "0.5000", "effective"]]
     assert len(looking.seen) == 4
+
+
+def test_what_was_quickly_looked_at_is_soon_looked_at_again(
+    world: World, looking: Looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A balance may have been spent since; a replay of receipts is too dear to take twice."""
+    times = iter([0.0, 0.1, 4.9, 5.2, 25.2, 424.0, 426.0, 426.1])
+    monkeypatch.setattr(reviewing, "monotonic", lambda: next(times))
+    record_id, _ = submitted(world)
+    seen = []
+    for _ in range(5):
+        review_record(world.ctx(LIN), "rule", record_id)
+        seen.append(len(looking.seen))
+    # It took 0.1 s, then 20 s: asked at 4.9 and 424 it is told again.
+    assert seen == [1, 1, 2, 2, 3]
 
 
 def test_what_a_plugin_writes_does_not_end_its_caller(world: World) -> None:
