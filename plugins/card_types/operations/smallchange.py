@@ -54,6 +54,13 @@ class NoCard(Conflict):
     text = N_("Show the card that the small change lies on.")
 
 
+class NothingBack(Conflict):
+    """The return costs the customer more than it gives back, so nothing goes onto the card."""
+
+    code = "card_types.nothing_back"
+    text = N_("Nothing goes back: the customer pays {amount}, and not with small change.")
+
+
 def book_change(ctx: Context, sale: Sale, order_id: str) -> None:
     """Take what is paid with small change, keep what the customer leaves, in one posting.
 
@@ -122,10 +129,13 @@ def refund_change(ctx: Context, giving_back: Return) -> None:
 
     Raises:
         NoCard, KeepsNone: as `refunded_card` says.
+        NothingBack: points that the customer has to buy cost more than what comes back.
     """
     card, store = refunded_card(ctx, giving_back), giving_back.store
     if card is None:
         return
+    if giving_back.refund < 0:
+        raise NothingBack(amount=f"{-giving_back.refund:f}")
     amount = minor(giving_back.refund, store.digits)
     earlier = _returns(ctx, giving_back.sale_id)
     move = Move(SMALL_CHANGE, card["id"], "kept", amount, unit=store.currency)

@@ -99,6 +99,15 @@ def test_refund_goes_onto_the_card_over_its_cap_and_is_flagged(shipped, store, m
     assert shipped.change("clerk", "card", card["id"], review_reason=None)["version"] > 1
 
 
+def test_return_that_costs_the_customer_takes_nothing_from_the_card(shipped, store, member):
+    card = make_card(shipped, store, member, **CAP)
+    keep(shipped, store, card, "0.60")
+    sale = make_receipt(shipped, store, member)
+    with pytest.raises(Conflict, check=coded("card_types.nothing_back")) as caught:
+        giving_back(shipped, store, sale["id"], card["id"], "-0.50")
+    assert (caught.value.params, held(shipped, card)) == ({"amount": "0.50"}, 60)
+
+
 def test_card_whose_receipt_comes_back_is_flagged(shipped, store, member):
     card_type = make_type(shipped, qualifying_amount="200.00")
     card = shipped.create("clerk", "card", card_type=card_type, store=store)
