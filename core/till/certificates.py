@@ -16,10 +16,11 @@ import sqlalchemy as sa
 
 from core.clock import to_wire
 from core.context import Context
-from core.errors import NotFound
+from core.errors import Forbidden, NotFound
 from core.extension.sales import Sale
 from core.policies.bounded import compiled
 from core.prebuilt import Prebuilt, inserting
+from core.records.queries import get_record
 from core.till.amounts import plain
 from core.till.models import certificate
 
@@ -27,6 +28,9 @@ Json = dict[str, Any]
 
 #: Certificates read in one statement.
 _BATCH = 500
+
+#: Fields of an order that its certificate tells.
+_SHOWN = frozenset({"store", "member", "lines", "certificate"})
 
 _encode = msgspec.json.Encoder(order="deterministic", enc_hook=str).encode
 
@@ -125,8 +129,12 @@ def examine(ctx: Context, order_id: str) -> Json:
     A return has none of its own: it follows from those of its sale.
 
     Raises:
-        NotFound: the order has none; it was not made at the till.
+        NotFound: the order is not there for this actor, or was not made at the till.
+        Forbidden: what it shows is hidden from the actor on the order.
     """
+    seen = get_record(ctx, "order", order_id, fields=sorted(_SHOWN))
+    if not _SHOWN.isdisjoint((*seen["no_access"], *seen.get("masked", ()))):
+        raise Forbidden
     found = find(ctx, order_id)
     if found is None:
         raise NotFound

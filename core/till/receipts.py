@@ -5,6 +5,7 @@ Each process draws a block ahead of its sales; what a stopped server had left of
 never used, so numbers may have gaps and are never given twice.
 """
 
+import os
 import threading
 from collections.abc import Iterator
 from datetime import date
@@ -22,6 +23,8 @@ MOST_BLOCKS = 500
 
 _lock = threading.Lock()
 _drawn: dict[tuple[str, str, date], Iterator[int]] = {}
+# What a process drew is its own: one that it forks begins with a block of its own.
+os.register_at_fork(after_in_child=_drawn.clear)
 
 
 def receipt_number(ctx: Context, store: StoreFacts, on: date) -> str:

@@ -195,7 +195,7 @@ OPEN = {
     "/tasks/<task_id>/snooze", "/tasks/<task_id>/opened", "/flows/bottlenecks",
     "/instances/<instance_id>/read", "/types", "/types/<name>",
     "/members/<member_id>/accounts", "/accounts/<account_id>/entries",
-    "/accounts/<account_id>/adjust",
+    "/accounts/<account_id>/adjust", "/till/orders/<order_id>/certificate",
 }  # fmt: skip
 #: What a caller without the right may send: nothing, no JSON, JSON of another kind, other keys.
 SENT = [

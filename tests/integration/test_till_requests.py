@@ -12,6 +12,19 @@ ODD = (
     "1e3", "-0", "NaN", "Infinity", "9" * 5000, [], {}, [1], {"a": 1}, [[]], "\ud800", "a\0b",
     "1,5", "1e-30",
 )  # fmt: skip
+#: Orders and prices that keep the third digit of currencies that have one.
+FINER = """\
+customize: order
+fields:
+  - name: lines
+    fields:
+      - {name: unit_price, precision: 3}
+      - {name: amount, precision: 3}
+      - {name: amount_due, precision: 3}
+  - {name: payments, fields: [{name: amount, precision: 3}]}
+  - {name: total, precision: 3}
+  - {name: total_due, precision: 3}
+"""
 RETURN = {"lines": [{"line": 1, "quantity": "1"}], "preview": True}
 
 
@@ -132,6 +145,18 @@ def test_amounts_have_the_digits_of_the_stores_currency(till, currency, due, fin
                 (".".join(map(str, place)), "field.too_many_digits")
             ]
     assert till.count("order") == 0
+
+
+@pytest.mark.parametrize("site_schema", [(FINER,)])
+def test_site_whose_orders_keep_three_digits_sells_in_such_a_currency(till):
+    till.make("store", "X", code="X", name="X", time_zone="Asia/Kuwait", currency="KWD")
+    paid = [{"method": "cash", "amount": "3.000"}]
+    asked = line("TEA-2", "0.333", other_rate="0.777")
+    made = till.order(asked, store="X", payments=paid)
+    assert (made.status_code, made.json["change"]) == (201, "0.415"), made.text
+    stored = till.site.client("admin").get(f"/api/v1/records/order/{made.json['id']}").json
+    assert (stored["total"], stored["total_due"]) == ("3.327", "2.585")
+    assert till.give_back(made.json["id"], (1, "0.333")).json["refund"] == "2.585"
 
 
 def test_store_in_a_time_zone_that_is_none_is_refused_by_name(till):

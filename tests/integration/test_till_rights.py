@@ -5,6 +5,7 @@ import pytest
 from core.actor import Actor
 from core.errors import Forbidden, NotFound
 from core.security.places import Holding, hold, places_of
+from core.till.certificates import examine
 from core.till.offline import Entry, hand_in
 from core.till.quoting import quote
 from core.till.reading import read_return, read_sale
@@ -21,27 +22,34 @@ policies:
     types: [order]
     at: store
     actions: [till.offline]
+  - name: numbers_alone
+    who: {position: porter}
+    types: [order]
+    at: store
+    actions: [view]
+    fields: {view: ["no", store, lines]}
 """
+POSITIONS = "roles: []\npositions: [{name: porter, label: {zh: 理货员, en: Porter}}]\n"
 LIN = "77"
 
 
 @pytest.fixture
 def site_schema():
-    return (OFFLINE,)
+    return (POSITIONS, OFFLINE)
 
 
 @pytest.fixture
 def till(site):
     made = fill(site)
     made.make("store", "S2", code="S2", name="二店", time_zone="Asia/Shanghai", currency="CNY")
-    held = Holding(LIN, "store", made.ids["store"]["S1"], "store_manager")
-    with site.services.db.write() as connection:
-        hold(connection, held)
     return made
 
 
-def manager(till):
+def manager(till, position="store_manager"):
     """Return a context of the manager of S1, who has no role."""
+    held = Holding(LIN, "store", till.ids["store"]["S1"], position)
+    with till.site.services.db.write() as connection:
+        hold(connection, held)
     ctx = till.site.context("clerk")
     with ctx.reading() as connection:
         places = places_of(connection, ctx.registry, LIN)
@@ -105,3 +113,12 @@ def test_offline_entries_of_another_store_are_refused(till):
         ("done", None), ("refused", "forbidden"), ("refused", "not_found"), ("done", None),
     ]  # fmt: skip
     assert till.count("order") == 3
+
+
+def test_certificate_is_shown_to_who_sees_all_that_it_tells(till):
+    mine, others = (till.order(line(), store=store).json["id"] for store in ("S1", "S2"))
+    with pytest.raises(Forbidden):
+        examine(manager(till, "porter"), mine)
+    assert examine(manager(till), mine)["holds"]
+    with pytest.raises(NotFound):
+        examine(manager(till), others)
