@@ -226,7 +226,7 @@ export function clear() {
 }
 
 export function draw() {
-  tbody.replaceChildren(...sale.lines.map(row));
+  tbody.replaceChildren(...sale.lines.flatMap(rows));
   one("[data-empty]").hidden = sale.lines.length > 0;
   if (sale.lines.length) last.replaceChildren();
   tbody.querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest" });
@@ -236,7 +236,7 @@ export function draw() {
  * @param {Line} line
  * @param {number} at
  */
-function row(line, at) {
+function rows(line, at) {
   const priced = state.quote?.lines[at];
   const input = element("input", {
     class: "form-control", inputmode: "decimal", value: line.quantity, "data-quantity": String(at),
@@ -247,7 +247,6 @@ function row(line, at) {
   due.append(priced ? priced.amount_due : "…");
   const what = element("td", {}, element("strong", {}, line.name), element("div", { class: "gx-muted gx-small" }, line.product));
   if (priced) what.append(element("div", { class: "gx-small" }, how(priced)));
-  if (priced && state.open.has(at)) what.append(trace(priced));
   const tools = element("div", { class: "gx-till-tools" },
     ...(mayDiscount() ? [element("button", { type: "button", class: "btn btn-sm gx-quiet", "data-discount": "" }, t("Discount"))] : []),
     element("button", { type: "button", class: "btn btn-sm gx-quiet", "data-why": "", "aria-expanded": String(state.open.has(at)) }, t("Why?")),
@@ -255,7 +254,7 @@ function row(line, at) {
   const made = element("tr", { "data-line": String(at), ...(at === state.at ? { "aria-current": "true" } : {}) },
     what, element("td", { class: "gx-number" }, input),
     element("td", { class: "gx-number gx-not-phone" }, priced?.unit_price ?? ""), due, element("td", {}, tools));
-  return made;
+  return priced && state.open.has(at) ? [made, element("tr", { class: "gx-till-trace" }, element("td", { colspan: "5" }, trace(priced)))] : [made];
 }
 
 /** @param {any} priced */
