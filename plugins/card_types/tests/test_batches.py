@@ -149,3 +149,10 @@ def test_batch_whose_cards_exist_is_not_voided(shipped, store):
     assert shipped.get("card_batch", batch["id"])["status"] == "effective"
     tell(shipped, batch, batches.NEXT)
     assert serials(shipped, batch) == [1, 2, 3, 4, 5, 6]
+
+
+def test_batch_of_a_type_no_longer_in_force_can_be_voided(shipped, store):
+    card_type = make_type(shipped)
+    batch = approved(shipped, store, card_type, 9)
+    assert shipped.void("card_type", card_type)["state"] == "approved"
+    assert shipped.void("card_batch", batch["id"])["state"] == "approved"
