@@ -202,6 +202,13 @@ def test_reports_over_rest_and_on_their_page(site, member):
     assert (book.status_code, book.data[:2]) == (200, b"PK")
 
 
+def test_accounts_without_entries_stand_on_the_statement_by_no_name_twice(site, member):
+    text = site.browser("clerk").get(f"/records/member/{member}/accounts").text
+    names = re.findall(r'\sid="([^"]*)"', text)
+    assert text.count("<section") > 1
+    assert len(names) == len(set(names))
+
+
 def test_statement_of_a_member_says_why_the_balance_is_what_it_is(site, member):
     move(site, member, stamps("given", 8))
     move(site, member, stamps("used", -3, against="spent"), what="sale", key="s1")
