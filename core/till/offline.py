@@ -102,7 +102,8 @@ def hand_in(ctx: Context, name: str, entries: Sequence[Entry]) -> dict[str, Any]
         SequenceReused: a number came with another entry before; nothing of the batch is kept.
     """
     access(ctx, "order").require("till.offline")
-    with ctx.writing() as connection:
+    # Whoever is told that an entry waits may forget it.
+    with ctx.writing(durable=True) as connection:
         _keep(ctx, connection, name, entries)
     while _book_next(ctx, name):
         pass
@@ -207,7 +208,7 @@ def _refuse(ctx: Context, name: str, sequence: int, refusal: UserError) -> None:
     problems = [problem_body(one, ctx.locale) for one in refusal.problems]
     text = told(refusal.text, ctx.locale, refusal.params)
     answer = {"code": refusal.code, "message": text, "problems": problems}
-    with ctx.writing() as connection:
+    with ctx.writing(durable=True) as connection:
         if _take_turn(connection, name, sequence):
             _note(connection, name, sequence, "refused", answer)
 

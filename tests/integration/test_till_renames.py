@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.records.history import history_problems
 from core.records.inforceproof import in_force_problems
 from tests.integration.till_world import fill, line
 
@@ -102,7 +103,7 @@ def test_renamed_fields_and_options_price_and_earn_as_before(till):
     assert till.give_back(sold, (1, "1"), preview=True).json["claw_back"]["C"] == 50
 
 
-def test_form_shows_new_names_and_verify_finds_nothing(till):
+def test_form_shows_new_names_verify_finds_nothing_and_a_rollback_undoes_it(till):
     publish(till, rename("product", "season", "time_of_year"), rename("store", "area", "region"))
     rule = till.site.client("clerk").get(f"/api/v1/records/discount_rule/{till.ids['rule']['']}")
     assert rule.json["lines"][0]["condition"] == (
@@ -110,7 +111,12 @@ def test_form_shows_new_names_and_verify_finds_nothing(till):
     )
     assert quoted(till) == ("180.00", 50, True)
     services = till.site.services
-    assert list(in_force_problems(services.db, services.registries.current())) == []
+    registry = services.registries.current()
+    assert list(in_force_problems(services.db, registry)) == []
+    assert list(history_problems(services.db, registry)) == []
+    before = f"/api/v1/schema/releases/{registry.release.number - 1}/rollback"
+    assert till.site.client("admin").post(before, json={}).status_code == 200
+    assert quoted(till) == ("180.00", 50, True)
 
 
 def test_name_dropped_and_made_anew_is_another_field(till):

@@ -1,10 +1,12 @@
 """What tills may write into a request: odd values, numbers in every form, other currencies."""
 
 import json
+import os
 import time
 
 import pytest
 
+from core.till import receipts
 from tests.integration.till_world import fill, line
 
 ODD = (
@@ -157,6 +159,31 @@ def test_site_whose_orders_keep_three_digits_sells_in_such_a_currency(till):
     stored = till.site.client("admin").get(f"/api/v1/records/order/{made.json['id']}").json
     assert (stored["total"], stored["total_due"]) == ("3.327", "2.585")
     assert till.give_back(made.json["id"], (1, "0.333")).json["refund"] == "2.585"
+
+
+@pytest.mark.parametrize(
+    ("at", "on"),
+    [
+        ("2026-03-28T23:30:00Z", "2026-03-28"),  # winter time
+        ("2026-03-29T23:30:00Z", "2026-03-30"),  # summer time since that morning
+        ("2026-10-25T00:30:00+01:00", "2026-10-25"),
+        ("2026-10-25T23:30:00Z", "2026-10-25"),  # winter time again
+        ("2026-03-30T08:00:00+09:00", "2026-03-30"),
+    ],
+)
+def test_store_day_follows_the_stores_clock(till, at, on):
+    till.make("store", "L", code="L", name="L", time_zone="Europe/London", currency="GBP")
+    made = till.order(line(), store="L", at=at, user="admin").json
+    assert (made["on"], made["no"][:9]) == (on, f"L-{on[2:].replace('-', '')}-")
+
+
+def test_process_that_is_forked_draws_receipt_numbers_of_its_own(till):
+    till.order(line())
+    child = os.fork()
+    if child == 0:
+        os._exit(len(receipts._drawn))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert receipts._drawn
 
 
 def test_store_in_a_time_zone_that_is_none_is_refused_by_name(till):
