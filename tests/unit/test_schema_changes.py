@@ -11,6 +11,7 @@ from core.errors import SchemaError
 from core.migration.impact import uses
 from core.schema.diff import diff
 from core.schema.drafts import apply_changes, edited_text
+from core.schema.following import follow_renames
 from core.schema.ids import add_ids
 from core.schema.jsonschema import json_schema
 from core.schema.layers import effective
@@ -298,6 +299,47 @@ def test_json_schema_tells_editors_what_each_key_means():
     for made in (*found["oneOf"], *found["$defs"].values()):
         for name, key in made.get("properties", {}).items():
             assert key["description"], name
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param("\"ta\\x73te == 'x'\"", id="escaped"),
+        pytest.param("\uff54\uff41\uff53\uff54\uff45 == 'x'", id="wide letters"),
+        pytest.param("kind ==\n      'two words'", id="folded option"),
+        pytest.param("kind == 'two\n      words'", id="option broken at its space"),
+    ],
+)
+def test_a_rename_is_followed_however_the_name_is_written(written):
+    base = (
+        "record_type: guest\ntitle_field: taste\nfields:\n  - {name: taste, type: text}\n"
+        "  - {name: kind, type: select, options: [{value: two words}]}\n"
+    )
+    beside = (
+        f"extend: guest\nfields:\n  - name: more\n    type: text\n    visible_when: {written}\n"
+    )
+    before = [Source("core", "guest.yaml", base), Source("plugin", "more.yaml", beside)]
+    running = effective(before, None, 1)
+    assert running.types["guest"].field("more").visible_when
+    renamed = (
+        base.replace("name: taste", "name: flavour, was: taste")
+        .replace("value: two words", "value: pair, was: two words")
+        .replace("title_field: taste", "title_field: flavour")
+    )
+    now = [Source("core", "guest.yaml", renamed), before[1]]
+    followed = follow_renames(now, running, before)
+    told = effective(followed, running, 2).types["guest"].field("more").visible_when
+    assert told in {"flavour == 'x'", "kind == 'pair'"}
+
+
+def test_a_file_that_mentions_nothing_renamed_stays_as_it_was_written():
+    base = "record_type: guest\ntitle_field: taste\nfields:\n  - {name: taste, type: text}\n"
+    odd = "record_type:   tool   # kept\ntitle_field: name\nfields: [ {name: name,type: text} ]\n"
+    before = [Source("core", "guest.yaml", base), Source("core", "tool.yaml", odd)]
+    running = effective(before, None, 1)
+    renamed = base.replace("name: taste", "name: flavour, was: taste")
+    now = [Source("core", "guest.yaml", renamed), before[1]]
+    assert follow_renames(now, running, before)[1] is before[1]
 
 
 def test_renaming_follows_lookups_values_taken_over_and_scopes():
