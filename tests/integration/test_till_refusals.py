@@ -214,3 +214,13 @@ def test_return_asked_for_at_many_tills_at_once_is_given_once(till):
     after = rows(till)
     grown = ("order", "gx_certificate", "gx_posting", "gx_request")
     assert [after[name] - before[name] for name in grown] == [1, 1, 1, 1]
+
+
+def test_order_sent_at_once_under_one_key_is_sold_once(till):
+    before = rows(till)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: sold(till, key="once"), range(4)))
+    assert len({answer["id"] for answer in answers}) == 1
+    after = rows(till)
+    grown = ("order", "gx_certificate", "gx_posting", "gx_request")
+    assert [after[name] - before[name] for name in grown] == [1, 1, 1, 1]
