@@ -4,8 +4,9 @@ What took effect is kept as it was, for good. Its conditions mean the fields tha
 when they were written, whatever these fields are called by now.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -20,7 +21,11 @@ from core.tables.releases import load_release
 
 
 class PastTexts:
-    """The texts of one record type's kept records; each release is read at most once."""
+    """The texts of one record type's kept records.
+
+    What a text reads like today is found once for a release; so the release that it was written
+    under, which is large, is read only while there are texts that nobody met before.
+    """
 
     def __init__(
         self,
@@ -46,13 +51,21 @@ class PastTexts:
 
         `record` has its values by today's names of its own fields.
         """
-        if not self._holds_any or release == self._registry.release.number:
-            return
-        if release not in self._renames:
-            self._renames[release] = self._read(release)
-        renames = self._renames[release]
-        if renames is not None:
-            _follow(record, self._type.fields, self._past.at(release).fields, renames)
+        if self._holds_any and release != self._registry.release.number:
+            then = self._past.at(release).fields
+            _follow(record, self._type.fields, then, partial(self._followed, release))
+
+    def _followed(self, release: int, text: str, scope: str) -> str:
+        key = ("records.texts", release, self._is_judged)
+        known: dict[tuple[str, str], str] = self._registry.memo(key, dict)
+        found = known.get((scope, text))
+        if found is None:
+            if release not in self._renames:
+                self._renames[release] = self._read(release)
+            renames = self._renames[release]
+            found = text if renames is None else followed_text(text, scope, renames)
+            known[scope, text] = found
+        return found
 
     def _read(self, number: int) -> Renames | None:
         """Return what changed its name since a release; None where nothing did."""
@@ -73,7 +86,10 @@ def _holds_any(fields: Sequence[Field]) -> bool:
 
 
 def _follow(
-    values: dict[str, Any], now: Sequence[Field], then: Sequence[Field], renames: Renames
+    values: dict[str, Any],
+    now: Sequence[Field],
+    then: Sequence[Field],
+    followed: Callable[[str, str], str],
 ) -> None:
     before = {one.id: one for one in then}
     for field in now:
@@ -82,6 +98,6 @@ def _follow(
             continue
         if field.type == was.type == "table":
             for row in value:
-                _follow(row, field.fields, was.fields, renames)
+                _follow(row, field.fields, was.fields, followed)
         elif field.type in WRITTEN and was.type in WRITTEN and was.scope:
-            values[field.name] = followed_text(value, was.scope, renames)
+            values[field.name] = followed(value, was.scope)
