@@ -19,7 +19,9 @@ POSTING = (
 )  # fmt: skip
 #: What it covers of each entry and of each lot.
 ENTRY = ("position", "account_id", "seq", "category", "lot_id", "amount", "why")
-LOT = ("id", "account_id", "category", "issued", "issued_at", "available_at", "expires_at")
+LOT = (
+    "id", "account_id", "category", "issued", "issued_at", "available_at", "expires_at", "ends_on",
+)  # fmt: skip
 #: What an account's identity is.
 ACCOUNT = ("id", "kind", "unit", "owner_type", "owner_id", "opened_at")
 #: What an event of a hold covers.

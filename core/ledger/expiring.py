@@ -28,6 +28,15 @@ def last_day(lots: Lots, came: date) -> date | None:
     return date(year, month + 1, end if lots.expiry == "end_of_month" else min(came.day, end))
 
 
+def day_ending(at: datetime, zone: ZoneInfo) -> date:
+    """Return the last store day of what is of no use from an instant on.
+
+    >>> day_ending(datetime(2026, 12, 31, 16, tzinfo=UTC), ZoneInfo("Asia/Shanghai"))
+    datetime.date(2026, 12, 31)
+    """
+    return (at.astimezone(UTC) - timedelta(microseconds=1)).astimezone(zone).date()
+
+
 def end_of(day: date, zone: ZoneInfo) -> str | None:
     """Return the instant at which a store day ends in its zone, in wire form.
 

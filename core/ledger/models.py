@@ -110,6 +110,7 @@ lot = append_only(
         sa.Column("issued_at", _TIME, nullable=False),
         sa.Column("available_at", _TIME, nullable=False, doc="pending until then"),
         sa.Column("expires_at", _TIME, nullable=True, doc="of no use from then on; null is never"),
+        sa.Column("ends_on", sa.String(10), nullable=True, doc="the last store day where it came"),
         sa.Column("remaining", sa.BigInteger, nullable=False),
         sa.CheckConstraint("remaining BETWEEN 0 AND issued", name="ck_gx_lot__remaining"),
     ),

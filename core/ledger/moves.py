@@ -37,6 +37,8 @@ class Move:
             is never.
         available_at: pending until then.
         cap: the most that may lie on the account afterwards, in the place of the kind's.
+        ends_on: the last store day that people are told, where `expires_on` is an instant; that
+            of the posting's zone without it.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Move:
     expires_on: date | datetime | Literal[Default.DEFAULT] | None = DEFAULT
     available_at: datetime | None = None
     cap: int | None = None
+    ends_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def transfer(  # noqa: PLR0913  each is a part of the posting
                 opens = datetime.fromisoformat(lot.available_at)
                 gets = Move(
                     kind, target, category, some, "moved", unit, expires_on=ends,
-                    available_at=opens,
+                    available_at=opens, ends_on=lot.last_day,
                 )  # fmt: skip
                 yield reckoning.move(other, gets)
 

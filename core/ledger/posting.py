@@ -175,7 +175,7 @@ def _store(
     row = _row(ctx, replace(header, may_owe=may_owe), posted, now)
     lots = [
         (one.id, one.account_id, one.category, one.issued, one.issued_at, one.available_at,
-         one.expires_at)
+         one.expires_at, one.ends_on)
         for one in sorted(reckoning.lots, key=lambda one: one.id)
     ]  # fmt: skip
     digest = posting_hash(row, entries, lots)
@@ -235,7 +235,7 @@ def _row(ctx: Context, header: Header, posted: Posted, now: str) -> tuple[object
 def _lot_row(one: Lot) -> tuple[object, ...]:
     return (
         one.id, one.account_id, one.category, one.posting_id, one.issued, one.issued_at,
-        one.available_at, one.expires_at, one.remaining,
+        one.available_at, one.expires_at, one.ends_on, one.remaining,
     )  # fmt: skip
 
 

@@ -204,7 +204,7 @@ _LOTS = sa.select(
         lot.c[name]
         for name in (
             "id", "account_id", "category", "posting_id", "issued", "issued_at", "available_at",
-            "expires_at", "remaining",
+            "expires_at", "ends_on", "remaining",
         )
     )
 )  # fmt: skip

@@ -8,13 +8,13 @@ and the next credit settles it. Every entry has its counter-entry on the program
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from core.clock import to_wire
 from core.ids import new_id
 from core.ledger import errors
-from core.ledger.expiring import end_of, last_day
+from core.ledger.expiring import day_ending, end_of, last_day
 from core.ledger.moves import BOUND, DEFAULT, Move, Moved, Taken
 from core.schema.accountkinds import AccountKind
 
@@ -35,6 +35,7 @@ class Lot:
     Attributes:
         available_at: pending until then.
         expires_at: of no use from then on; None is never.
+        ends_on: the last store day where it came, such as 2026-12-31.
         held: what open holds keep of `remaining`.
     """
 
@@ -46,8 +47,14 @@ class Lot:
     issued_at: str
     available_at: str
     expires_at: str | None
+    ends_on: str | None
     remaining: int
     held: int = 0
+
+    @property
+    def last_day(self) -> date | None:
+        """Return the last store day where it came; None is never."""
+        return None if self.ends_on is None else date.fromisoformat(self.ends_on)
 
     @property
     def free(self) -> int:
@@ -248,10 +255,14 @@ class Reckoning:
         until = move.expires_on
         if until is DEFAULT:
             until = last_day(account.kind.lots, self._day)
+        expires_at: str | None
+        ends_on: date | None
         if isinstance(until, datetime):
-            expires_at: str | None = to_wire(until)
+            expires_at = to_wire(until)
+            ends_on = move.ends_on or day_ending(until, self._zone)
         else:
             expires_at = None if until is None else end_of(until, self._zone)
+            ends_on = until
         pending = "" if move.available_at is None else to_wire(move.available_at)
         lot = Lot(
             new_id(),
@@ -262,6 +273,7 @@ class Reckoning:
             self.at,
             max(pending, self.at),
             expires_at,
+            ends_on.isoformat() if ends_on and expires_at else None,
             0,
         )
         account.lots[lot.id] = lot

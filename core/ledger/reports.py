@@ -70,7 +70,7 @@ class Owed:
 
     Attributes:
         category: that of the lot; empty for debts of owners, which are negative.
-        month: such as `2026-12`, that of the last day; empty for what never ends.
+        month: such as `2026-12`, that of the last day where it came; empty for what never ends.
         has_ended: its last day was over before, and it was not written off yet.
     """
 
@@ -231,9 +231,8 @@ def liability(
     found = known_kind(ctx, kind)
     end = _begin(on + timedelta(days=1), ctx.time_zone)
     sums: dict[tuple[str, str, str, bool], int] = defaultdict(int)
-    for unit, category, expires_at, amount in owed(ctx, kind, end, known_at):
-        day = last_day(expires_at, ctx.time_zone)
-        month = day.isoformat()[:7] if day else ""
+    for unit, category, expires_at, ends_on, amount in owed(ctx, kind, end, known_at):
+        month = (ends_on or "")[:7]
         # What ends with this very day was good all day, and is written off on the next.
         sums[unit, category or "", month, bool(expires_at and expires_at < end)] += amount
     rank = {one.name: at for at, one in enumerate(found.categories)}
@@ -245,18 +244,6 @@ def liability(
         )
         if amount
     ]
-
-
-def last_day(expires_at: str | None, zone: ZoneInfo) -> date | None:
-    """Return the last store day of what is of no use from an instant on; None is never.
-
-    >>> last_day("2026-12-31T16:00:00.000000Z", ZoneInfo("Asia/Shanghai"))
-    datetime.date(2026, 12, 31)
-    """
-    if expires_at is None:
-        return None
-    end = datetime.fromisoformat(expires_at) - timedelta(microseconds=1)
-    return end.astimezone(zone).date()
 
 
 def _begin(day: date, zone: ZoneInfo) -> str:

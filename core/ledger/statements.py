@@ -6,11 +6,11 @@ A member's accounts are its own and those of records that link to it, such as it
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 
+from core.clock import to_wire
 from core.context import Context
 from core.errors import Conflict, Invalid, NotFound, Problem
 from core.i18n import N_, pick, translate
@@ -18,7 +18,6 @@ from core.ids import is_id
 from core.ledger.models import account, entry, posting
 from core.ledger.reading import Balance, PostingRow, accounts_of, balance, lots_of, postings_of
 from core.ledger.reckoning import Lot
-from core.ledger.reports import last_day
 from core.policies.access import access
 from core.records.filtertexts import value_filter
 from core.records.queries import Query, get_record, list_records
@@ -229,17 +228,12 @@ def _accounts(ctx: Context, owner_type: str, owner_id: str) -> Iterator[Owned]:
 
 def _expiring(ctx: Context, lots: Iterable[Lot]) -> dict[str, int]:
     months: dict[str, int] = {}
+    now = to_wire(ctx.now)
     for one in lots:
-        day = last_day(one.expires_at, ctx.time_zone)
-        if day is not None and day >= ctx.today:
-            month = day.isoformat()[:7]
+        if one.ends_on is not None and not one.has_ended(now):
+            month = one.ends_on[:7]
             months[month] = months.get(month, 0) + one.remaining
     return dict(sorted(months.items()))
-
-
-def expires_on(ctx: Context, one: Lot) -> date | None:
-    """Return the last store day of a lot; None is never."""
-    return last_day(one.expires_at, ctx.time_zone)
 
 
 def _refs(ctx: Context, document: Any) -> Sequence[tuple[str, str]]:

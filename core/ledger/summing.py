@@ -31,6 +31,7 @@ _LATER = "~"
 _NOW = "now"
 
 _OWNED = account.c.owner_id != ""
+_ENDS = (lot.c.category, lot.c.expires_at, lot.c.ends_on)
 
 
 def moved(
@@ -72,10 +73,10 @@ def moved(
 
 def owed(
     ctx: Context, kind: str, end: str, known_at: datetime | None = None
-) -> list[tuple[str, str | None, str | None, int]]:
-    """Return (unit, category of lots, when they end, sum) of what owners had at an instant.
+) -> list[tuple[str, str | None, str | None, str | None, int]]:
+    """Return (unit, category of lots, when they end, their last day, sum) of what owners had.
 
-    Category and end are None for debts; a row may come in several parts.
+    All but the unit is None for debts; a row may come in several parts.
 
     Args:
         ctx: who asks.
@@ -87,12 +88,11 @@ def owed(
     with ctx.reading() as connection:
         is_from_now = _is_nearer_to_now(ctx, connection, end, known_at)
         wanted = sa.and_(sa.not_(within) if is_from_now else within, _OWNED)
-        ends = (lot.c.category, lot.c.expires_at)
-        asked: Any = _entries(connection, kind, wanted, *ends, sign=not is_from_now)
+        asked: Any = _entries(connection, kind, wanted, *_ENDS, sign=not is_from_now)
         if is_from_now:
             asked = sa.union_all(asked, _lots(kind), _debts(kind))
         rows = connection.execute(asked).all()
-    return [(unit, category, ends_at, int(amount)) for unit, category, ends_at, amount in rows]
+    return [(*ends, int(amount)) for *ends, amount in rows]
 
 
 def _within(end: str, known_at: datetime | None) -> sa.ColumnElement[bool]:
@@ -164,7 +164,7 @@ def _standing(connection: Connection, kind: str) -> tuple[sa.Select[Any], sa.Sel
 
 
 def _lots(kind: str) -> sa.Select[Any]:
-    groups = (account.c.unit, lot.c.category, lot.c.expires_at)
+    groups = (account.c.unit, *_ENDS)
     return (
         sa.select(*groups, _sum(lot.c.remaining))
         .join(lot, lot.c.account_id == account.c.id)
@@ -175,7 +175,7 @@ def _lots(kind: str) -> sa.Select[Any]:
 
 def _debts(kind: str) -> sa.Select[Any]:
     return (
-        sa.select(account.c.unit, sa.null(), sa.null(), _sum(-account.c.owed))
+        sa.select(account.c.unit, *(sa.null() for _ in _ENDS), _sum(-account.c.owed))
         .where(account.c.kind == kind, account.c.owed > 0)
         .group_by(account.c.unit)
     )

@@ -27,7 +27,6 @@ from core.ledger.statements import (
     accounts_about,
     document_posting,
     entries_of,
-    expires_on,
     find_account,
 )
 from core.rest.exchange import body_keys, body_object, integer_of, only, query_keys, route
@@ -37,7 +36,7 @@ from core.rest.exchange import body_keys, body_object, integer_of, only, query_k
 def list_accounts(ctx: Context, member_id: str) -> Any:
     """Answer with the accounts of a member and of what is the member's, such as cards."""
     query_keys()
-    return {"accounts": [_account(ctx, one) for one in accounts_about(ctx, "member", member_id)]}
+    return {"accounts": [_account(one) for one in accounts_about(ctx, "member", member_id)]}
 
 
 @route("/accounts/<account_id>/entries", "GET")
@@ -107,7 +106,7 @@ def get_liability(ctx: Context) -> Any:
     }
 
 
-def _account(ctx: Context, one: Owned) -> dict[str, Any]:
+def _account(one: Owned) -> dict[str, Any]:
     stands, unit = one.balance, one.balance.unit
     return {
         "id": stands.account_id or None,
@@ -120,7 +119,7 @@ def _account(ctx: Context, one: Owned) -> dict[str, Any]:
         "held": shown(stands.held, unit),
         "pending": shown(stands.pending, unit),
         "categories": {name: shown(total, unit) for name, total in stands.totals.items()},
-        "lots": [_lot(ctx, each, unit) for each in one.lots],
+        "lots": [_lot(each, unit) for each in one.lots],
         "expiring": [
             {"month": month, "amount": shown(amount, unit)}
             for month, amount in one.expiring.items()
@@ -128,8 +127,7 @@ def _account(ctx: Context, one: Owned) -> dict[str, Any]:
     }
 
 
-def _lot(ctx: Context, one: Lot, unit: str) -> dict[str, Any]:
-    day = expires_on(ctx, one)
+def _lot(one: Lot, unit: str) -> dict[str, Any]:
     return {
         "id": one.id,
         "category": one.category,
@@ -137,7 +135,7 @@ def _lot(ctx: Context, one: Lot, unit: str) -> dict[str, Any]:
         "remaining": shown(one.remaining, unit),
         "issued_at": one.issued_at,
         "available_at": one.available_at,
-        "expires_on": day.isoformat() if day else None,
+        "expires_on": one.ends_on,
     }
 
 

@@ -28,7 +28,7 @@ from core.ledger.reports import (
     report_day,
     roll_forward,
 )
-from core.ledger.statements import EntryLine, Owned, accounts_about, entries_of, expires_on
+from core.ledger.statements import EntryLine, Owned, accounts_about, entries_of
 from core.records.exporting import plain_csv
 from core.schema.accountkinds import AccountKind
 from core.web.navigation import type_label
@@ -304,7 +304,7 @@ def _account(ctx: Context, one: Owned, titles: Mapping[tuple[str, str], str]) ->
         "parts": parts,
         "left": [
             (until, _category(ctx, one.kind, category), shown(amount, unit))
-            for (until, category), amount in _left(ctx, one.lots)
+            for (until, category), amount in _left(one.lots)
         ],
         "entries": [_entry(ctx, one, each, named.get(each.ref, "")) for each in entries],
         "older": urlencode({"account": stands.account_id, "after": following})
@@ -314,11 +314,11 @@ def _account(ctx: Context, one: Owned, titles: Mapping[tuple[str, str], str]) ->
     }
 
 
-def _left(ctx: Context, lots: Iterable[Lot]) -> list[tuple[tuple[date | None, str], int]]:
+def _left(lots: Iterable[Lot]) -> list[tuple[tuple[date | None, str], int]]:
     """Return what is left by last day and category, the soonest first."""
     left: dict[tuple[date | None, str], int] = defaultdict(int)
     for each in lots:
-        left[expires_on(ctx, each), each.category] += each.remaining
+        left[each.last_day, each.category] += each.remaining
     return sorted(left.items(), key=lambda pair: (pair[0][0] or date.max, pair[0][1]))
 
 

@@ -15,6 +15,8 @@ from core.errors import Forbidden, Invalid, NotFound
 from core.ledger import summing
 from core.ledger.expiry import expire
 from core.ledger.models import account
+from core.ledger.moving import transfer
+from core.ledger.reading import balance, lots_of
 from core.ledger.reports import (
     Line,
     by_category,
@@ -224,6 +226,21 @@ def test_liability_is_by_category_and_month_of_expiry(ledger, auditor):
     assert [one.amount for one in liability(auditor(), "points", date(2026, 5, 1))] == [40, 10, -5]
     assert liability(auditor(), "points", date(2026, 4, 30)) == later
     assert liability(auditor(), "points", date(2026, 3, 9)) == []
+
+
+def test_the_last_day_is_that_of_the_store_wherever_it_is_read(ledger, auditor):
+    """Midnight in London is the next morning in Shanghai, where the reader is."""
+    ctx = auditor(time_zone=SHANGHAI)
+    london = ZoneInfo("Europe/London")
+    ledger.post(points("A", 100, expires_on=date(2026, 12, 31)), zone=london)
+    ledger.post(points("B", 40, "m2"), zone=ZoneInfo("America/New_York"))
+    said = {"key": "t", "ref": ("merge", "x"), "valid_at": ledger.clock.now()}
+    transfer(ctx, "points", "m1", "m3", **said)
+    owners = [balance(ctx, "points", one).account_id for one in ("m2", "m3")]
+    told = [one.last_day for account_id in owners for one in lots_of(ctx, account_id)]
+    assert told == [date(2027, 3, 10), date(2026, 12, 31)]
+    found = liability(ctx, "points", FIRST)
+    assert [(one.category, one.month) for one in found] == [("A", "2026-12"), ("B", "2027-03")]
 
 
 def test_reports_are_for_those_who_answer_for_the_balances(ledger, auditor):

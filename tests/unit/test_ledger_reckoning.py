@@ -47,6 +47,7 @@ def test_reckon_earning_makes_a_lot_that_ends_as_the_kind_says():
     lot = one.lots[moved.lot]
     assert (lot.remaining, lot.issued, lot.category) == (100, 100, "A")
     assert lot.expires_at == "2027-03-10T16:00:00.000000Z"
+    assert lot.ends_on == "2027-03-10"
     assert made.counter == {("points", "points"): {"issued": -100}}
 
 

@@ -213,14 +213,6 @@ def _is_usable(lot: Lot, at: datetime) -> bool:
     return datetime.fromisoformat(lot.available_at) <= at and not _has_ended(lot, at)
 
 
-def _expires_on(lot: Lot, zone: ZoneInfo) -> str | None:
-    """Return the last store day of a lot; None is never."""
-    if lot.expires_at is None:
-        return None
-    last = datetime.fromisoformat(lot.expires_at) - timedelta(microseconds=1)
-    return last.astimezone(zone).date().isoformat()
-
-
 def _moves(
     giving_back: Return, plan: Plan, standing: _Standing, *, may_owe: bool
 ) -> Iterator[Move]:
@@ -259,7 +251,7 @@ def _tell(
 ) -> None:
     """Fill in what the answer shows, and take the price of points bought off the refund."""
     unit_price = max(settings["f_unit_price"], settings["point_value"])
-    digits, zone = giving_back.store.digits, ZoneInfo(giving_back.store.time_zone)
+    digits = giving_back.store.digits
 
     def price(points: int) -> Decimal:
         return spending.price_of(points, unit_price, digits)
@@ -274,7 +266,7 @@ def _tell(
             "category": lot.category,
             "points": points,
             "expires_at": lot.expires_at,
-            "expires_on": _expires_on(lot, zone),
+            "expires_on": lot.ends_on,
             "expired": _has_ended(lot, giving_back.at),
         }
         for lot, points in standing.given
