@@ -144,16 +144,13 @@ def show_statement(ctx: Context, type_name: str, record_id: str) -> ResponseRetu
 
 
 def owns_accounts(type_name: str) -> bool:
-    """Return whether records of a type, or those that link to them, may own accounts."""
+    """Return whether records of a type may own accounts.
+
+    What belongs to those that link to a record stands on its statement too; a store's or a card
+    type's would be that of thousands, so their pages do not lead there.
+    """
     ctx: Context = g.gx_context
-    release = ctx.registry.release
-    owners = {one.owner for one in release.account_kinds.values()}
-    return type_name in owners or any(
-        field.type == "link" and field.target == type_name
-        for one in (release.type(name) for name in owners)
-        if one is not None
-        for field in one.fields
-    )
+    return any(one.owner == type_name for one in ctx.registry.release.account_kinds.values())
 
 
 def _kinds(ctx: Context) -> Mapping[str, AccountKind]:
