@@ -49,7 +49,7 @@ def begin_visit(page):
     """Find the form in the menu, name the visit and choose the member."""
     page.goto("/")
     page.click("[data-nav-open]")
-    page.get_by_role("link", name="VIP 回访", exact=True).click()
+    page.locator("#nav").get_by_role("link", name="VIP 回访", exact=True).click()
     page.get_by_role("link", name="新建").first.click()
     page.wait_for_url("**/records/vip_visit/new")
     page.fill("[name=subject]", "年度回访")
