@@ -91,6 +91,8 @@ class Site:
 
         The first call with `texts` publishes them, later ones only put back.
         """
+        # A connection that comes back to a closed pool is never closed.
+        self.services.hooks.wait_for_notes()
         self.services.db.dispose()
         # What a test wrote into the site's own folder goes with it.
         shutil.rmtree(self.folder / "home" / "schemas", ignore_errors=True)

@@ -5,12 +5,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from core.testing.browser import chromium  # noqa: F401  a fixture
 from core.testing.site import PASSWORD, Site
 
 #: What Chromium says about itself and not about the page.
 _NOISE = re.compile(r"favicon|ERR_ABORTED|ERR_INTERNET_DISCONNECTED|status of 4(04|09|12|22|29)")
+
+
+#: Milliseconds that a busy machine has for what a page is waited for.
+_PATIENCE = 15_000
+expect.set_options(timeout=_PATIENCE)
 
 
 class Person:
@@ -28,7 +34,7 @@ class Person:
             viewport={"width": width, "height": height},
         )
         self.page = self._context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(_PATIENCE)
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 

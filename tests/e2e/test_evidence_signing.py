@@ -27,6 +27,8 @@ def test_signature_is_drawn_on_a_phone(person, site, locale, words):
     page = person("approver", locale=locale, width=390, height=844).page
     page.goto(f"/tasks/{sent['task']}")
     expect(page.locator("[data-meaning]")).to_have_text(words)
+    # What the past says comes later, above the pad, and moves it.
+    page.locator("[data-insight]:not([hidden])").wait_for(state="attached")
     pad = page.locator("[data-pad]")
     pad.scroll_into_view_if_needed()
     box = pad.bounding_box()

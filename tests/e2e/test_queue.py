@@ -166,7 +166,8 @@ def test_decision_is_called_back_by_one_key_and_made_without_it(site, person):
     wait_for_task(page, 2)
     # Somebody else is first while the other one is held: its person is told.
     page.keyboard.press("a")
-    page.keyboard.press("Enter")
+    with page.expect_response("**/decide"):
+        page.keyboard.press("Enter")
     vote(site, second, name="approver2")
     page.get_by_text("未发送").wait_for()
     states = [
@@ -248,11 +249,12 @@ def test_queue_can_be_worked_without_scripts(site, chromium):
         page = context.new_page()
         page.goto(f"/tasks/{first}")
         page.get_by_role("button", name="拒绝").click()
-        assert "请填写意见" in page.locator("[data-task-messages]").inner_text()
+        expect(page.locator("[data-task-messages]")).to_contain_text("请填写意见")
         page.fill("#opinion", "理由不足")
         page.get_by_role("button", name="拒绝").click()
-        page.locator("button[data-verb=approve]").click()  # the next one opened by itself
-        assert page.get_by_text("全部处理完毕").count() >= 1
+        wait_for_task(page, 2)  # the next one opened by itself
+        page.locator("button[data-verb=approve]").click()
+        page.get_by_text("全部处理完毕").first.wait_for()
         context.close()
     states = [
         get_task(site.context("approver"), each)["instance_state"] for each in (first, second)
