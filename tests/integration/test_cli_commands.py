@@ -282,10 +282,12 @@ def test_serve_replaces_a_killed_process_and_ends_on_sigterm(installed):
 
 # The file is the same whatever the database; that the demo loads into both says test_demo_import.
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
-def test_demo_users_are_written_for_their_owner_only(backend, tmp_path, home):
+def test_init_loads_the_whole_demo_and_writes_its_users_for_their_owner_only(backend, tmp_path, home):
     environ = {**home, "GUANXI_HOME": str(tmp_path / "home"), "GUANXI_DATABASE_URL": ""}
     code, _out, err = run(environ, "init", "--demo")
     assert (code, err.count("Demo: ")) == (0, 4)
+    for told in ("product: 2,657 created", "member: 768 created", "order: 1,458 created"):
+        assert f"Demo: {told}" in err
     path = tmp_path / "home" / "demo-users.txt"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [line.split()[0] for line in path.read_text().splitlines()] == [
