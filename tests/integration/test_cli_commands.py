@@ -282,7 +282,7 @@ def test_serve_replaces_a_killed_process_and_ends_on_sigterm(installed):
 
 # The file is the same whatever the database; that the demo loads into both says test_demo_import.
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
-def test_init_loads_the_whole_demo_and_writes_its_users_for_their_owner_only(backend, tmp_path, home):
+def test_init_loads_the_whole_demo_and_writes_its_users_for_their_owner(backend, tmp_path, home):
     environ = {**home, "GUANXI_HOME": str(tmp_path / "home"), "GUANXI_DATABASE_URL": ""}
     code, _out, err = run(environ, "init", "--demo")
     assert (code, err.count("Demo: ")) == (0, 4)
