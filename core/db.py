@@ -8,6 +8,7 @@ without waiting. Tables of the product itself are declared on `metadata`.
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,10 @@ BUSY_SECONDS = 5
 #: Where a pooled connection of SQLite keeps whether its commits wait for the disk, and whether
 #: somebody asked for that within the transaction under way.
 _DURABLE, _ASKED = "gx_durable", "gx_asked_durable"
+
+#: How a transaction of SQLite begins that writes, and how soon it looks for the lock again.
+_IMMEDIATE = "BEGIN IMMEDIATE"
+_LOOK_AGAIN_SECONDS = 0.001
 
 _SQLITE_BUSY = ("database is locked", "database table is locked")
 
@@ -56,7 +61,7 @@ class Database:
         self._writer = threading.Lock()
         self._plans = 0
         self._silent = self.engine.execution_options(gx_begin="")
-        self._immediate = self.engine.execution_options(gx_begin="BEGIN IMMEDIATE")
+        self._immediate = self.engine.execution_options(gx_begin=_IMMEDIATE)
 
     @property
     def is_sqlite(self) -> bool:
@@ -403,8 +408,32 @@ def _begin_ourselves(engine: Engine) -> None:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         words = connection.get_execution_options().get("gx_begin", "BEGIN")
-        if words:
+        if engine.name == "sqlite" and words == _IMMEDIATE:
+            _begin_writing(connection)
+        elif words:
             say(connection, words if engine.name == "sqlite" else "BEGIN")
+
+
+def _begin_writing(connection: Connection) -> None:
+    """Begin to write on SQLite as soon as another process is through.
+
+    SQLite itself looks again after pauses that grow to a tenth of a second, while under load
+    the lock changes hands every few milliseconds: the process that has it would keep it.
+    """
+    end = time.monotonic() + BUSY_SECONDS
+    say(connection, "PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                say(connection, _IMMEDIATE)
+            except OperationalError as error:
+                if not is_busy(error) or time.monotonic() > end:
+                    raise
+                time.sleep(_LOOK_AGAIN_SECONDS)
+            else:
+                return
+    finally:
+        say(connection, f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
 def _postgres_engine(url: sa.URL, pool_size: int) -> Engine:
