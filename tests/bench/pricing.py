@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from core.api import Goods, Sale, SaleLine, Shown, StoreFacts
+from core.extension.manifest import load_manifest
+from plugins import discount_rules
 from plugins.discount_rules.operations.pricing import price_lines, resolve_lines
 from plugins.discount_rules.rules.resolution import LEVELS, RuleIndex
 from tests.bench.measure import Result, own_memory
@@ -16,7 +19,9 @@ from tests.bench.measure import Result, own_memory
 LINES, FEW, MANY, PER_DOCUMENT = 10, 100, 100_000, 100
 _LIMIT_MS, _MOST = 1.0, 1.2
 _NOW = datetime(2026, 3, 10, 4, tzinfo=UTC)
-_SETTINGS = {"stacking_mode": 2, "stack_needs_other": True}
+_SETTINGS = {one.name: one.load(one.default) for one in load_manifest(
+    Path(discount_rules.__file__).parent
+).settings}  # fmt: skip
 _TYPES = [f"type{number}" for number in range(5)]
 #: How many targets each level has, and how many lines of documents are about it.
 _TARGETS = {
