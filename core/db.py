@@ -449,10 +449,8 @@ def _postgres_engine(url: sa.URL, pool_size: int) -> Engine:
         json_serializer=_to_json,
         json_deserializer=msgspec.json.decode,
         connect_args={
-            # Requests ask the same few statements over and over: what comes twice is prepared.
-            "prepare_threshold": 1,
             "options": "-c timezone=UTC -c datestyle=ISO"
-            f" -c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s -c jit=off",
+            f" -c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s -c jit=off"
         },
     )
 
