@@ -5,7 +5,7 @@ that count is the token of the lease, and every later write checks it, so a work
 was thought dead cannot finish what another one has taken over.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from core.clock import to_wire
 from core.db import metadata
 from core.errors import NotFound
-from core.jobs.handlers import Event
+from core.jobs.handlers import Event, Handler
 from core.jobs.leases import lease
 from core.jobs.outbox import DEAD, DONE, EMITTED, READY, outbox
 
@@ -72,18 +72,19 @@ def has_due(connection: Connection, now: datetime) -> bool:
 
 def take(
     connection: Connection,
-    wanted: Callable[[Sequence[Event]], Sequence[Event]],
+    wanting: Callable[[Sequence[Event]], Mapping[int, Sequence[Handler]]],
     now: datetime,
     lease_for: timedelta = LEASE,
-) -> tuple[list[Event], int]:
-    """Take due events; return those to deliver, and how many were settled without delivery.
+) -> tuple[list[tuple[Event, Sequence[Handler]]], int]:
+    """Take due events; return those to deliver, each with its handlers, and how many were settled.
 
     An event that failed before is taken alone, so that one which kills the process
     does not use up the attempts of its neighbours.
 
     Args:
         connection: the write transaction that takes them.
-        wanted: gives those of some events that anybody wants; the others are settled.
+        wanting: gives the handlers of some events by `seq`; what is not there is settled, as
+            nobody wants it.
         now: what is due by then is taken.
         lease_for: how long the events stay hidden from other workers.
     """
@@ -94,16 +95,16 @@ def take(
     if spent:
         connection.execute(outbox.update().where(outbox.c.seq.in_(spent)).values(state=DEAD))
     found = [_event(row) for row in rows if row["attempts"] < MAX_ATTEMPTS]
-    events = list(wanted(found)) if found else []
-    seqs = {event.seq for event in events}
-    finish(connection, [event.seq for event in found if event.seq not in seqs])
-    if events:
+    handlers = wanting(found) if found else {}
+    finish(connection, [event.seq for event in found if event.seq not in handlers])
+    if handlers:
         connection.execute(
             outbox.update()
-            .where(outbox.c.seq.in_(seqs))
+            .where(outbox.c.seq.in_(list(handlers)))
             .values(visible_at=to_wire(now + lease_for), attempts=outbox.c.attempts + 1)
         )
-    return events, len(rows) - len(events)
+    taken = [(event, handlers[event.seq]) for event in found if event.seq in handlers]
+    return taken, len(rows) - len(taken)
 
 
 def hold(connection: Connection, event: Event, until: datetime) -> bool:

@@ -137,16 +137,16 @@ class Worker:
             if not delivery.has_due(connection, now):
                 return False
         with self._db.write() as connection:
-            events, settled = delivery.take(connection, self._wanted, now, self._event_lease)
-        for position, event in enumerate(events):
+            taken, settled = delivery.take(connection, self._wanting, now, self._event_lease)
+        for position, (event, handlers) in enumerate(taken):
             if self._stop.is_set():
                 with self._db.write() as connection:
-                    delivery.give_back(connection, events[position:])
+                    delivery.give_back(connection, [event for event, _ in taken[position:]])
                 break
-            self._deliver(event)
+            self._deliver(event, handlers)
             # A long batch must not cost the leader its lease.
             self._leads(self._clock.now())
-        return bool(events or settled)
+        return bool(taken or settled)
 
     def _do_chores(self, now: datetime) -> None:
         """Do the chores that are due, unless another process holds their lease."""
@@ -216,8 +216,7 @@ class Worker:
         except Exception:  # the lease runs out by itself
             log.warning("the worker's lease could not be given back", exc_info=True)
 
-    def _deliver(self, event: Event) -> None:
-        handlers = self._wanting(self._make_context(), event)
+    def _deliver(self, event: Event, handlers: Sequence[Handler]) -> None:
         is_alone = len(handlers) == 1
         errors: list[str] = []
         had = frozenset[str]()
@@ -237,18 +236,18 @@ class Worker:
         if errors or not is_alone:
             self._close(event, errors)
 
-    def _wanted(self, events: Sequence[Event]) -> list[Event]:
-        """Return the events that anybody wants, by the release that holds after they happened."""
+    def _wanting(self, events: Sequence[Event]) -> dict[int, list[Handler]]:
+        """Return `seq` -> who wants an event, by the release that holds after it happened."""
         context = self._make_context()
-        return [event for event in events if self._wanting(context, event)]
-
-    def _wanting(self, context: Context, event: Event) -> list[Handler]:
-        """Return who wants an event, those included that look at what it says."""
-        return [
-            one
-            for one in self._handlers.of(event.topic)
-            if one.concerns is None or one.concerns(context, event)
-        ]
+        found = {
+            event.seq: [
+                one
+                for one in self._handlers.of(event.topic)
+                if one.concerns is None or one.concerns(context, event)
+            ]
+            for event in events
+        }
+        return {seq: handlers for seq, handlers in found.items() if handlers}
 
     def _call(self, handler: Handler, event: Event, *, is_alone: bool) -> None:
         """Call one handler and note it; in its own transaction if it wants that."""

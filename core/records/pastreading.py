@@ -57,7 +57,7 @@ class KeptRecords:
         """
         self._connection, self._registry, self._type = connection, registry, record_type
         self._past = PastTypes(connection, registry, record_type)
-        self._texts = PastTexts(connection, registry, record_type, is_judged=is_judged)
+        self._texts = PastTexts(self._past, is_judged=is_judged)
         self._decoders: dict[int, Decode | None] = {}
 
     def read(self, record_id: str, release: int, text: str) -> Record:

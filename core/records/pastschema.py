@@ -18,27 +18,31 @@ Record = dict[str, Any]
 
 
 class PastTypes:
-    """A record type as it was in earlier releases; each release is read at most once."""
+    """A record type as it was in earlier releases; each release is read at most once.
+
+    Attributes:
+        record_type: as it is today.
+    """
 
     def __init__(
         self, connection: Connection, registry: Registry, record_type: RecordType
     ) -> None:
         """Look for what `record_type` was, through `connection`."""
-        self._connection, self._registry, self._type = connection, registry, record_type
+        self.connection, self.registry, self.record_type = connection, registry, record_type
 
     def at(self, number: int) -> RecordType:
         """Return the type as it was in release `number`; as it is where that is not known."""
-        if number == self._registry.release.number:
-            return self._type
-        key = ("records.past", self._type.name, number)
-        return self._registry.memo(key, lambda: self._find(number))
+        if number == self.registry.release.number:
+            return self.record_type
+        key = ("records.past", self.record_type.name, number)
+        return self.registry.memo(key, lambda: self._find(number))
 
     def _find(self, number: int) -> RecordType:
         try:
-            release = load_release(self._connection, number)
+            release = load_release(self.connection, number)
         except NotFound:
-            return self._type  # written before this installation kept its releases
-        return _same_type(release, self._type) or self._type
+            return self.record_type  # written before this installation kept its releases
+        return _same_type(release, self.record_type) or self.record_type
 
 
 def _same_type(release: Release, wanted: RecordType) -> RecordType | None:

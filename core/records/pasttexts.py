@@ -9,14 +9,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
 from core.errors import NotFound
 from core.records.pastschema import PastTypes
 from core.schema.following import WRITTEN, followed_text, gone_between, renames_between
-from core.schema.model import Field, RecordType
+from core.schema.model import Field
 from core.schema.renaming import Renames
-from core.tables.registry import Registry
 from core.tables.releases import load_release
 
 
@@ -27,23 +24,15 @@ class PastTexts:
     under, which is large, is read only while there are texts that nobody met before.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        registry: Registry,
-        record_type: RecordType,
-        *,
-        is_judged: bool = False,
-    ) -> None:
-        """Follow texts of `record_type`, reading releases through `connection`.
+    def __init__(self, past: PastTypes, *, is_judged: bool = False) -> None:
+        """Follow texts of the type that `past` knows.
 
         `is_judged` says that they are going to be computed: then a text that names a field which
         is gone names nothing, instead of a later field that is called alike.
         """
-        self._connection, self._registry, self._type = connection, registry, record_type
-        self._past = PastTypes(connection, registry, record_type)
+        self._past = past
         self._is_judged = is_judged
-        self._holds_any = _holds_any(record_type.fields)
+        self._holds_any = _holds_any(past.record_type.fields)
         self._renames: dict[int, Renames | None] = {}
 
     def follow(self, record: dict[str, Any], release: int) -> None:
@@ -51,13 +40,13 @@ class PastTexts:
 
         `record` has its values by today's names of its own fields.
         """
-        if self._holds_any and release != self._registry.release.number:
+        if self._holds_any and release != self._past.registry.release.number:
             then = self._past.at(release).fields
-            _follow(record, self._type.fields, then, partial(self._followed, release))
+            _follow(record, self._past.record_type.fields, then, partial(self._followed, release))
 
     def _followed(self, release: int, text: str, scope: str) -> str:
         key = ("records.texts", release, self._is_judged)
-        known: dict[tuple[str, str], str] = self._registry.memo(key, dict)
+        known: dict[tuple[str, str], str] = self._past.registry.memo(key, dict)
         found = known.get((scope, text))
         if found is None:
             if release not in self._renames:
@@ -70,10 +59,10 @@ class PastTexts:
     def _read(self, number: int) -> Renames | None:
         """Return what changed its name since a release; None where nothing did."""
         try:
-            then = load_release(self._connection, number)
+            then = load_release(self._past.connection, number)
         except NotFound:
             return None  # written before this installation kept its releases
-        now = self._registry.release
+        now = self._past.registry.release
         renames = renames_between(then, now)
         if self._is_judged:
             fields = {**gone_between(then, now), **renames.fields}

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import GuanxiError
-from core.testing.shipped import *  # noqa: F403
+from core.testing.shipped import *  # noqa: F403  its fixtures
 from core.web.related import offers
 from plugins.card_types.rules.life import LIFE
 from plugins.card_types.rules.operating import OPERATIONS

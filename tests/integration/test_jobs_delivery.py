@@ -1,7 +1,7 @@
 """Events are delivered, tried again, given up and counted as promised."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -38,6 +38,11 @@ def add(
     prefix: str = "test", *, in_transaction: bool = True,
 ) -> None:  # fmt: skip
     handlers.add(Handler(name, prefix, handle, in_transaction=in_transaction))
+
+
+def all_to(handlers: Handlers) -> Callable[[Sequence[Event]], dict[int, Sequence[Handler]]]:
+    """Return what gives every event to whom wants its topic."""
+    return lambda events: {event.seq: handlers.of(event.topic) for event in events}
 
 
 def put_effect(ctx: Context, event: Event) -> None:
@@ -130,8 +135,8 @@ def test_event_that_concerns_nobody_is_settled_without_delivery(
         emit_many(connection, [("test.event", {"number": number}) for number in range(4)])
     now = datetime.now(UTC)
     with db.write() as connection:
-        events, settled = delivery.take(connection, worker._wanted, now)
-    assert ([one.payload["number"] for one in events], settled) == ([1, 3], 2)
+        taken, settled = delivery.take(connection, worker._wanting, now)
+    assert ([event.payload["number"] for event, _ in taken], settled) == ([1, 3], 2)
     assert [state for state, _, _ in rows(db)] == ["ready", "ready"]
 
 
@@ -216,11 +221,11 @@ def test_event_whose_worker_died_at_every_attempt_is_given_up(
     now = datetime.now(UTC)
     for _ in range(delivery.MAX_ATTEMPTS):
         with db.write() as connection:
-            events, _ = delivery.take(connection, list, now)
-            assert len(events) == 1
+            taken, _ = delivery.take(connection, all_to(handlers), now)
+            assert len(taken) == 1
         now += delivery.LEASE + timedelta(seconds=1)
     with db.write() as connection:
-        assert delivery.take(connection, list, now) == ([], 1)
+        assert delivery.take(connection, all_to(handlers), now) == ([], 1)
     assert rows(db) == [("dead", delivery.MAX_ATTEMPTS, "")]
 
 
@@ -232,10 +237,10 @@ def test_worker_that_lost_its_lease_cannot_finish_the_event(
         emit(connection, "test.event", {"number": 1})
     now = datetime.now(UTC)
     with db.write() as connection:
-        (late,), _ = delivery.take(connection, list, now)
+        ((late, _),), _ = delivery.take(connection, all_to(handlers), now)
     later = now + delivery.LEASE + timedelta(seconds=1)
     with db.write() as connection:
-        (taken,), _ = delivery.take(connection, list, later)
+        ((taken, _),), _ = delivery.take(connection, all_to(handlers), later)
         assert taken.id == late.id
         assert not delivery.hold(connection, late, later)
         assert delivery.hold(connection, taken, later)
