@@ -61,13 +61,12 @@ def moved(
         rows = connection.execute(asked).all()
     sums: dict[tuple[str, str, str, int, bool], int] = defaultdict(int)
     for unit, category, why, at, is_programme, amount in rows:
-        is_own = not is_programme
         if is_from_now:
-            before = (unit, category if is_own else BEFORE, BEFORE, -1, not is_own)
+            before = (unit, BEFORE if is_programme else category, BEFORE, -1, is_programme)
             sums[before] += int(amount) if at == _NOW else -int(amount)
         if at not in {_NOW, _LATER}:
             day = bisect_right(starts, at) - 1 if at else -1
-            sums[unit, category, why, day, not is_own] += int(amount)
+            sums[unit, category, why, day, is_programme] += int(amount)
     return sums
 
 
