@@ -73,7 +73,8 @@ class Database:
         """Yield a connection in a read transaction that sees one snapshot on SQLite.
 
         On PostgreSQL every statement sees its own snapshot, so one that is prebuilt runs
-        without a transaction and its two round trips.
+        without a transaction and its two round trips. Where SQLAlchemy began one it is
+        committed: at a rollback the driver forgets all that it prepared.
         """
         try:
             if self.is_sqlite:
@@ -83,6 +84,8 @@ class Database:
             else:
                 with self.engine.connect() as connection:
                     yield connection
+                    if connection.in_transaction():
+                        connection.commit()
         except _TOLD as error:
             raise _told(error) from error
 
@@ -185,8 +188,9 @@ class Database:
             self._forget(driver, record.info)
 
     def _forget(self, driver: Any, info: dict[Any, Any]) -> None:
-        # The driver forgets what it prepared when it sees this.
-        driver.execute("DEALLOCATE ALL", prepare=False)
+        # The driver forgets what it prepared when it sees this; it does not look at what it
+        # has seen before, hence the number.
+        driver.execute(f"DEALLOCATE ALL -- {self._plans}", prepare=False)
         info[_PLANS] = self._plans
 
     def dispose(self) -> None:
@@ -302,6 +306,10 @@ def driver_failure(connection: Connection, sql: str, error: Exception) -> BaseEx
     if is_dead:
         connection.invalidate(failure)
     return failure
+
+
+#: Statements that PostgreSQL keeps prepared for a connection.
+_MOST_PREPARED = 400
 
 
 class TookLong(Exception):
@@ -453,6 +461,10 @@ def _postgres_engine(url: sa.URL, pool_size: int) -> Engine:
             f" -c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s -c jit=off"
         },
     )
+
+    @sa.event.listens_for(engine, "connect")
+    def _connect(driver: Any, _record: Any) -> None:
+        driver.prepared_max = _MOST_PREPARED
 
     @sa.event.listens_for(engine, "reset")
     def _reset(driver: Any, _record: Any, _state: Any) -> None:

@@ -81,8 +81,7 @@ class Prebuilt:
             is_planned_once: PostgreSQL keeps a plan; without it each call is planned for its
                 own values, where they decide which way is fast.
         """
-        plans = dialect.name != "sqlite" and not is_planned_once
-        self._options = {"prepare": False} if plans else {}
+        self._options = {} if dialect.name == "sqlite" else {"prepare": is_planned_once}
         compiled = statement.compile(
             dialect=dialect, column_keys=None if names is None else list(names)
         )
