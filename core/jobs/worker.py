@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -40,9 +41,9 @@ CHORE_LEASE = timedelta(seconds=30)
 
 _PURGE_EVERY = timedelta(minutes=10)
 _SILENT_FOR = timedelta(days=1)
-#: A worker that was woken waits for what else is committed meanwhile, so that it looks at the
-#: outbox a few times a second under load, not after each commit.
-_SETTLE_SECONDS = 0.05
+#: From the beginning of one turn to that of the next, unless more is due than it took: under
+#: load the outbox is looked at a few times a second, not after each commit.
+_PACE_SECONDS = 0.1
 
 
 class LeaseLostError(Exception):
@@ -81,6 +82,7 @@ class Worker:
         self._event_lease = event_lease
         self._clock = Clock()
         self._leads_until: datetime | None = None
+        self._is_behind = False
         self._next_purge = self._clock.now()
         self._next_chore: dict[str, datetime] = {}
         self._chore_until: dict[str, datetime] = {}
@@ -117,6 +119,7 @@ class Worker:
     def run(self) -> None:
         """Deliver until `stop` is called; for a process that does nothing else."""
         while not self._stop.is_set():
+            began = time.monotonic()
             try:
                 was_busy = self.turn()
             except Exception:  # whatever it was, the next turn may succeed: database restarts
@@ -124,12 +127,16 @@ class Worker:
                 self._stop.wait(POLL_SECONDS)
                 continue
             if not was_busy:
-                self._rest()
+                self._wake.wait(POLL_SECONDS)
+            self._wake.clear()
+            if not self._is_behind:
+                self._stop.wait(max(0.0, began + _PACE_SECONDS - time.monotonic()))
         self._resign()
 
     def turn(self) -> bool:
         """Deliver what is due, one batch at the most; return whether there was any."""
         now = self._clock.now()
+        self._is_behind = False
         if not self._leads(now):
             return False
         self._do_chores(now)
@@ -138,6 +145,7 @@ class Worker:
                 return False
         with self._db.write() as connection:
             taken, settled = delivery.take(connection, self._wanting, now, self._event_lease)
+        self._is_behind = len(taken) + settled >= delivery.BATCH
         for position, (event, handlers) in enumerate(taken):
             if self._stop.is_set():
                 with self._db.write() as connection:
@@ -173,12 +181,6 @@ class Worker:
         if held:
             self._chore_until[chore.name] = now + CHORE_LEASE
         return held
-
-    def _rest(self) -> None:
-        self._wake.wait(POLL_SECONDS)
-        if self._wake.is_set():
-            self._wake.clear()
-            self._stop.wait(_SETTLE_SECONDS)
 
     def _given_back(self, _driver: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         """Wake up when a connection that wrote an event is given back, thus committed."""
