@@ -254,7 +254,8 @@ def reading_cursor(connection: Connection | PoolProxiedConnection) -> Any:
 
     On PostgreSQL it is one cursor for the life of the connection, since making one costs
     as much as a small answer; fetch everything before the next statement. Values of
-    `TEXT_TYPES` come as the text that the database writes.
+    `TEXT_TYPES` come as the text that the database writes. Parameters are `$1`, `$2`, as the
+    server has them: the driver takes apart no text for that.
     """
     cursor = connection.info.get(_CURSOR)
     if cursor is None:
@@ -270,22 +271,28 @@ def writing_cursor(connection: Connection) -> Any:
     """
     cursor = connection.info.get(_WRITER)
     if cursor is None:
-        driver: Any = connection.connection.driver_connection
-        is_sqlite = isinstance(driver, sqlite3.Connection)
-        cursor = connection.info[_WRITER] = driver if is_sqlite else driver.cursor()
+        cursor = connection.info[_WRITER] = new_cursor(connection)
     return cursor
 
 
-def _new_cursor(connection: Connection | PoolProxiedConnection) -> Any:
+def new_cursor(connection: Connection | PoolProxiedConnection) -> Any:
+    """Return a cursor of its own, whose answer is kept while others are asked."""
     pooled = connection.connection if isinstance(connection, Connection) else connection
     driver: Any = pooled.driver_connection
     if isinstance(driver, sqlite3.Connection):
         return driver  # makes its cursors itself, at next to no cost
-    from psycopg.types.string import TextLoader  # noqa: PLC0415  SQLite starts without it
+    from psycopg import RawCursor  # noqa: PLC0415  SQLite starts without it
 
-    cursor = driver.cursor()
-    for name in TEXT_TYPES:
-        cursor.adapters.register_loader(name, TextLoader)
+    return RawCursor(driver)
+
+
+def _new_cursor(connection: Connection | PoolProxiedConnection) -> Any:
+    cursor = new_cursor(connection)
+    if not isinstance(cursor, sqlite3.Connection):
+        from psycopg.types.string import TextLoader  # noqa: PLC0415  SQLite starts without it
+
+        for name in TEXT_TYPES:
+            cursor.adapters.register_loader(name, TextLoader)
     return cursor
 
 

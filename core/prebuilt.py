@@ -10,6 +10,7 @@ instants, dates, decimals and JSON are fetched as the text that the database wro
 whoever wants values calls `Prebuilt.read`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -21,7 +22,15 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
-from core.db import driver_failure, reading_cursor, writing_cursor
+from core.db import driver_failure, new_cursor, reading_cursor, writing_cursor
+
+#: Where a pooled connection keeps the inserts of `at_once` that are not sent yet.
+_GATHERED = "gx_gathered"
+
+#: A parameter in a text of SQLAlchemy for PostgreSQL, a percent sign in it, and a parameter in a
+#: text for the server.
+_HOLE = re.compile(r"%\((\w+)\)s|%%")
+_NUMBER = re.compile(r"\$(\d+)")
 
 #: Converts one value of the driver, None included; None where it is right already.
 Convert = Callable[[Any], Any] | None
@@ -97,24 +106,28 @@ class Prebuilt:
             for name, value in state.parameters.items()
             if name not in is_open
         }
-        #: What the driver gets, with holes, by position on SQLite and by name on PostgreSQL.
-        self._arguments: Any
-        places: Iterable[tuple[Any, str]]
-        if state.positiontup is None:
-            self._arguments = fixed
-            places = ((compiled.escaped_bind_names.get(name, name), name) for name in is_open)
-        else:
-            self._arguments = [fixed.get(name) for name in state.positiontup]
-            places = (
-                (place, name) for place, name in enumerate(state.positiontup) if name in is_open
-            )
+        self.sql: str = state.statement
+        order = state.positiontup
+        if order is None:
+            names_in = {
+                compiled.escaped_bind_names.get(name, name): name for name in state.parameters
+            }
+            self.sql, places_in = numbered(self.sql)
+            order = [names_in[name] for name in places_in]
+        #: What the driver gets, with holes.
+        self._arguments = [fixed.get(name) for name in order]
+        places = ((place, name) for place, name in enumerate(order) if name in is_open)
         self._open = tuple((place, name, convert.get(name)) for place, name in places)
         self._dialect = dialect
         self._has_run = False
         self.types = tuple(column.type for column in getattr(statement, "selected_columns", ()))
         self.readers: tuple[tuple[int, Callable[[Any], Any]], ...] = ()
         self.texts: Mapping[int, str] = {}
-        self.sql: str = state.statement
+
+    @property
+    def arity(self) -> int:
+        """Return how many parameters the driver gets."""
+        return len(self._arguments)
 
     def rows(self, connection: Connection, values: Values) -> list[Row]:
         """Return the rows of a SELECT in Python values."""
@@ -133,6 +146,10 @@ class Prebuilt:
 
     def run(self, connection: Connection, values: Values) -> None:
         """Execute an INSERT, UPDATE or DELETE."""
+        gathered = connection.info.get(_GATHERED)
+        if gathered is not None:
+            gathered.append((self, self._arguments_of(values)))
+            return
         try:
             self._execute(writing_cursor(connection), values)
         except self._dialect.loaded_dbapi.Error as error:
@@ -148,7 +165,7 @@ class Prebuilt:
         That is known at the end of `together`, within which it is for.
         """
         try:
-            cursor = self._execute(connection.connection.driver_connection, values)
+            cursor = self._execute(new_cursor(connection), values)
         except self._dialect.loaded_dbapi.Error as error:
             raise driver_failure(connection, self.sql, error) from error
         return lambda: int(cursor.rowcount)
@@ -159,7 +176,7 @@ class Prebuilt:
         Within `together` several are on their way at once; the rows are there at its end.
         """
         try:
-            cursor = self._execute(connection.connection.driver_connection, values)
+            cursor = self._execute(new_cursor(connection), values)
         except self._dialect.loaded_dbapi.Error as error:
             raise driver_failure(connection, self.sql, error) from error
 
@@ -184,11 +201,14 @@ class Prebuilt:
         return made
 
     def _execute(self, driver: Any, values: Values) -> Any:
+        return driver.execute(self.sql, self._arguments_of(values), **self._options)
+
+    def _arguments_of(self, values: Values) -> list[Any]:
         arguments = self._arguments.copy()
         for place, name, convert in self._open:
             value = values[name]
             arguments[place] = value if convert is None else convert(value)
-        return driver.execute(self.sql, arguments, **self._options)
+        return arguments
 
     def _learn(self, description: Any) -> None:
         """Find out what makes Python values of the columns that the driver describes."""
@@ -231,6 +251,108 @@ def together(connection: Connection) -> Iterator[None]:
             yield
     except connection.dialect.loaded_dbapi.Error as error:
         raise driver_failure(connection, "several statements", error) from error
+
+
+@contextmanager
+def at_once(connection: Connection) -> Iterator[None]:
+    """Send what a block runs of prebuilt inserts to PostgreSQL as one statement, at its end.
+
+    A statement costs about as much as its rows. Within the block nothing else is executed:
+    none of the rows can be read yet.
+    """
+    if connection.dialect.name == "sqlite" or _GATHERED in connection.info:
+        yield
+        return
+    connection.info[_GATHERED] = []
+    try:
+        yield
+        send_gathered(connection)
+    finally:
+        del connection.info[_GATHERED]
+
+
+def is_gathering(connection: Connection) -> bool:
+    """Return whether a block of `at_once` is open, within which prebuilt inserts wait."""
+    return _GATHERED in connection.info
+
+
+def send_gathered(connection: Connection) -> None:
+    """Send what a block of `at_once` ran so far, before something that must come after it."""
+    gathered = connection.info.get(_GATHERED)
+    if not gathered:
+        return
+    sql = _one_insert(tuple(prebuilt for prebuilt, _ in gathered))
+    arguments = _arguments(gathered)
+    gathered.clear()
+    try:
+        writing_cursor(connection).execute(sql, arguments, prepare=True)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise driver_failure(connection, sql, error) from error
+
+
+def texts_at_once(
+    connection: Connection, asked: Sequence[tuple[Prebuilt, Values]]
+) -> list[list[str]]:
+    """Return what each of several SELECTs of one text column finds, from PostgreSQL in one."""
+    if connection.dialect.name == "sqlite" or len(asked) < 2:  # noqa: PLR2004  one is itself
+        return [[row[0] for row in one.raw(connection, values)] for one, values in asked]
+    sql = _one_select(tuple(prebuilt for prebuilt, _ in asked))
+    arguments = [(one, one._arguments_of(values)) for one, values in asked]  # noqa: SLF001  ours
+    found: list[list[str]] = [[] for _ in asked]
+    try:
+        rows = reading_cursor(connection).execute(sql, _arguments(arguments), prepare=True)
+        for place, text in rows.fetchall():
+            found[place].append(text)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise driver_failure(connection, sql, error) from error
+    return found
+
+
+def _arguments(parts: Sequence[tuple[Prebuilt, list[Any]]]) -> list[Any]:
+    return [value for _, arguments in parts for value in arguments]
+
+
+def _texts(parts: Sequence[Prebuilt]) -> list[str]:
+    """Return the texts of statements whose parameters follow each other in one list."""
+    texts, before = [], 0
+    for one in parts:
+        texts.append(_NUMBER.sub(lambda found: f"${int(found[1]) + before}", one.sql))  # noqa: B023  called at once
+        before += one.arity
+    return texts
+
+
+@lru_cache(maxsize=256)
+def _one_insert(parts: tuple[Prebuilt, ...]) -> str:
+    *first, last = _texts(parts)
+    before = ", ".join(f"w{at} AS ({text})" for at, text in enumerate(first))
+    return f"WITH {before} {last}" if first else last
+
+
+@lru_cache(maxsize=256)
+def _one_select(parts: tuple[Prebuilt, ...]) -> str:
+    texts = _texts(parts)
+    before = ", ".join(f"w{at} (text) AS ({text})" for at, text in enumerate(texts))
+    every = " UNION ALL ".join(f"SELECT {at}, text FROM w{at}" for at in range(len(texts)))  # noqa: S608  fixed texts
+    return f"WITH {before} {every}"
+
+
+def numbered(sql: str) -> tuple[str, list[str]]:
+    """Return a text of SQLAlchemy for PostgreSQL as its server takes it, and its parameters.
+
+    >>> numbered("SELECT %(a)s, %(b)s, %(a)s")
+    ('SELECT $1, $2, $1', ['a', 'b'])
+    """
+    names: list[str] = []
+
+    def place(found: re.Match[str]) -> str:
+        name = found[1]
+        if name is None:
+            return "%"
+        if name not in names:
+            names.append(name)
+        return f"${names.index(name) + 1}"
+
+    return _HOLE.sub(place, sql), names
 
 
 @lru_cache(maxsize=256)

@@ -63,7 +63,9 @@ def _writing(dialect: Dialect, names: tuple[str, ...]) -> tuple[Prebuilt, ...]:
 
 def _statement(name: str, dialect: Dialect) -> str:
     is_sqlite = dialect.name == "sqlite"
-    source = f"json_each(:{name})" if is_sqlite else f"json_array_elements(CAST(:{name} AS json))"
+    # A value of jsonb is taken apart once, one of json again for each of its columns.
+    words = "json_each(:{})" if is_sqlite else "jsonb_array_elements(CAST(:{} AS jsonb))"
+    source = words.format(name)
     if name in _INSERTS:
         table = _INSERTS[name]
         columns = list(table.columns)

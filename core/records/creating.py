@@ -18,7 +18,7 @@ from core.extension.hookspecs import Change
 from core.i18n import N_
 from core.ids import new_id
 from core.policies.access import Access, access
-from core.prebuilt import inserting, together
+from core.prebuilt import at_once, inserting
 from core.records.attachments import bind_files
 from core.records.children import give_all_ids, insert_links, insert_rows
 from core.records.conflicts import taken, taken_by
@@ -195,17 +195,23 @@ class Batch:
 
     def _insert_one(self, candidate: Candidate, reason: str) -> None:
         try:
-            with together(self._connection):
-                self._insert([candidate], reason)
+            with at_once(self._connection):
+                self._insert_rows([candidate], reason)
                 self._announce([candidate])
         except IntegrityError as error:
             raise taken_by(self._ctx, self._type, error) from error
+        self._note([candidate])
 
     def _announce(self, candidates: Iterable[Candidate]) -> None:
         told = [(self._type.name, one.record_id, 1) for one in candidates]
         announce(self._ctx, self._connection, "record.created", told)
 
     def _insert(self, candidates: Sequence[Candidate], reason: str) -> None:
+        self._insert_rows(candidates, reason)
+        self._note(candidates)
+
+    def _insert_rows(self, candidates: Sequence[Candidate], reason: str) -> None:
+        """Insert the rows of records and all that belongs to them; none is read meanwhile."""
         tables = self._ctx.registry.tables[self._type.name]
         for name in tables.children:  # rows need their ids before the history names them
             for candidate in candidates:
@@ -217,13 +223,16 @@ class Batch:
             insert_all(self._connection, tables.main, [one.values for one in candidates])
             audit.append(self._connection, history)
         index_new(self._connection, self._type, [one.values for one in candidates])
-        for one in candidates:
-            note_move(self._connection, self._type, {}, one.values)
         for name, table in tables.children.items():
             owned = _owned(candidates, name)
             insert_rows(self._connection, table, owned, tables.inner.get(name))
         for name, table in tables.links.items():
             insert_links(self._connection, table, _owned(candidates, name))
+
+    def _note(self, candidates: Sequence[Candidate]) -> None:
+        """Note what else follows from records that were inserted."""
+        for one in candidates:
+            note_move(self._connection, self._type, {}, one.values)
         bind_files(self._ctx, self._connection, self._type, [one.values for one in candidates])
         self.outcomes.update((one.record_id, one.values) for one in candidates)
 

@@ -5,7 +5,6 @@ Also choices taken from other records' rows, and values that must be unique.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from functools import partial
@@ -21,7 +20,7 @@ from core.expression.sql import sql_clause
 from core.i18n import N_
 from core.policies.access import Access, access
 from core.policies.bounded import compiled
-from core.prebuilt import Prebuilt, together
+from core.prebuilt import Prebuilt, texts_at_once
 from core.records.binding import bound
 from core.records.cascading import depends_on, filter_for
 from core.records.environment import RecordEnv
@@ -285,13 +284,9 @@ class References:
             if rights.may("view"):
                 asked += self._asking(place, rights, sorted(values))
         found: dict[Place, set[str]] = {place: set() for place in wanted}
-        with together(self.connection) if len(asked) > 1 else nullcontext():
-            answers = [
-                (place, prebuilt.asked(self.connection, values))
-                for place, prebuilt, values in asked
-            ]
-        for place, rows in answers:
-            found[place].update(row[0] for row in rows())
+        answers = texts_at_once(self.connection, [(one, values) for _, one, values in asked])
+        for (place, _, _), texts in zip(asked, answers, strict=True):
+            found[place].update(texts)
         return found
 
     def _asking(

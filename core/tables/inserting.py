@@ -6,13 +6,18 @@ values are made once per table, and values are converted column by column.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
 from core.db import driver_failure, writing_cursor
+from core.prebuilt import Prebuilt, is_gathering, numbered, send_gathered
 from core.tables.columns import Processor
+
+#: Most rows of a table that become part of one statement with those of other tables.
+_FEW = 16
 
 #: Where a table keeps its statements, by dialect name.
 _KEPT = "guanxi.insert"
@@ -21,15 +26,16 @@ _KEPT = "guanxi.insert"
 class Insert:
     """The insert of whole rows into one table, for one kind of database."""
 
-    __slots__ = ("_is_positional", "_names", "_processors", "_text")
+    __slots__ = ("_names", "_processors", "_text")
 
     def __init__(self, table: sa.Table, dialect: Dialect) -> None:
         """Compile the statement for every column of `table`."""
         names = [column.key for column in table.c]
         compiled = table.insert().compile(dialect=dialect, column_keys=names)
-        self._text = str(compiled)
-        self._is_positional = bool(compiled.positional)
-        self._names: tuple[str, ...] = tuple(compiled.positiontup or names)
+        self._text, order = str(compiled), compiled.positiontup
+        if order is None:
+            self._text, order = numbered(self._text)
+        self._names = tuple(order)
         self._processors = {name: _processor(table.c[name], dialect) for name in names}
 
     def run(
@@ -40,9 +46,7 @@ class Insert:
     ) -> None:
         """Insert `rows`; `given` has whole columns that stand in the rows' place."""
         columns = [self._column(name, rows, given) for name in self._names]
-        parameters: list[Any] = list(zip(*columns, strict=True))
-        if not self._is_positional:
-            parameters = [dict(zip(self._names, row, strict=True)) for row in parameters]
+        parameters = list(zip(*columns, strict=True))
         if parameters:
             try:
                 writing_cursor(connection).executemany(self._text, parameters)
@@ -75,8 +79,38 @@ def insert_all(
         rows: column name to value; other names are left aside.
         given: whole columns, a value per row, that the rows themselves do not hold.
     """
-    kept: dict[str, Insert] = table.info.setdefault(_KEPT, {})
     dialect = connection.dialect
+    if is_gathering(connection):
+        if len(rows) <= _FEW:
+            _insert_few(connection, table, rows, given or {})
+            return
+        send_gathered(connection)
+    kept: dict[str, Insert] = table.info.setdefault(_KEPT, {})
     if dialect.name not in kept:
         kept[dialect.name] = Insert(table, dialect)
     kept[dialect.name].run(connection, rows, given or {})
+
+
+def _insert_few(
+    connection: Connection,
+    table: sa.Table,
+    rows: Sequence[Mapping[str, Any]],
+    given: Mapping[str, Iterable[Any]],
+) -> None:
+    if not rows:
+        return
+    values: dict[str, Any] = {}
+    for column in table.c:
+        name = column.key
+        each = given[name] if name in given else [row.get(name) for row in rows]
+        values.update((f"{name}_{at}", value) for at, value in enumerate(each))
+    _few(table, connection.dialect, len(rows)).run(connection, values)
+
+
+@lru_cache(maxsize=256)
+def _few(table: sa.Table, dialect: Dialect, count: int) -> Prebuilt:
+    rows = [
+        {one.key: sa.bindparam(f"{one.key}_{at}", type_=one.type) for one in table.c}
+        for at in range(count)
+    ]
+    return Prebuilt(table.insert().values(rows), dialect)

@@ -110,7 +110,6 @@ def _put_postgres(
         connection.execute(search_table.delete().where(_mine(type_name, gone)))
     rows = [(record_id, content) for record_id, content in contents.items() if content]
     if rows:
-        driver: Any = connection.connection.driver_connection
         grams = [numbered(type_name, pieces(content)) for _, content in rows]
         values = {
             "type": type_name,
@@ -119,20 +118,23 @@ def _put_postgres(
             # Arrays of different lengths are no array of PostgreSQL, so each is a text.
             "grams": ["{" + ",".join(map(str, one)) + "}" for one in grams],
         }
-        try:
-            driver.execute(_PUT, values)
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise driver_failure(connection, _PUT, error) from error
+        _putting(connection.dialect).run(connection, values)
 
 
-#: One statement for as many records as there are.
-_PUT = """
-INSERT INTO gx_search (record_type, record_id, content, grams)
-SELECT %(type)s, one.id, one.content, one.grams::integer[]
-FROM unnest(%(ids)s::text[], %(contents)s::text[], %(grams)s::text[]) AS one (id, content, grams)
-ON CONFLICT (record_type, record_id)
-DO UPDATE SET content = excluded.content, grams = excluded.grams
-"""
+@lru_cache(maxsize=4)
+def _putting(dialect: sa.Dialect) -> Prebuilt:
+    """Return what indexes as many records as there are on PostgreSQL."""
+    return Prebuilt(
+        sa.text(
+            "INSERT INTO gx_search (record_type, record_id, content, grams)"
+            " SELECT CAST(:type AS varchar), one.id, one.content, CAST(one.grams AS integer[])"
+            " FROM unnest(CAST(:ids AS text[]), CAST(:contents AS text[]), CAST(:grams AS text[]))"
+            " AS one (id, content, grams)"
+            " ON CONFLICT (record_type, record_id)"
+            " DO UPDATE SET content = excluded.content, grams = excluded.grams"
+        ),
+        dialect,
+    )
 
 
 def _mine(type_name: str, ids: Iterable[str]) -> sa.ColumnElement[bool]:
