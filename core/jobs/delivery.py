@@ -8,11 +8,13 @@ was thought dead cannot finish what another one has taken over.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Connection, Dialect
 
 from core.clock import to_wire
 from core.db import metadata
@@ -20,6 +22,7 @@ from core.errors import NotFound
 from core.jobs.handlers import Event, Handler
 from core.jobs.leases import lease
 from core.jobs.outbox import DEAD, DONE, EMITTED, READY, outbox
+from core.prebuilt import Prebuilt
 
 #: Deliveries that are tried before an event is given up.
 MAX_ATTEMPTS = 10
@@ -67,7 +70,7 @@ def backoff(attempts: int) -> timedelta:
 
 def has_due(connection: Connection, now: datetime) -> bool:
     """Return whether an event is due; one index look-up, so an idle worker costs nothing."""
-    return connection.execute(_due(now).limit(1)).first() is not None
+    return bool(_due(connection.dialect).raw(connection, {"now": to_wire(now)}))
 
 
 def take(
@@ -88,13 +91,15 @@ def take(
         now: what is due by then is taken.
         lease_for: how long the events stay hidden from other workers.
     """
-    rows = _locked(connection, _due(now).where(outbox.c.attempts > 0).limit(1))
-    rows += _locked(connection, _due(now).where(outbox.c.attempts == 0).limit(BATCH))
+    due, failed = {"now": to_wire(now)}, _taking(connection.dialect, have_failed=True)
+    rows = [_Row(*row) for row in failed.rows(connection, due)]
+    fresh = _taking(connection.dialect, have_failed=False)
+    rows += [_Row(*row) for row in fresh.rows(connection, due)]
     # Only a worker that died at the last attempt leaves an event like that.
-    spent = [row["seq"] for row in rows if row["attempts"] >= MAX_ATTEMPTS]
+    spent = [row.seq for row in rows if row.attempts >= MAX_ATTEMPTS]
     if spent:
         connection.execute(outbox.update().where(outbox.c.seq.in_(spent)).values(state=DEAD))
-    found = [_event(row) for row in rows if row["attempts"] < MAX_ATTEMPTS]
+    found = [_event(row) for row in rows if row.attempts < MAX_ATTEMPTS]
     handlers = wanting(found) if found else {}
     finish(connection, [event.seq for event in found if event.seq not in handlers])
     if handlers:
@@ -120,10 +125,9 @@ def finish(connection: Connection, seqs: Iterable[int]) -> None:
     seqs = list(seqs)
     if not seqs:
         return
-    connection.execute(
-        outbox.update().where(outbox.c.seq.in_(seqs), outbox.c.key.is_not(None)).values(state=DONE)
-    )
-    connection.execute(outbox.delete().where(outbox.c.seq.in_(seqs), outbox.c.key.is_(None)))
+    listed = msgspec.json.encode(seqs).decode() if connection.dialect.name == "sqlite" else seqs
+    for prebuilt in _finishing(connection.dialect):
+        prebuilt.run(connection, {"seqs": listed})
 
 
 def fail(connection: Connection, event: Event, error: str, now: datetime) -> bool:
@@ -220,18 +224,44 @@ def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _due(now: datetime) -> sa.Select[Any]:
-    columns = (outbox.c.seq, outbox.c.id, outbox.c.topic, outbox.c.payload, outbox.c.attempts)
-    return (
-        sa.select(*columns)
-        .where(outbox.c.state == READY, outbox.c.visible_at <= to_wire(now))
-        .order_by(outbox.c.visible_at, outbox.c.seq)
-    )
+class _Row(NamedTuple):
+    seq: int
+    id: str
+    topic: str
+    payload: str
+    attempts: int
 
 
-def _locked(connection: Connection, due: sa.Select[Any]) -> list[sa.RowMapping]:
+_COLUMNS = tuple(outbox.c[name] for name in _Row._fields)
+_IS_DUE = sa.and_(outbox.c.state == READY, outbox.c.visible_at <= sa.bindparam("now"))
+
+
+@lru_cache(maxsize=4)
+def _due(dialect: Dialect) -> Prebuilt:
+    return Prebuilt(sa.select(outbox.c.seq).where(_IS_DUE).limit(1), dialect)
+
+
+@lru_cache(maxsize=8)
+def _taking(dialect: Dialect, *, have_failed: bool) -> Prebuilt:
+    some = outbox.c.attempts > 0 if have_failed else outbox.c.attempts == 0
+    due = sa.select(*_COLUMNS).where(_IS_DUE, some).limit(1 if have_failed else BATCH)
+    ordered = due.order_by(outbox.c.visible_at, outbox.c.seq)
     # SQLite has no row locks and compiles this away; its writer is alone anyway.
-    return list(connection.execute(due.with_for_update(skip_locked=True)).mappings())
+    return Prebuilt(ordered.with_for_update(skip_locked=True), dialect)
+
+
+@lru_cache(maxsize=4)
+def _finishing(dialect: Dialect) -> tuple[Prebuilt, Prebuilt]:
+    is_sqlite = dialect.name == "sqlite"
+    listed = "IN (SELECT value FROM json_each(:seqs))" if is_sqlite else "= ANY(:seqs)"
+    these = sa.text(f"gx_outbox.seq {listed}")
+    if not is_sqlite:
+        these = these.bindparams(sa.bindparam("seqs", type_=postgresql.ARRAY(sa.BigInteger)))
+    keyed = outbox.update().where(these, outbox.c.key.is_not(None)).values(state=DONE)
+    return (
+        Prebuilt(keyed, dialect, ()),
+        Prebuilt(outbox.delete().where(these, outbox.c.key.is_(None)), dialect),
+    )
 
 
 def _mine(event: Event) -> sa.ColumnElement[bool]:
@@ -242,11 +272,8 @@ def _mine(event: Event) -> sa.ColumnElement[bool]:
     )
 
 
-def _event(row: sa.RowMapping) -> Event:
+def _event(row: _Row) -> Event:
+    payload = msgspec.json.decode(row.payload)
     return Event(
-        seq=row["seq"],
-        id=row["id"],
-        topic=row["topic"],
-        payload=msgspec.json.decode(row["payload"]),
-        attempt=row["attempts"] + 1,
+        seq=row.seq, id=row.id, topic=row.topic, payload=payload, attempt=row.attempts + 1
     )
