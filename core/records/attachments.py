@@ -54,7 +54,7 @@ class Attachments:
     def collect(self, record_type: RecordType, subject: Subject, problems: list[Problem]) -> None:
         """Note the files of a record that its stored fields do not hold; problems go there."""
         before = subject.before or {}
-        for one in holding_fields(record_type):
+        for one in holding_fields(self.ctx.registry, record_type):
             place = record_type.name, subject.values["id"], one.name
             known = set(held_ids(one, before.get(one.name)))
             for field, file_id, path in held_at(one, subject.values.get(one.name), one.name):
@@ -111,7 +111,7 @@ def bind_files(
 
     `records` are Python values with an `id`; fields that one lacks are left alone.
     """
-    fields = holding_fields(record_type)
+    fields = holding_fields(ctx.registry, record_type)
     if not fields:
         return
     uses = {
@@ -147,7 +147,7 @@ def release_files(
     ctx: Context, connection: Connection, record_type: RecordType, record_id: str
 ) -> None:
     """Forget what a record that is erased for good held; files that nobody else has go too."""
-    if not holding_fields(record_type):
+    if not holding_fields(ctx.registry, record_type):
         return
     use = use_table.c
     mine = (use.record_type == record_type.name, use.record_id == record_id)

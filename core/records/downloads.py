@@ -21,6 +21,7 @@ from core.records.history import may_read_history
 from core.records.queries import get_record
 from core.schema.filetypes import FILE_TYPES, file_ids
 from core.schema.model import Field, RecordType
+from core.tables.registry import Registry
 
 #: Places of one file that are looked at; a file in more is found through its first ones.
 _MOST_PLACES = 200
@@ -98,9 +99,12 @@ def _sights(ctx: Context, type_name: str, record_id: str) -> Iterator[Mapping[st
         yield record["proposal"]["base"]
 
 
-def holding_fields(record_type: RecordType) -> tuple[Field, ...]:
+def holding_fields(registry: Registry, record_type: RecordType) -> tuple[Field, ...]:
     """Return the fields of a record type that can hold files, table fields included."""
-    return tuple(one for one in record_type.fields if _can_hold(one))
+    return registry.memo(
+        ("records.holding", record_type.name),
+        lambda: tuple(one for one in record_type.fields if _can_hold(one)),
+    )
 
 
 def _can_hold(field: Field) -> bool:

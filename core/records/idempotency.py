@@ -23,6 +23,7 @@ from core.db import metadata
 from core.errors import KeyReused, Malformed, NotFound
 from core.i18n import N_
 from core.prebuilt import Prebuilt
+from core.tables.releases import REVISION_TEXT, revision_table
 
 #: How long a key is kept after its request.
 KEPT = timedelta(hours=72)
@@ -112,13 +113,19 @@ def find_answer(ctx: Context, key: str) -> Answer:
 def find_known(ctx: Context, key: str, fingerprint: str) -> Answer | None:
     """Return what the same request was answered before; None when it was not yet.
 
+    Asked first, it also confirms what the context presumed.
+
     Raises:
+        ReleaseChanged: what was presumed does not hold.
         KeyReused: the key was used for a request with another `fingerprint`.
         Malformed: the key is empty, too long or not printable ASCII.
     """
     _check_key(key)
     with ctx.reading() as connection:
-        row = _find(connection, ctx.actor.id, key)
+        mine = {"gx_user": ctx.actor.id, "gx_key": key}
+        rows = _knowing(connection.dialect).rows(connection, mine)
+        ctx.confirm(connection, rows[0][-1] if rows else None)
+    row = _Row(*rows[0][:-1]) if rows and rows[0][0] is not None else None
     if row is None:
         return None
     if row.body_hash != fingerprint:
@@ -167,6 +174,17 @@ def _finding(dialect: sa.Dialect) -> Prebuilt:
         request.c.user == sa.bindparam("gx_user"), request.c.key == sa.bindparam("gx_key")
     )
     return Prebuilt(mine, dialect)
+
+
+@lru_cache(maxsize=4)
+def _knowing(dialect: sa.Dialect) -> Prebuilt:
+    """Return what finds a request, or a row without one, and says what is in force."""
+    is_mine = sa.and_(
+        request.c.user == sa.bindparam("gx_user"), request.c.key == sa.bindparam("gx_key")
+    )
+    columns = (request.c.body_hash, request.c.status, request.c.answer, REVISION_TEXT)
+    found = sa.select(*columns).select_from(revision_table.outerjoin(request, is_mine))
+    return Prebuilt(found.where(revision_table.c.id == 1), dialect)
 
 
 def _find(connection: Connection, user: str, key: str) -> _Row | None:

@@ -79,7 +79,8 @@ def route(
     in force included; it must not answer with a stream. It is tried with the release and
     rights that this process saw last; where its rows do not say that they hold
     (`Context.confirm`), it is asked again with those in force. With `in_one_write` the view
-    does nothing before it writes, in one transaction that says the same as it begins.
+    does nothing before it writes, in one transaction that says the same as it begins, or
+    before a row that it reads first says so.
     """
 
     def declare(view: View) -> View:
@@ -170,6 +171,8 @@ def _presuming_write(view: View, parts: dict[str, Any]) -> Any:
     try:
         ctx = signed_in(is_presumed=True)
         answer = view(ctx, **parts)
+    except ReleaseChanged:
+        return None  # published since, so nothing was written
     except (GuanxiError, DBAPIError):
         if ctx is None or ctx.is_presumed:
             return None  # whether it stands is for the second try to say

@@ -38,7 +38,7 @@ def quoted(ctx: Context) -> Any:
     return {**body, "warnings": problems_body(ctx.warnings)} if ctx.warnings else body
 
 
-@route("/till/orders", "POST", guard=_sellers)
+@route("/till/orders", "POST", guard=_sellers, in_one_write=True)
 def order(ctx: Context) -> Any:
     """Commit a sale, once per `Idempotency-Key`."""
     query_keys()

@@ -9,8 +9,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from core.db import taken_back
-from core.prebuilt import Prebuilt, inserting, together, updating
+from core.prebuilt import (
+    Prebuilt,
+    at_once,
+    inserting,
+    numbered,
+    texts_at_once,
+    together,
+    updating,
+)
 from core.tables.columns import ID, JSON, TEXT, Instant, ScaledDecimal
+from core.tables.inserting import insert_all
 
 TABLE = sa.Table(
     "prebuilt_sample",
@@ -153,3 +162,102 @@ def test_block_that_raises_is_taken_back_alone(filled):
     with filled.read() as connection:
         query = sa.select(TABLE.c.name).where(TABLE.c.id == "b")
         assert connection.execute(query).scalar_one() == "kept"
+
+
+ROWS = sa.Table(
+    "prebuilt_rows",
+    TABLE.metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("owner", ID, sa.ForeignKey("prebuilt_sample.id"), nullable=False),
+    sa.Column("place", sa.Integer),
+)
+
+
+def _write_with_rows(connection, row_id, count):
+    with at_once(connection):
+        inserting(TABLE, connection.dialect, NAMES).run(connection, {**FULL, "id": row_id})
+        rows = [{"id": f"{row_id}-{at}", "place": at} for at in range(count)]
+        insert_all(connection, ROWS, rows, {"owner": [row_id] * count})
+
+
+def test_rows_of_several_tables_are_written_at_once(filled):
+    counts = {"c": 0, "d": 1, "e": 3, "f": 40}
+    sent = []
+    with filled.write() as connection:
+        ROWS.create(connection)
+        for row_id, count in counts.items():
+            _write_with_rows(connection, row_id, count)
+        sent = connection.execute(sa.select(ROWS.c.owner, ROWS.c.place)).all()
+        every = connection.execute(sa.select(TABLE).where(TABLE.c.id == "e")).all()
+    assert sorted(map(tuple, sent)) == [
+        (owner, at) for owner, count in counts.items() for at in range(count)
+    ]
+    assert [tuple(row) for row in every] == [("e", *list(FULL.values())[1:])]
+
+
+def _write_an_owner_twice(database):
+    with database.write() as connection:
+        _write_with_rows(connection, "c", 2)
+        _write_with_rows(connection, "a", 2)
+
+
+def test_rows_written_at_once_are_all_refused_together(filled):
+    with filled.write() as connection:
+        ROWS.create(connection)
+    with pytest.raises(IntegrityError):
+        _write_an_owner_twice(filled)
+    with filled.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(ROWS)).scalar_one() == 0
+        assert connection.execute(sa.select(TABLE.c.id)).scalars().all() == ["a", "b"]
+
+
+def test_texts_of_several_questions_come_each_for_its_own(filled):
+    dialect = filled.engine.dialect
+    of = Prebuilt(sa.select(TABLE.c.id).where(TABLE.c.id == sa.bindparam("one")), dialect)
+    every = Prebuilt(sa.select(TABLE.c.id).order_by(TABLE.c.id), dialect)
+    asked = [(of, {"one": "b"}), (every, {}), (of, {"one": "none"}), (of, {"one": "a"})]
+    with filled.read() as connection:
+        found = texts_at_once(connection, asked)
+        assert [sorted(one) for one in found] == [["b"], ["a", "b"], [], ["a"]]
+        assert texts_at_once(connection, asked[:1]) == [["b"]]
+        assert texts_at_once(connection, []) == []
+
+
+def test_text_of_sqlalchemy_becomes_the_servers():
+    sql = "SELECT %(a)s::INTEGER, %(b)s WHERE x LIKE '100%%' AND y = %(a)s"
+    expected = "SELECT $1::INTEGER, $2 WHERE x LIKE '100%' AND y = $1"
+    assert numbered(sql) == (expected, ["a", "b"])
+
+
+@pytest.fixture
+def served(database):
+    """The database with statements that PostgreSQL keeps for a connection."""
+    if database.is_sqlite:
+        pytest.skip("SQLite plans anew by itself")
+    return database
+
+
+def _kept(connection):
+    names = connection.exec_driver_sql("SELECT statement FROM pg_prepared_statements")
+    return [text for (text,) in names if "'mine'" in text]
+
+
+def test_reading_with_sqlalchemy_leaves_statements_prepared(served):
+    one = Prebuilt(sa.select(sa.literal_column("'mine'")), served.engine.dialect)
+    with served.read() as connection:
+        one.raw(connection, {})
+    with served.read() as connection:
+        connection.execute(sa.text("SELECT 1"))
+    with served.read() as connection:
+        assert len(_kept(connection)) == 1
+
+
+def test_statements_are_prepared_anew_after_plans_were_forgotten_again_and_again(served):
+    one = Prebuilt(sa.select(sa.literal_column("'mine'")), served.engine.dialect)
+    for asked in (0, 1, 7, 0, 1, 1):
+        served.forget_plans()
+        for _ in range(asked):
+            with served.read() as connection:
+                assert [tuple(row) for row in one.raw(connection, {})] == [("mine",)]
+        with served.write() as connection:
+            assert len(_kept(connection)) == min(asked, 1)

@@ -6,6 +6,7 @@ from core.app import create_app
 from core.cli.console import system_context
 from core.migration.drafts import create_draft, publish_draft
 from core.security.services import EXTENSION
+from tests.integration.till_world import fill, line
 
 MEMBER = "/api/v1/records/member"
 
@@ -130,3 +131,29 @@ def test_right_taken_elsewhere_is_gone_at_the_next_write(site, stale, other):
     headers = {"If-Match": '"1"'}
     assert client.delete(f"{MEMBER}/{record}", headers=headers).status_code == 403
     assert len(site.client("admin").get(MEMBER).json["items"]) == 1
+
+
+def test_sale_after_a_release_elsewhere_has_its_new_field(site, other):
+    till = fill(site)
+    before = till.order(line(), key="k1").json["id"]
+    author = system_context(other.extensions[EXTENSION])
+    yaml = "customize: order\nfields: [{name: channel, type: text, default: till}]"
+    publish_draft(author, create_draft(author, yaml=yaml), "channel")
+    again, sold = till.order(line(), key="k1"), till.order(line(), key="k2")
+    assert (again.status_code, sold.status_code) == (201, 201)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    orders = {one: site.client("admin").get(f"/api/v1/records/order/{one}").json["channel"]
+              for one in (before, again.json["id"], sold.json["id"])}  # fmt: skip
+    assert orders == {before: None, sold.json["id"]: "till"}
+
+
+def test_right_to_sell_taken_elsewhere_is_gone_at_the_next_sale(site, other):
+    till = fill(site)
+    assert till.order(line()).status_code == 201
+    with other.app_context():
+        manager = other.appbuilder.sm
+        cashier = manager.find_user("cashier")
+        cashier.roles = [manager.find_role("auditor")]
+        manager.update_user(cashier)
+    assert till.order(line()).status_code == 403
+    assert till.count("order") == 1

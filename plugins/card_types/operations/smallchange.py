@@ -153,7 +153,8 @@ def _flag(ctx: Context, card: Record, store: StoreFacts) -> None:
 
 def _still_good(ctx: Context, shown: Shown) -> None:
     """Refuse a card whose state is not what it was when it was shown; it is locked then."""
-    card = find_record(ctx, "card", "id", shown.record["id"], live=False, lock=True)
+    mine, wanted = shown.record["id"], ("status",)
+    card = find_record(ctx, "card", "id", mine, names=wanted, live=False, lock=True)
     fault = FAULTS.get(card["status"]) if card else None
     if fault is not None and fault not in HARMLESS:
         raise REFUSALS[fault]
