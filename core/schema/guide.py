@@ -136,7 +136,10 @@ KEYS: Mapping[type, Keys] = {
         "max_count": ("", "3"),
         "visible_when": ("It is shown while this holds.", "\"channel == 'phone'\""),
         "required_when": ("It is required while this holds.", '"amount > 100"'),
-        "read_only_when": ("It cannot be changed while this holds.", "\"status == 'done'\""),
+        "read_only_when": (
+            "It cannot be changed while this holds; a backlink offers no new one.",
+            "\"status == 'done'\"",
+        ),
         "options_when": (
             "Option to the condition under which it can be chosen, or is offered.",
             "{gold: \"member.status == 'active'\"}",

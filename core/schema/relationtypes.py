@@ -232,7 +232,7 @@ class BacklinkType(ComputedType):
     """The records of another type whose link points here."""
 
     name = "backlink"
-    properties = frozenset({"of", "offers", "options_when"})
+    properties = frozenset({"of", "offers", "options_when", "read_only_when"})
     operators: ClassVar[tuple[str, ...]] = ("is empty", "is not empty")
     widget = "backlink"
 

@@ -11,7 +11,7 @@ from core.context import Context
 from core.errors import Forbidden, NotFound
 from core.i18n import pick
 from core.policies.access import Access, access
-from core.records.conditions import FieldConditions, Situation
+from core.records.conditions import FieldConditions, Situation, first_holding
 from core.records.environment import RecordEnv
 from core.records.queries import get_record
 from core.records.validation import compile_validator
@@ -37,7 +37,8 @@ class Related:
         type_name: the type of the records.
         address: of this list alone, which takes `sort` and `after`.
         href: the whole list of these records.
-        new_href: a form for one more, linked already; empty where nobody may.
+        new_href: a form for one more, linked already; empty where the reader may write none,
+            or the record takes none.
     """
 
     name: str
@@ -169,6 +170,7 @@ def _related(
         listed = list_page(ctx, rights, Look(plain, view, None, ()), limit=_ROWS, may_edit=False)
     except Forbidden:
         return None
+    takes_more = rights.may("create") and not _is_closed(ctx, record_type, record_id, field)
     return Related(
         name=field.name,
         label=pick(field.label, ctx.locale) or type_label(target, ctx.locale),
@@ -178,8 +180,20 @@ def _related(
         asked=plain,
         address=f"/records/{record_type.name}/{record_id}/related/{field.name}",
         href=f"/records/{type_name}/{Asked(filter=clause).link()}",
-        new_href=_new_href(type_name, link, record_id) if rights.may("create") else "",
+        new_href=_new_href(type_name, link, record_id) if takes_more else "",
     )
+
+
+def _is_closed(ctx: Context, record_type: RecordType, record_id: str, field: Field) -> bool:
+    """Return whether a record takes no more of those that a backlink finds."""
+    told = compile_validator(ctx.registry, record_type.name).conditions.fields.get(field.name)
+    if told is None or not told.locked:
+        return False
+    with ctx.reading() as connection:
+        env = RecordEnv(ctx, connection)
+        row = env.view(record_type.name, stored_record(ctx, record_type.name, record_id))
+        situation = Situation(ctx.door, locale=ctx.locale)
+        return first_holding(told.locked, row, env, situation) is not None
 
 
 def _view(ctx: Context, rights: Access, clause: str, link: str) -> View:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -148,12 +148,16 @@ def _worst(database: str, caller: Caller) -> Iterator[Result]:
     """Search for what the index narrows down least; nothing is promised of these."""
     for kind, (texts, rest) in _WORST.items():
         asked = [f"search={quote(text)}&limit=50{quote(rest, safe='&=')}" for text in texts]
-        figures = repeat(
-            lambda number, asked=asked: _ask(caller, PLACE, asked[number % len(asked)]),
-            10,
-            warm_up=len(asked),
-        )
+        figures = repeat(partial(_ask_one, caller, asked), 10, warm_up=len(asked))
         yield Result(database, f"  {kind}", **figures)
+
+
+def _ask_again(caller: Caller, place: str, query: str, _number: int) -> bytes:
+    return _ask(caller, place, query)
+
+
+def _ask_one(caller: Caller, queries: Sequence[str], number: int) -> bytes:
+    return _ask(caller, PLACE, queries[number % len(queries)])
 
 
 def _groups(database: str, caller: Caller) -> Iterator[Result]:
@@ -169,7 +173,7 @@ def _groups(database: str, caller: Caller) -> Iterator[Result]:
 
 
 #: What a dashboard of members would ask: a sum by month and level, and the stores with most.
-_CARDS = {
+_CARDS: Mapping[str, Mapping[str, Any]] = {
     "sum by month and level": {
         "chart": "bar", "how": "sum", "take": "balance", "group_by": "visited_on.month",
         "series_by": "level",
@@ -192,7 +196,7 @@ def _cards(database: str, caller: Caller) -> Iterator[Result]:
     assert status == 201, answer
     place = f"/api/v1/dashboards/{msgspec.json.decode(answer)['name']}/cards"
     for at, told in enumerate(_CARDS):
-        figures = repeat(lambda _, at=at: _ask(caller, f"{place}/c{at}", ""), 5, warm_up=1)
+        figures = repeat(partial(_ask_again, caller, f"{place}/c{at}", ""), 5, warm_up=1)
         yield Result(
             database,
             f"card over {ROWS:,} rows: {told}",
@@ -208,7 +212,7 @@ def _masked(database: str, whole: Caller, masked: Caller) -> Iterator[Result]:
     fields = "&fields=no,name,phone,store_code,status,balance,points,id_no,visited_on"
     assert b'"masked":["balance","id_no","phone"]' in _ask(masked, PLACE, query + fields)
     pages = {
-        name: repeat(lambda _, caller=caller: _ask(caller, PLACE, query + fields), 300, warm_up=50)
+        name: repeat(partial(_ask_again, caller, PLACE, query + fields), 300, warm_up=50)
         for name, caller in (("whole", whole), ("masked", masked))
     }
     ratio = pages["masked"]["cpu_ms"] / pages["whole"]["cpu_ms"]
@@ -232,10 +236,11 @@ def _bulk_edit(database: str, services: Any) -> Iterator[Result]:
     ))  # fmt: skip
     assert edit.total == EDITED
     timed = {}
-    for state, run in (
+    steps: Sequence[tuple[str, Callable[[], Any]]] = (
         ("tried", partial(run_edit, ctx, edit.id)),
-        ("written", lambda: _write(ctx, edit.id)),
-    ):
+        ("written", partial(_write, ctx, edit.id)),
+    )
+    for state, run in steps:
         begin = time.perf_counter()
         run()
         timed[state] = time.perf_counter() - begin

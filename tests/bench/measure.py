@@ -31,7 +31,7 @@ class Result:
     is_met: bool = True
 
 
-def repeat(operation: Callable[[int], Any], times: int, *, warm_up: int = 20) -> dict[str, float]:
+def repeat(operation: Callable[[int], Any], times: int, *, warm_up: int = 20) -> dict[str, Any]:
     """Call `operation` with 0, 1, 2 … and return its figures; CPU is this process's alone."""
     for number in range(warm_up):
         operation(-1 - number)

@@ -95,7 +95,8 @@ def _fill(ctx: Context) -> dict[str, Any]:
     ids = _many(ctx, "order", orders)
     with ctx.writing():
         for order_id, order in list(zip(ids, orders, strict=True))[::2]:
-            certificates.keep(ctx, order_id, _priced(order, card_type))
+            priced = certificates.canonical(_priced(order, card_type))
+            certificates.keep(ctx, order_id, priced, {})
     return {"card_type": card_type}
 
 

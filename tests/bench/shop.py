@@ -26,7 +26,7 @@ class Shop:
         """Return what a till asks for sale `number`: so many lines, a member's card."""
         codes = [self.products[(number * 7 + at) % len(self.products)] for at in range(lines)]
         return {
-            "store": "BENCH",
+            "store": "TILL",
             "card": self.cards[number % len(self.cards)],
             "lines": [{"product": code, "quantity": "2", "other_rate": "0.85"} for code in codes],
         }
@@ -51,7 +51,7 @@ def open_shop(app: Any) -> Shop:
     """Fill a new installation through its own doors."""
     maker, judge = caller_of(app, "maker"), caller_of(app, "judge")
     shop = Shop()
-    store = _made(maker, "store", code="BENCH", name="Bench")["id"]
+    store = _made(maker, "store", code="TILL", name="Till")["id"]
     big = _made(maker, "category", code="BIG", name="Big")["id"]
     mid = _made(maker, "category", code="MID", name="Mid", parent=big)["id"]
     small = _made(maker, "category", code="SMALL", name="Small", parent=mid)["id"]

@@ -244,3 +244,15 @@ def test_member_with_points_is_not_deleted_nor_merged_away(till):
         headers=seen,
     )
     assert (merged.status_code, merged.json["code"]) == (409, "ledger.owner_has_balance")
+
+
+def test_page_of_a_sale_offers_no_return_that_only_the_till_may_write(till):
+    admin, store = till.site.client("admin"), till.ids["store"]["S1"]
+    values = {"no": "H-1", "kind": "sale", "store": store, "ordered_at": "2026-11-02T10:00:00Z"}
+    by_hand = admin.post("/api/v1/records/order", json=values)
+    assert by_hand.status_code == 201, by_hand.text
+    sold, browser = till.order(line()).json["id"], till.site.browser("admin")
+    for order, is_offered in ((sold, False), (by_hand.json["id"], True)):
+        shown = browser.get(f"/records/order/{order}/related/returns").text
+        assert "/records/order/" in shown
+        assert (f"/records/order/new?of={order}" in shown) == is_offered

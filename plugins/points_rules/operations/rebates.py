@@ -22,6 +22,7 @@ from core.api import (
     Event,
     Insufficient,
     Move,
+    OverCap,
     Review,
     StoreFacts,
     balance,
@@ -159,7 +160,11 @@ def review_run(ctx: Context, document: Document) -> Sequence[Review]:
 def _pay(
     ctx: Context, run: Record, store: StoreFacts, member: str, points: int, amount: int
 ) -> tuple[int, int]:
-    """Post one member's rebate; return (0, 0) where it is none, or was spent meanwhile."""
+    """Post one member's rebate; return (0, 0) where there is none to be had.
+
+    That is too few points, spent meanwhile, or more than may lie on the member's account: the
+    points stay then, and nobody else waits for it.
+    """
     if not points:
         return 0, 0
     moves = [
@@ -172,7 +177,7 @@ def _pay(
             ref=("rebate_run", run["id"]), valid_at=ctx.now, memo=run["no"],
             zone=ZoneInfo(store.time_zone),
         )  # fmt: skip
-    except Insufficient:
+    except (Insufficient, OverCap):
         return 0, 0
     return points, amount
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from core.api import Conflict, Document, Event, Move, balance, new_id, post
 from plugins.points_rules import hooks
@@ -108,6 +109,19 @@ def test_slice_that_was_killed_pays_nobody_and_is_paid_whole_the_next_time(
     assert standing(shipped, place)[2:4] == [(1000, 0), (40000, 0)]
     assert [rebates.pay_slice(shipped.context(), run) for _ in range(3)] == [True, True, False]
     assert standing(shipped, place) == PAID
+
+
+def test_run_passes_by_whose_account_would_hold_more_than_it_may(shipped, place, monkeypatch):
+    kinds = shipped.context().registry.release.account_kinds
+    capped = replace(kinds["stored_value"], cap=2500)
+    monkeypatch.setitem(kinds, "stored_value", capped)
+    run = make_run(shipped, place)
+    shipped.approve("rebate_run", run)
+    while rebates.pay_slice(shipped.context(), run):
+        pass
+    assert standing(shipped, place) == [(500, 2000), (999, 0), (0, 1000), (40000, 0), (3000, 0)]
+    made = shipped.get("rebate_run", run)
+    assert (made["looked_at"], made["paid"], made["finished"]) == (5, 2, 1)
 
 
 def test_slices_are_written_by_the_run_alone(shipped, place):
