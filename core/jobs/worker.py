@@ -127,7 +127,8 @@ class Worker:
                 self._stop.wait(POLL_SECONDS)
                 continue
             if not was_busy:
-                self._wake.wait(POLL_SECONDS)
+                # Whoever does not lead is woken by nothing that it could do.
+                (self._wake if self.is_leading else self._stop).wait(POLL_SECONDS)
             self._wake.clear()
             if not self._is_behind:
                 self._stop.wait(max(0.0, began + _PACE_SECONDS - time.monotonic()))
