@@ -26,7 +26,7 @@ from core.extension.sales import Goods, Return, ReturnLine, Sale, SaleLine, Show
 from core.i18n import N_, pick, translate
 from core.ids import new_id
 from core.jobs.outbox import emit as emit_event
-from core.ledger.errors import Insufficient, OverCap
+from core.ledger.errors import Insufficient
 from core.ledger.expiring import last_day
 from core.ledger.expiry import write_off
 from core.ledger.holding import Hold, find_hold, hold, post_hold, void_hold
@@ -102,7 +102,6 @@ __all__ = [
     "Move",
     "Moved",
     "NotFound",
-    "OverCap",
     "PluginAction",
     "Posted",
     "PostingRow",

@@ -316,7 +316,7 @@ def driver_failure(connection: Connection, sql: str, error: Exception) -> BaseEx
 
 
 #: Statements that PostgreSQL keeps prepared for a connection.
-_MOST_PREPARED = 400
+_MOST_PREPARED = 200
 
 
 class TookLong(Exception):

@@ -27,10 +27,8 @@ from core.db import driver_failure, new_cursor, reading_cursor, writing_cursor
 #: Where a pooled connection keeps the inserts of `at_once` that are not sent yet.
 _GATHERED = "gx_gathered"
 
-#: A parameter in a text of SQLAlchemy for PostgreSQL, a percent sign in it, and a parameter in a
-#: text for the server.
+#: A parameter in a text of SQLAlchemy for PostgreSQL, and a percent sign in it.
 _HOLE = re.compile(r"%\((\w+)\)s|%%")
-_NUMBER = re.compile(r"\$(\d+)")
 
 #: Converts one value of the driver, None included; None where it is right already.
 Convert = Callable[[Any], Any] | None
@@ -67,6 +65,7 @@ class Prebuilt:
         "_has_run",
         "_open",
         "_options",
+        "_template",
         "readers",
         "sql",
         "texts",
@@ -106,7 +105,7 @@ class Prebuilt:
             for name, value in state.parameters.items()
             if name not in is_open
         }
-        self.sql: str = state.statement
+        self.sql = self._template = state.statement
         order = state.positiontup
         if order is None:
             names_in = {
@@ -124,10 +123,12 @@ class Prebuilt:
         self.readers: tuple[tuple[int, Callable[[Any], Any]], ...] = ()
         self.texts: Mapping[int, str] = {}
 
-    @property
-    def arity(self) -> int:
-        """Return how many parameters the driver gets."""
-        return len(self._arguments)
+    def part(self, before: int) -> tuple[str, int]:
+        """Return the text within a longer one of PostgreSQL, and how many parameters it has.
+
+        `before` are the parameters of that one that stand before its own.
+        """
+        return numbered(self._template, before)[0], len(self._arguments)
 
     def rows(self, connection: Connection, values: Values) -> list[Row]:
         """Return the rows of a SELECT in Python values."""
@@ -258,17 +259,19 @@ def at_once(connection: Connection) -> Iterator[None]:
     """Send what a block runs of prebuilt inserts to PostgreSQL as one statement, at its end.
 
     A statement costs about as much as its rows. Within the block nothing else is executed:
-    none of the rows can be read yet.
+    none of the rows can be read yet. They are written in no order: what counts up as rows come
+    does so at random.
     """
     if connection.dialect.name == "sqlite" or _GATHERED in connection.info:
         yield
         return
-    connection.info[_GATHERED] = []
+    info = connection.info  # that of a connection which dies meanwhile is not to be had later
+    info[_GATHERED] = []
     try:
         yield
         send_gathered(connection)
     finally:
-        del connection.info[_GATHERED]
+        info.pop(_GATHERED, None)
 
 
 def is_gathering(connection: Connection) -> bool:
@@ -285,7 +288,8 @@ def send_gathered(connection: Connection) -> None:
     arguments = _arguments(gathered)
     gathered.clear()
     try:
-        writing_cursor(connection).execute(sql, arguments, prepare=True)
+        # Prepared by the driver once it comes again: types of numbers, and of none, may be many.
+        writing_cursor(connection).execute(sql, arguments)
     except connection.dialect.loaded_dbapi.Error as error:
         raise driver_failure(connection, sql, error) from error
 
@@ -316,8 +320,9 @@ def _texts(parts: Sequence[Prebuilt]) -> list[str]:
     """Return the texts of statements whose parameters follow each other in one list."""
     texts, before = [], 0
     for one in parts:
-        texts.append(_NUMBER.sub(lambda found: f"${int(found[1]) + before}", one.sql))  # noqa: B023  called at once
-        before += one.arity
+        text, count = one.part(before)
+        texts.append(text)
+        before += count
     return texts
 
 
@@ -336,11 +341,13 @@ def _one_select(parts: tuple[Prebuilt, ...]) -> str:
     return f"WITH {before} {every}"
 
 
-def numbered(sql: str) -> tuple[str, list[str]]:
+def numbered(sql: str, before: int = 0) -> tuple[str, list[str]]:
     """Return a text of SQLAlchemy for PostgreSQL as its server takes it, and its parameters.
 
     >>> numbered("SELECT %(a)s, %(b)s, %(a)s")
     ('SELECT $1, $2, $1', ['a', 'b'])
+    >>> numbered("SELECT %(a)s", before=2)
+    ('SELECT $3', ['a'])
     """
     names: list[str] = []
 
@@ -350,7 +357,7 @@ def numbered(sql: str) -> tuple[str, list[str]]:
             return "%"
         if name not in names:
             names.append(name)
-        return f"${names.index(name) + 1}"
+        return f"${before + names.index(name) + 1}"
 
     return _HOLE.sub(place, sql), names
 

@@ -82,7 +82,8 @@ class Worker:
         self._event_lease = event_lease
         self._clock = Clock()
         self._leads_until: datetime | None = None
-        self._is_behind = False
+        #: More may be due than the last turn took.
+        self.is_behind = False
         self._next_purge = self._clock.now()
         self._next_chore: dict[str, datetime] = {}
         self._chore_until: dict[str, datetime] = {}
@@ -130,14 +131,14 @@ class Worker:
                 # Whoever does not lead is woken by nothing that it could do.
                 (self._wake if self.is_leading else self._stop).wait(POLL_SECONDS)
             self._wake.clear()
-            if not self._is_behind:
+            if not self.is_behind:
                 self._stop.wait(max(0.0, began + _PACE_SECONDS - time.monotonic()))
         self._resign()
 
     def turn(self) -> bool:
         """Deliver what is due, one batch at the most; return whether there was any."""
         now = self._clock.now()
-        self._is_behind = False
+        self.is_behind = False
         if not self._leads(now):
             return False
         self._do_chores(now)
@@ -146,7 +147,9 @@ class Worker:
                 return False
         with self._db.write() as connection:
             taken, settled = delivery.take(connection, self._wanting, now, self._event_lease)
-        self._is_behind = len(taken) + settled >= delivery.BATCH
+        # Those that failed before are taken one by one.
+        has_failed = any(event.attempt > 1 for event, _ in taken)
+        self.is_behind = has_failed or len(taken) + settled >= delivery.BATCH
         for position, (event, handlers) in enumerate(taken):
             if self._stop.is_set():
                 with self._db.write() as connection:

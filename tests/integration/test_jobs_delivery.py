@@ -100,6 +100,20 @@ def test_events_are_delivered_in_order_and_then_gone(
     assert rows(db) == []
 
 
+def test_worker_goes_on_at_once_with_a_whole_batch_and_with_what_failed_before(
+    db: Database, handlers: Handlers, worker: Worker
+) -> None:
+    add(handlers, put_effect)
+    with db.write() as connection:
+        emit_many(connection, [("test.event", {"number": n}) for n in range(102)])
+        connection.execute(outbox.update().where(outbox.c.seq <= 2).values(attempts=1))
+    behind = []
+    while worker.turn():
+        behind.append(worker.is_behind)
+    assert (behind, worker.is_behind) == ([True, True], False)
+    assert sorted(numbers(db)) == list(range(102))
+
+
 def test_key_that_was_emitted_before_is_not_emitted_again(
     db: Database, handlers: Handlers, worker: Worker
 ) -> None:

@@ -211,6 +211,32 @@ def test_rows_written_at_once_are_all_refused_together(filled):
         assert connection.execute(sa.select(TABLE.c.id)).scalars().all() == ["a", "b"]
 
 
+def _write_after_the_server_hung_up(database, block):
+    with database.write() as connection:
+        pid = connection.connection.driver_connection.info.backend_pid
+        with database.autocommit() as other:
+            other.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
+        _write_in(connection, block)
+
+
+@pytest.mark.parametrize("block", [at_once, together])
+def test_connection_that_died_while_rows_were_gathered_is_told_as_such(filled, block):
+    if filled.is_sqlite:
+        pytest.skip("SQLite has no connection that the other side can close")
+    with pytest.raises(OperationalError) as caught:
+        _write_after_the_server_hung_up(filled, block)
+    assert caught.value.connection_invalidated
+    with filled.write() as connection:
+        _write_in(connection, at_once)
+    with filled.read() as connection:
+        assert sorted(connection.execute(sa.select(TABLE.c.id)).scalars()) == ["a", "b", "c"]
+
+
+def _write_in(connection, block):
+    with block(connection):
+        inserting(TABLE, connection.dialect, NAMES).run(connection, {**EMPTY, "id": "c"})
+
+
 def test_texts_of_several_questions_come_each_for_its_own(filled):
     dialect = filled.engine.dialect
     of = Prebuilt(sa.select(TABLE.c.id).where(TABLE.c.id == sa.bindparam("one")), dialect)

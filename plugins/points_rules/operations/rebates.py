@@ -22,7 +22,6 @@ from core.api import (
     Event,
     Insufficient,
     Move,
-    OverCap,
     Review,
     StoreFacts,
     balance,
@@ -44,6 +43,9 @@ SLICE = 100
 
 #: What asks the worker for the next slice.
 NEXT = "points_rules.rebate_slice"
+
+#: The ledger's refusal of more than may lie on an account.
+_OVER_CAP = "ledger.over_cap"
 
 #: A review reckons at most so many members.
 PREVIEWED = 5_000
@@ -177,7 +179,11 @@ def _pay(
             ref=("rebate_run", run["id"]), valid_at=ctx.now, memo=run["no"],
             zone=ZoneInfo(store.time_zone),
         )  # fmt: skip
-    except (Insufficient, OverCap):
+    except Insufficient:
+        return 0, 0
+    except Conflict as refusal:
+        if refusal.code != _OVER_CAP:
+            raise
         return 0, 0
     return points, amount
 
