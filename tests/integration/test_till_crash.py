@@ -186,8 +186,15 @@ class Till(threading.Thread):
 def workers_of(pid: int) -> list[int]:
     """Return the living children of a process, oldest first."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    found = sorted(int(one) for task in tasks for one in task.read_text().split())
-    return [one for one in found if "\nState:\tZ" not in _status(one)]
+    found = [int(one) for task in tasks for one in task.read_text().split()]
+    return sorted((one for one in found if "\nState:\tZ" not in _status(one)), key=_started)
+
+
+def _started(pid: int) -> int:
+    """Return when a process started; numbers of processes begin anew, so they do not tell."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return 0
 
 
 def _status(pid: int) -> str:
