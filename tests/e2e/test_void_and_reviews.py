@@ -98,7 +98,8 @@ def void_by_keyboard(page, reason: str, locale: str) -> None:
     picture(page, f"dialog-{locale}")
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     page.wait_for_selector("[data-tone=good]")
 
 
