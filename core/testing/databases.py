@@ -6,10 +6,12 @@ there is neither, tests are skipped loudly; with `CI=true` they fail.
 """
 
 import contextlib
+import gc
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -83,6 +85,10 @@ def postgres_url() -> sa.URL:
         skip_or_fail("no PostgreSQL: set GUANXI_TEST_POSTGRES or install pgserver")
     assert url is not None
     return url.set(drivername="postgresql+psycopg")
+
+
+#: How long a connection may take to come back from another thread.
+_BACK_SECONDS = 10.0
 
 
 def _engine(url: sa.URL) -> sa.Engine:
@@ -199,6 +205,21 @@ def release_file(db: Database) -> None:
     if db.is_sqlite:
         with db.autocommit() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    close(db)
+
+
+def close(db: Database) -> None:
+    """Close a database once all its connections are back: into a closed pool they come open.
+
+    Raises:
+        TimeoutError: somebody keeps one.
+    """
+    pool, end = db.engine.pool, time.monotonic() + _BACK_SECONDS
+    while isinstance(pool, sa.QueuePool) and pool.checkedout() > 0:
+        if time.monotonic() > end:
+            raise TimeoutError(pool.status())
+        gc.collect()  # such as that of an answer which nobody read to its end
+        time.sleep(0.01)
     db.dispose()
 
 
@@ -231,7 +252,7 @@ class Prepared:
         try:
             yield self._db
         finally:
-            self._db.dispose()
+            close(self._db)
 
     def registries(self) -> Registries:
         """Return what knows the release in force; call it while `fresh` lasts, before a change."""
@@ -254,5 +275,5 @@ def empty_database(backend: str, folder: Path) -> Iterator[Database]:
     try:
         yield database
     finally:
-        database.dispose()
+        close(database)
         storage.drop()

@@ -23,7 +23,7 @@ from core.migration.drafts import create_draft, publish_draft
 from core.security.manager import SESSION_STAMP
 from core.security.services import EXTENSION, Services
 from core.settings import Settings
-from core.testing.databases import Kept, Storage, release_file
+from core.testing.databases import Kept, Storage, close, release_file
 from core.testing.processes import Program, guanxi
 
 if TYPE_CHECKING:
@@ -91,9 +91,8 @@ class Site:
 
         The first call with `texts` publishes them, later ones only put back.
         """
-        # A connection that comes back to a closed pool is never closed.
         self.services.hooks.wait_for_notes()
-        self.services.db.dispose()
+        close(self.services.db)
         # What a test wrote into the site's own folder goes with it.
         shutil.rmtree(self.folder / "home" / "schemas", ignore_errors=True)
         kept = self._kept.get(texts)
@@ -118,7 +117,7 @@ class Site:
 
     def drop(self) -> None:
         """Remove the databases."""
-        self.services.db.dispose()
+        close(self.services.db)
         for storage in (self._storage, self._installed, *self._kept.values()):
             if isinstance(storage, Storage):
                 storage.drop()

@@ -6,6 +6,7 @@ from core.app import create_app
 from core.cli.console import system_context
 from core.migration.drafts import create_draft, publish_draft
 from core.security.services import EXTENSION
+from core.testing.databases import close
 from tests.integration.till_world import fill, line
 
 MEMBER = "/api/v1/records/member"
@@ -42,7 +43,7 @@ def other(site, second):
     services = second.extensions[EXTENSION]
     services.forget()
     yield second
-    services.db.dispose()
+    close(services.db)
 
 
 def _rename(other):
