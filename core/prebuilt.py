@@ -111,7 +111,7 @@ class Prebuilt:
             names_in = {
                 compiled.escaped_bind_names.get(name, name): name for name in state.parameters
             }
-            self.sql, places_in = numbered(self.sql)
+            self.sql, places_in = for_server(self.sql)
             order = [names_in[name] for name in places_in]
         #: What the driver gets, with holes.
         self._arguments = [fixed.get(name) for name in order]
@@ -128,7 +128,7 @@ class Prebuilt:
 
         `before` are the parameters of that one that stand before its own.
         """
-        return numbered(self._template, before)[0], len(self._arguments)
+        return for_server(self._template, before)[0], len(self._arguments)
 
     def rows(self, connection: Connection, values: Values) -> list[Row]:
         """Return the rows of a SELECT in Python values."""
@@ -149,7 +149,7 @@ class Prebuilt:
         """Execute an INSERT, UPDATE or DELETE."""
         gathered = connection.info.get(_GATHERED)
         if gathered is not None:
-            gathered.append((self, self._arguments_of(values)))
+            gathered.append((self, self.arguments_of(values)))
             return
         try:
             self._execute(writing_cursor(connection), values)
@@ -202,9 +202,10 @@ class Prebuilt:
         return made
 
     def _execute(self, driver: Any, values: Values) -> Any:
-        return driver.execute(self.sql, self._arguments_of(values), **self._options)
+        return driver.execute(self.sql, self.arguments_of(values), **self._options)
 
-    def _arguments_of(self, values: Values) -> list[Any]:
+    def arguments_of(self, values: Values) -> list[Any]:
+        """Return what the driver gets, in its order, of values by name."""
         arguments = self._arguments.copy()
         for place, name, convert in self._open:
             value = values[name]
@@ -298,10 +299,10 @@ def texts_at_once(
     connection: Connection, asked: Sequence[tuple[Prebuilt, Values]]
 ) -> list[list[str]]:
     """Return what each of several SELECTs of one text column finds, from PostgreSQL in one."""
-    if connection.dialect.name == "sqlite" or len(asked) < 2:  # noqa: PLR2004  one is itself
+    if connection.dialect.name == "sqlite" or not asked[1:]:
         return [[row[0] for row in one.raw(connection, values)] for one, values in asked]
     sql = _one_select(tuple(prebuilt for prebuilt, _ in asked))
-    arguments = [(one, one._arguments_of(values)) for one, values in asked]  # noqa: SLF001  ours
+    arguments = [(one, one.arguments_of(values)) for one, values in asked]
     found: list[list[str]] = [[] for _ in asked]
     try:
         rows = reading_cursor(connection).execute(sql, _arguments(arguments), prepare=True)
@@ -341,12 +342,12 @@ def _one_select(parts: tuple[Prebuilt, ...]) -> str:
     return f"WITH {before} {every}"
 
 
-def numbered(sql: str, before: int = 0) -> tuple[str, list[str]]:
+def for_server(sql: str, before: int = 0) -> tuple[str, list[str]]:
     """Return a text of SQLAlchemy for PostgreSQL as its server takes it, and its parameters.
 
-    >>> numbered("SELECT %(a)s, %(b)s, %(a)s")
+    >>> for_server("SELECT %(a)s, %(b)s, %(a)s")
     ('SELECT $1, $2, $1', ['a', 'b'])
-    >>> numbered("SELECT %(a)s", before=2)
+    >>> for_server("SELECT %(a)s", before=2)
     ('SELECT $3', ['a'])
     """
     names: list[str] = []

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
 from core.db import driver_failure, writing_cursor
-from core.prebuilt import Prebuilt, is_gathering, numbered, send_gathered
+from core.prebuilt import Prebuilt, for_server, is_gathering, send_gathered
 from core.tables.columns import Processor
 
 #: Most rows of a table that become part of one statement with those of other tables.
@@ -34,7 +34,7 @@ class Insert:
         compiled = table.insert().compile(dialect=dialect, column_keys=names)
         self._text, order = str(compiled), compiled.positiontup
         if order is None:
-            self._text, order = numbered(self._text)
+            self._text, order = for_server(self._text)
         self._names = tuple(order)
         self._processors = {name: _processor(table.c[name], dialect) for name in names}
 

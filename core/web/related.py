@@ -1,11 +1,14 @@
 """Records that link to a record: lists of them on its page, and new ones begun from there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 from flask import render_template
 from flask.typing import ResponseReturnValue
+from sqlalchemy.engine import Connection
 
 from core.context import Context
 from core.errors import Forbidden, NotFound
@@ -72,8 +75,7 @@ def offers(ctx: Context, record_type: RecordType, record_id: str) -> list[Offer]
     if not fields:
         return []
     with ctx.reading() as connection:
-        env = RecordEnv(ctx, connection)
-        row = env.view(record_type.name, stored_record(ctx, record_type.name, record_id))
+        row, env = _judged(ctx, connection, record_type, record_id)
         said = compile_validator(ctx.registry, record_type.name).conditions.fields
         found = []
         for one in fields:
@@ -184,14 +186,21 @@ def _related(
     )
 
 
+def _judged(
+    ctx: Context, connection: Connection, record_type: RecordType, record_id: str
+) -> tuple[Mapping[str, Any], RecordEnv]:
+    """Return what the conditions of a record's backlinks are asked of."""
+    env = RecordEnv(ctx, connection)
+    return env.view(record_type.name, stored_record(ctx, record_type.name, record_id)), env
+
+
 def _is_closed(ctx: Context, record_type: RecordType, record_id: str, field: Field) -> bool:
     """Return whether a record takes no more of those that a backlink finds."""
     told = compile_validator(ctx.registry, record_type.name).conditions.fields.get(field.name)
     if told is None or not told.locked:
         return False
     with ctx.reading() as connection:
-        env = RecordEnv(ctx, connection)
-        row = env.view(record_type.name, stored_record(ctx, record_type.name, record_id))
+        row, env = _judged(ctx, connection, record_type, record_id)
         situation = Situation(ctx.door, locale=ctx.locale)
         return first_holding(told.locked, row, env, situation) is not None
 

@@ -12,8 +12,8 @@ from core.db import taken_back
 from core.prebuilt import (
     Prebuilt,
     at_once,
+    for_server,
     inserting,
-    numbered,
     texts_at_once,
     together,
     updating,
@@ -252,7 +252,7 @@ def test_texts_of_several_questions_come_each_for_its_own(filled):
 def test_text_of_sqlalchemy_becomes_the_servers():
     sql = "SELECT %(a)s::INTEGER, %(b)s WHERE x LIKE '100%%' AND y = %(a)s"
     expected = "SELECT $1::INTEGER, $2 WHERE x LIKE '100%' AND y = $1"
-    assert numbered(sql) == (expected, ["a", "b"])
+    assert for_server(sql) == (expected, ["a", "b"])
 
 
 @pytest.fixture
